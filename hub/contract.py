@@ -1,0 +1,447 @@
+"""Requests, answers and events: the shapes of the HTTP API, shared by every front end.
+
+Field names are camelCase on the wire. Times are RFC 3339 UTC text, sizes bytes, durations ms where
+the name says so. Fields may be added, those that stand here stay.
+"""
+
+from __future__ import annotations
+
+import enum
+from typing import Any
+
+import msgspec
+
+from hub.core.model import AgentStatus, Connection, Desired, Observed, RetryOn, Role, TaskState
+from runtime.wire import Health, OnDisconnect, TaskError
+
+
+class Shape(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+    """Base of answers: tolerant of fields it does not know, so versions can meet."""
+
+
+class Request(
+    msgspec.Struct, frozen=True, kw_only=True, rename="camel", forbid_unknown_fields=True
+):
+    """Base of request bodies: a field that is not known is a mistake of the caller."""
+
+
+# --- agents ------------------------------------------------------------------------------------
+
+
+class Lifecycle(Shape):
+    desired: Desired
+    observed: Observed
+
+
+class AgentView(Shape):
+    """An agent as every front end shows it. `source` says who reported the state last."""
+
+    id: str
+    uid: str
+    status: AgentStatus
+    lifecycle: Lifecycle
+    connection: Connection
+    display_name: str = ""
+    type: str = ""
+    driver: str = ""
+    profile: str = ""
+    capabilities: list[str] = []
+    labels: dict[str, str] = {}
+    basic: bool = False
+    concurrency: int = 1
+    created_at: str = ""
+    last_seen_at: str | None = None
+    health: Health | None = None
+    health_at: str | None = None
+    queued: int = 0
+    running: list[str] = []
+    epoch: int = 0
+    version: str = ""
+    platform: str = ""
+    reason: str | None = None
+    exit_code: int | None = None
+    source: str = "hub"
+
+
+class AgentList(Shape):
+    agents: list[AgentView]
+    next: str | None = None
+
+
+class AgentAnswer(Shape):
+    agent: AgentView
+
+
+class AgentQuery(Request):
+    """Filters of `GET /agents`; `label` is `key=value` or `key`."""
+
+    status: AgentStatus | None = None
+    type: str | None = None
+    label: str | None = None
+    limit: int = 500
+    cursor: str | None = None
+
+
+class RegisterMetadata(Shape):
+    """The documented metadata; other fields are kept nowhere and are no error."""
+
+    type: str = ""
+    capabilities: list[str] = []
+    labels: dict[str, str] = {}
+    display_name: str = ""
+
+
+class RegisterAgent(Request):
+    agent_id: str
+    metadata: RegisterMetadata = RegisterMetadata()
+
+
+class RegisteredAgent(Shape):
+    """`token` is shown once."""
+
+    agent: AgentView
+    token: str
+    ws_url: str
+
+
+class Resources(Request):
+    """`cpus` in cores, `memory` and `disk` like `4G`, `512m` or bytes."""
+
+    cpus: float | None = None
+    memory: str | int | None = None
+    disk: str | int | None = None
+
+
+class MountRequest(Request):
+    source: str
+    target: str
+    read_only: bool = False
+
+
+class CreateAgent(Request):
+    name: str
+    driver: str = ""
+    profile: str = ""
+    type: str = ""
+    display_name: str = ""
+    capabilities: list[str] = []
+    labels: dict[str, str] = {}
+    concurrency: int | None = None
+    resources: Resources = Resources()
+    environment: dict[str, str] = {}
+    network: str = ""
+    mounts: list[MountRequest] = []
+    tmpfs: list[str] = []
+    read_only: bool = False
+    restart: str = "unless-stopped"
+
+
+class AgentAct(enum.StrEnum):
+    START = "start"
+    STOP = "stop"
+    RESTART = "restart"
+    PAUSE = "pause"
+    RESUME = "resume"
+    UPGRADE = "upgrade"
+
+
+class LogEntry(Shape):
+    """A line of an agent's log; `source` is `runtime` (what it sent) or the driver's name."""
+
+    text: str
+    source: str
+    at: str | None = None
+    level: str | None = None
+    stream: str = "stdout"
+
+
+class LogQuery(Request):
+    """`since` is RFC 3339 or an age like `10m`; `source` empty = whichever the driver has."""
+
+    source: str = ""
+    since: str | None = None
+    lines: int | None = 200
+    follow: bool = False
+
+
+# --- tasks -------------------------------------------------------------------------------------
+
+
+class TaskOptions(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+    """How a task is carried out; stands beside the task's own fields in a submission.
+
+    `timeout` is the documented alias of `timeout_ms`; both and different is an error.
+    """
+
+    timeout: int | None = None
+    timeout_ms: int | None = None
+    expires_in_ms: int | None = None
+    priority: int = 0
+    max_attempts: int = 1
+    retry_on: list[RetryOn] = []
+    on_disconnect: OnDisconnect = OnDisconnect.CONTINUE
+    labels: dict[str, str] = {}
+
+
+class Submitted(Shape):
+    """`status` is `sent` (an agent has been offered it) or `queued`."""
+
+    task_id: str
+    status: str
+
+
+class TaskView(Shape):
+    id: str
+    agent_id: str
+    type: str
+    status: TaskState
+    attempt: int
+    created_at: str
+    spec: dict[str, Any]
+    labels: dict[str, str] = {}
+    exit_code: int | None = None
+    result: Any = None
+    error: TaskError | None = None
+    stdout: str | None = None
+    stderr: str | None = None
+    started_at: str | None = None
+    finished_at: str | None = None
+    cancelling: bool = False
+    held: bool = False
+    truncated: bool = False
+    note: str = ""
+    by: str = ""
+    priority: int = 0
+    max_attempts: int = 1
+    timeout_ms: int = 0
+    expires_at: str | None = None
+    dispatch_id: str | None = None
+    retry_of: str | None = None
+    terminal: bool = False
+
+
+class TaskList(Shape):
+    tasks: list[TaskView]
+    next: str | None = None
+
+
+class TaskQuery(Request):
+    """Newest first. `status` is a task state, `open` or `ended`."""
+
+    agent: str | None = None
+    status: str | None = None
+    type: str | None = None
+    label: str | None = None
+    dispatch: str | None = None
+    limit: int = 100
+    cursor: str | None = None
+
+
+class OutputQuery(Request):
+    offset: int = 0
+    follow: bool = False
+
+
+class OutputChunk(Shape):
+    """A piece of a task's output. `skipped` bytes were cut directly before `offset`.
+
+    `end` is the last item of a stream that reached the end of an ended task's output.
+    """
+
+    offset: int
+    data: str = ""
+    stream: str = "stdout"
+    encoding: str = "utf-8"
+    skipped: int = 0
+    end: bool = False
+
+
+class RolloutRequest(Request):
+    canary: int = 0
+    concurrency: int = 0
+    stop_on_failures: int = 0
+
+
+class DispatchRequest(Request):
+    """`task` holds the task's own fields and options; one of `selector` and `agents` is given."""
+
+    task: dict[str, Any]
+    selector: str | None = None
+    agents: list[str] | None = None
+    rollout: RolloutRequest = RolloutRequest()
+
+
+class DispatchMember(Shape):
+    agent_id: str
+    task_id: str
+    status: TaskState
+    held: bool = False
+
+
+class DispatchView(Shape):
+    dispatch_id: str
+    state: str
+    created_at: str
+    selector: str = ""
+    rollout: RolloutRequest = RolloutRequest()
+    tasks: list[DispatchMember] = []
+    counts: dict[str, int] = {}
+    retry_of: str | None = None
+
+
+# --- jobs, tokens, policies, audit ----------------------------------------------------------------
+
+
+class JobView(Shape):
+    id: str
+    kind: str
+    state: str
+    started_at: str
+    progress: float = 0.0
+    message: str = ""
+    agent_id: str | None = None
+    finished_at: str | None = None
+    result: Any = None
+    error: TaskError | None = None
+
+
+class JobList(Shape):
+    jobs: list[JobView]
+    next: str | None = None
+
+
+class CreateToken(Request):
+    """`kind` user or join; a join token needs `agent` and lives `expires_in_seconds`."""
+
+    name: str = ""
+    role: Role = Role.VIEWER
+    kind: str = "user"
+    agent: str | None = None
+    expires_in_seconds: int | None = None
+
+
+class TokenView(Shape):
+    id: str
+    kind: str
+    created_at: str
+    role: Role | None = None
+    name: str = ""
+    agent_id: str | None = None
+    expires_at: str | None = None
+    revoked_at: str | None = None
+    used: bool = False
+
+
+class CreatedToken(Shape):
+    """`secret` is shown once."""
+
+    token: TokenView
+    secret: str
+
+
+class TokenList(Shape):
+    tokens: list[TokenView]
+    next: str | None = None
+
+
+class PolicyView(Request):
+    sender: str
+    receiver: str
+
+
+class PolicyList(Shape):
+    policies: list[PolicyView]
+    next: str | None = None
+
+
+class AuditView(Shape):
+    seq: int
+    at: str
+    who: str
+    what: str
+    target: str
+    outcome: str
+    detail: str = ""
+
+
+class AuditList(Shape):
+    audit: list[AuditView]
+    next: str | None = None
+
+
+class PageQuery(Request):
+    limit: int = 100
+    cursor: str | None = None
+
+
+class BackupRequest(Request):
+    """`path`: a file on the hub's machine that does not exist yet; empty = in the state folder."""
+
+    path: str = ""
+
+
+class BackupAnswer(Shape):
+    path: str
+    size_bytes: int
+
+
+class AdoptAnswer(Shape):
+    """What `adopt` found on the platforms by labels and took back into the registry."""
+
+    adopted: list[str]
+    skipped: dict[str, str] = {}
+
+
+# --- the hub itself ------------------------------------------------------------------------------
+
+
+class DriverHealth(Shape):
+    name: str
+    usable: bool
+    version: str = ""
+    reason: str = ""
+    hint: str = ""
+
+
+class HubHealth(Shape):
+    """`status` is `ok` or `degraded`; `degraded` says why in `problems`."""
+
+    status: str
+    version: str
+    hub_id: str
+    uptime_seconds: float
+    loop_lag_seconds: float
+    registry_writable: bool
+    agents: dict[str, int] = {}
+    tasks: dict[str, int] = {}
+    drivers: list[DriverHealth] = []
+    problems: list[str] = []
+    addresses: dict[str, str] = {}
+
+
+class Event(Shape):
+    """One change. `seq` counts within `hub_id` and one run of the hub (`run`).
+
+    `kind` is agent, task, dispatch, job, health, audit, or `gap`: events were dropped for this
+    observer, re-read what you show.
+    """
+
+    seq: int
+    run: str
+    kind: str
+    id: str = ""
+    gone: bool = False
+    at: str = ""
+    data: Any = None
+
+
+class ErrorBody(Shape):
+    code: str
+    message: str
+    hint: str = ""
+    retryable: bool = False
+    field: str | None = None
+
+
+class ErrorAnswer(Shape):
+    error: ErrorBody

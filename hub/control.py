@@ -1,0 +1,139 @@
+"""The one interface through which every front end drives a hub.
+
+`hub.service` implements it in process, `clawtui.remote` over HTTP; a front end cannot tell which
+it has. An implementation is bound to one principal: who may do what is decided behind it.
+All methods raise `hub.errors.HubError`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from typing import Any, Protocol
+
+from hub.contract import (
+    AdoptAnswer,
+    AgentAct,
+    AgentList,
+    AgentQuery,
+    AgentView,
+    AuditList,
+    BackupAnswer,
+    CreateAgent,
+    CreatedToken,
+    CreateToken,
+    DispatchRequest,
+    DispatchView,
+    Event,
+    HubHealth,
+    JobList,
+    JobView,
+    LogEntry,
+    LogQuery,
+    OutputChunk,
+    OutputQuery,
+    PageQuery,
+    PolicyList,
+    RegisterAgent,
+    RegisteredAgent,
+    Submitted,
+    TaskList,
+    TaskQuery,
+    TaskView,
+    TokenList,
+)
+
+
+class ShellSession(Protocol):
+    """One terminal on an agent. Ends with `exit_code` set when `output()` is exhausted."""
+
+    exit_code: int | None
+
+    async def send(self, data: bytes) -> None: ...
+
+    async def resize(self, cols: int, rows: int) -> None: ...
+
+    def output(self) -> AsyncIterator[bytes]: ...
+
+    async def close(self) -> None: ...
+
+
+class Control(Protocol):
+    # --- the hub
+    async def health(self) -> HubHealth: ...
+
+    # --- agents
+    async def agents(self, query: AgentQuery) -> AgentList: ...
+
+    async def agent(self, agent_id: str) -> AgentView: ...
+
+    async def register(self, request: RegisterAgent) -> RegisteredAgent: ...
+
+    async def create_agent(self, request: CreateAgent) -> JobView: ...
+
+    async def act(self, agent_id: str, act: AgentAct) -> JobView: ...
+
+    async def destroy(self, agent_id: str) -> JobView: ...
+
+    async def adopt(self) -> AdoptAnswer: ...
+
+    async def release(self, agent_id: str) -> AgentView:
+        """Lift quarantine and give the agent a new join token."""
+        ...
+
+    def agent_logs(self, agent_id: str, query: LogQuery) -> AsyncIterator[LogEntry]: ...
+
+    async def open_shell(self, agent_id: str, cols: int, rows: int) -> ShellSession: ...
+
+    # --- tasks
+    async def submit(
+        self, agent_id: str, task: dict[str, Any], idempotency_key: str | None = None
+    ) -> Submitted:
+        """`task` holds the task's own fields and `TaskOptions`. Answered after the commit."""
+        ...
+
+    async def dispatch(
+        self, request: DispatchRequest, idempotency_key: str | None = None
+    ) -> DispatchView: ...
+
+    async def dispatch_status(self, dispatch_id: str) -> DispatchView: ...
+
+    async def retry_dispatch(self, dispatch_id: str) -> DispatchView: ...
+
+    async def tasks(self, query: TaskQuery) -> TaskList: ...
+
+    async def get_task(self, task_id: str, wait_seconds: float = 0.0) -> TaskView:
+        """With `wait_seconds` > 0, waits that long for the task's end."""
+        ...
+
+    def task_output(self, task_id: str, query: OutputQuery) -> AsyncIterator[OutputChunk]: ...
+
+    async def cancel_task(self, task_id: str) -> TaskView: ...
+
+    async def retry_task(self, task_id: str) -> Submitted: ...
+
+    # --- jobs
+    async def jobs(self, query: PageQuery) -> JobList: ...
+
+    async def job(self, job_id: str, wait_seconds: float = 0.0) -> JobView: ...
+
+    async def cancel_job(self, job_id: str) -> JobView: ...
+
+    # --- administration
+    async def create_token(self, request: CreateToken) -> CreatedToken: ...
+
+    async def tokens(self, query: PageQuery) -> TokenList: ...
+
+    async def revoke_token(self, token_id: str) -> None: ...
+
+    async def policies(self) -> PolicyList: ...
+
+    async def allow(self, sender: str, receiver: str) -> None: ...
+
+    async def disallow(self, sender: str, receiver: str) -> None: ...
+
+    async def audit(self, query: PageQuery) -> AuditList: ...
+
+    async def backup(self, path: str) -> BackupAnswer: ...
+
+    # --- changes
+    def events(self, since: int | None = None) -> AsyncIterator[Event]: ...

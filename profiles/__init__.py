@@ -1,0 +1,1 @@
+"""Profiles: what an agent is made of."""
