@@ -1,0 +1,52 @@
+# make run, make test: see README. Every target sets up .venv first; that is quick when nothing changed.
+PYTHON ?= python3
+export PYTHON
+BIN := .venv/bin
+# Tests run on this many processes; `make test JOBS=1` runs them in one.
+JOBS ?= auto
+# Narrow a run or pass options on: make test ARGS="tests/hub -k token"
+ARGS ?=
+
+.PHONY: run test lint check pytest soak bench engine clean setup-run setup-test setup-bench
+
+run: setup-run
+	$(BIN)/clawtui demo
+
+test: setup-test check pytest
+
+# Lint, types and import directions, without tests.
+lint: setup-test check
+
+check:
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/pyright --pythonpath $(BIN)/python
+	$(BIN)/lint-imports
+
+pytest: check
+	$(BIN)/python -m pytest -m "not soak" -n $(JOBS) --dist loadgroup $(ARGS)
+
+# The long versions of the fault and load tests: about half an hour.
+soak: setup-test
+	CLAWTUI_SOAK=1 $(BIN)/python -m pytest -m soak $(ARGS)
+
+# A table and JSON, beside `docker exec` and Celery with Redis where they are present.
+bench: setup-bench
+	$(BIN)/python -m tests.bench $(ARGS)
+
+# A Docker engine and the system packages that the full tests want; on Debian, as root.
+engine:
+	.ci/engine
+
+setup-run:
+	@.ci/setup
+
+setup-test:
+	@.ci/setup test
+
+setup-bench:
+	@.ci/setup test bench
+
+clean:
+	rm -rf .venv .pytest_cache .ruff_cache .import_linter_cache .hypothesis build dist
+	find clawtui hub runtime profiles tests -name __pycache__ -type d -prune -exec rm -rf {} +
