@@ -10,6 +10,8 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from typing import Any, Protocol
 
+import msgspec
+
 from hub.contract import (
     AdoptAnswer,
     AgentAct,
@@ -41,6 +43,7 @@ from hub.contract import (
     TaskView,
     TokenList,
 )
+from hub.core.model import Role
 
 
 class ShellSession(Protocol):
@@ -137,3 +140,25 @@ class Control(Protocol):
 
     # --- changes
     def events(self, since: int | None = None) -> AsyncIterator[Event]: ...
+
+
+class Principal(msgspec.Struct, frozen=True):
+    """Who calls: a name for the audit and a role. `token_id` is None for the hub's own process."""
+
+    name: str
+    role: Role
+    token_id: str | None = None
+
+
+class Door(Protocol):
+    """What the HTTP layer needs of the hub: who is there, and that person's Control."""
+
+    def admit(self, secret: str | None) -> Principal:
+        """Raises Unauthorized; the refusal is audited by the caller through `refused`."""
+        ...
+
+    async def refused(self, who: str, what: str, target: str, reason: str) -> None:
+        """Put a refused call into the audit (rate-limited, never raises)."""
+        ...
+
+    def control(self, principal: Principal) -> Control: ...
