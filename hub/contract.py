@@ -19,21 +19,19 @@ class Shape(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     """Base of answers: tolerant of fields it does not know, so versions can meet."""
 
 
-class Request(
-    msgspec.Struct, frozen=True, kw_only=True, rename="camel", forbid_unknown_fields=True
-):
+class Request(msgspec.Struct, frozen=True, kw_only=True, rename="camel", forbid_unknown_fields=True):
     """Base of request bodies: a field that is not known is a mistake of the caller."""
 
 
 # --- agents ------------------------------------------------------------------------------------
 
 
-class Lifecycle(Shape):
+class Lifecycle(Shape, frozen=True):
     desired: Desired
     observed: Observed
 
 
-class AgentView(Shape):
+class AgentView(Shape, frozen=True):
     """An agent as every front end shows it. `source` says who reported the state last."""
 
     id: str
@@ -63,16 +61,16 @@ class AgentView(Shape):
     source: str = "hub"
 
 
-class AgentList(Shape):
+class AgentList(Shape, frozen=True):
     agents: list[AgentView]
     next: str | None = None
 
 
-class AgentAnswer(Shape):
+class AgentAnswer(Shape, frozen=True):
     agent: AgentView
 
 
-class AgentQuery(Request):
+class AgentQuery(Request, frozen=True):
     """Filters of `GET /agents`; `label` is `key=value` or `key`."""
 
     status: AgentStatus | None = None
@@ -82,7 +80,7 @@ class AgentQuery(Request):
     cursor: str | None = None
 
 
-class RegisterMetadata(Shape):
+class RegisterMetadata(Shape, frozen=True):
     """The documented metadata; other fields are kept nowhere and are no error."""
 
     type: str = ""
@@ -91,12 +89,12 @@ class RegisterMetadata(Shape):
     display_name: str = ""
 
 
-class RegisterAgent(Request):
+class RegisterAgent(Request, frozen=True):
     agent_id: str
     metadata: RegisterMetadata = RegisterMetadata()
 
 
-class RegisteredAgent(Shape):
+class RegisteredAgent(Shape, frozen=True):
     """`token` is shown once."""
 
     agent: AgentView
@@ -104,7 +102,7 @@ class RegisteredAgent(Shape):
     ws_url: str
 
 
-class Resources(Request):
+class Resources(Request, frozen=True):
     """`cpus` in cores, `memory` and `disk` like `4G`, `512m` or bytes."""
 
     cpus: float | None = None
@@ -112,13 +110,13 @@ class Resources(Request):
     disk: str | int | None = None
 
 
-class MountRequest(Request):
+class MountRequest(Request, frozen=True):
     source: str
     target: str
     read_only: bool = False
 
 
-class CreateAgent(Request):
+class CreateAgent(Request, frozen=True):
     name: str
     driver: str = ""
     profile: str = ""
@@ -145,7 +143,7 @@ class AgentAct(enum.StrEnum):
     UPGRADE = "upgrade"
 
 
-class LogEntry(Shape):
+class LogEntry(Shape, frozen=True):
     """A line of an agent's log; `source` is `runtime` (what it sent) or the driver's name."""
 
     text: str
@@ -155,7 +153,7 @@ class LogEntry(Shape):
     stream: str = "stdout"
 
 
-class LogQuery(Request):
+class LogQuery(Request, frozen=True):
     """`since` is RFC 3339 or an age like `10m`; `source` empty = whichever the driver has."""
 
     source: str = ""
@@ -183,14 +181,14 @@ class TaskOptions(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     labels: dict[str, str] = {}
 
 
-class Submitted(Shape):
+class Submitted(Shape, frozen=True):
     """`status` is `sent` (an agent has been offered it) or `queued`."""
 
     task_id: str
     status: str
 
 
-class TaskView(Shape):
+class TaskView(Shape, frozen=True):
     id: str
     agent_id: str
     type: str
@@ -220,12 +218,12 @@ class TaskView(Shape):
     terminal: bool = False
 
 
-class TaskList(Shape):
+class TaskList(Shape, frozen=True):
     tasks: list[TaskView]
     next: str | None = None
 
 
-class TaskQuery(Request):
+class TaskQuery(Request, frozen=True):
     """Newest first. `status` is a task state, `open` or `ended`."""
 
     agent: str | None = None
@@ -237,12 +235,12 @@ class TaskQuery(Request):
     cursor: str | None = None
 
 
-class OutputQuery(Request):
+class OutputQuery(Request, frozen=True):
     offset: int = 0
     follow: bool = False
 
 
-class OutputChunk(Shape):
+class OutputChunk(Shape, frozen=True):
     """A piece of a task's output. `skipped` bytes were cut directly before `offset`.
 
     `end` is the last item of a stream that reached the end of an ended task's output.
@@ -256,13 +254,13 @@ class OutputChunk(Shape):
     end: bool = False
 
 
-class RolloutRequest(Request):
+class RolloutRequest(Request, frozen=True):
     canary: int = 0
     concurrency: int = 0
     stop_on_failures: int = 0
 
 
-class DispatchRequest(Request):
+class DispatchRequest(Request, frozen=True):
     """`task` holds the task's own fields and options; one of `selector` and `agents` is given."""
 
     task: dict[str, Any]
@@ -271,14 +269,14 @@ class DispatchRequest(Request):
     rollout: RolloutRequest = RolloutRequest()
 
 
-class DispatchMember(Shape):
+class DispatchMember(Shape, frozen=True):
     agent_id: str
     task_id: str
     status: TaskState
     held: bool = False
 
 
-class DispatchView(Shape):
+class DispatchView(Shape, frozen=True):
     dispatch_id: str
     state: str
     created_at: str
@@ -292,7 +290,7 @@ class DispatchView(Shape):
 # --- jobs, tokens, policies, audit ----------------------------------------------------------------
 
 
-class JobView(Shape):
+class JobView(Shape, frozen=True):
     id: str
     kind: str
     state: str
@@ -305,12 +303,12 @@ class JobView(Shape):
     error: TaskError | None = None
 
 
-class JobList(Shape):
+class JobList(Shape, frozen=True):
     jobs: list[JobView]
     next: str | None = None
 
 
-class CreateToken(Request):
+class CreateToken(Request, frozen=True):
     """`kind` user or join; a join token needs `agent` and lives `expires_in_seconds`."""
 
     name: str = ""
@@ -320,7 +318,7 @@ class CreateToken(Request):
     expires_in_seconds: int | None = None
 
 
-class TokenView(Shape):
+class TokenView(Shape, frozen=True):
     id: str
     kind: str
     created_at: str
@@ -332,29 +330,29 @@ class TokenView(Shape):
     used: bool = False
 
 
-class CreatedToken(Shape):
+class CreatedToken(Shape, frozen=True):
     """`secret` is shown once."""
 
     token: TokenView
     secret: str
 
 
-class TokenList(Shape):
+class TokenList(Shape, frozen=True):
     tokens: list[TokenView]
     next: str | None = None
 
 
-class PolicyView(Request):
+class PolicyView(Request, frozen=True):
     sender: str
     receiver: str
 
 
-class PolicyList(Shape):
+class PolicyList(Shape, frozen=True):
     policies: list[PolicyView]
     next: str | None = None
 
 
-class AuditView(Shape):
+class AuditView(Shape, frozen=True):
     seq: int
     at: str
     who: str
@@ -364,28 +362,28 @@ class AuditView(Shape):
     detail: str = ""
 
 
-class AuditList(Shape):
+class AuditList(Shape, frozen=True):
     audit: list[AuditView]
     next: str | None = None
 
 
-class PageQuery(Request):
+class PageQuery(Request, frozen=True):
     limit: int = 100
     cursor: str | None = None
 
 
-class BackupRequest(Request):
+class BackupRequest(Request, frozen=True):
     """`path`: a file on the hub's machine that does not exist yet; empty = in the state folder."""
 
     path: str = ""
 
 
-class BackupAnswer(Shape):
+class BackupAnswer(Shape, frozen=True):
     path: str
     size_bytes: int
 
 
-class AdoptAnswer(Shape):
+class AdoptAnswer(Shape, frozen=True):
     """What `adopt` found on the platforms by labels and took back into the registry."""
 
     adopted: list[str]
@@ -395,7 +393,7 @@ class AdoptAnswer(Shape):
 # --- the hub itself ------------------------------------------------------------------------------
 
 
-class DriverHealth(Shape):
+class DriverHealth(Shape, frozen=True):
     name: str
     usable: bool
     version: str = ""
@@ -403,7 +401,7 @@ class DriverHealth(Shape):
     hint: str = ""
 
 
-class HubHealth(Shape):
+class HubHealth(Shape, frozen=True):
     """`status` is `ok` or `degraded`; `degraded` says why in `problems`."""
 
     status: str
@@ -419,7 +417,7 @@ class HubHealth(Shape):
     addresses: dict[str, str] = {}
 
 
-class Event(Shape):
+class Event(Shape, frozen=True):
     """One change. `seq` counts within `hub_id` and one run of the hub (`run`).
 
     `kind` is agent, task, dispatch, job, health, audit, or `gap`: events were dropped for this
@@ -435,7 +433,7 @@ class Event(Shape):
     data: Any = None
 
 
-class ErrorBody(Shape):
+class ErrorBody(Shape, frozen=True):
     code: str
     message: str
     hint: str = ""
@@ -443,5 +441,5 @@ class ErrorBody(Shape):
     field: str | None = None
 
 
-class ErrorAnswer(Shape):
+class ErrorAnswer(Shape, frozen=True):
     error: ErrorBody

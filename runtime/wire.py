@@ -71,15 +71,15 @@ class Encoding(enum.StrEnum):
     BASE64 = "base64"
 
 
-class TaskSpec(Message, tag_field="type", kw_only=True):
+class TaskSpec(Message, frozen=True, tag_field="type", kw_only=True):
     """Base of the task types. Relative paths are relative to the workspace."""
 
 
-class Ping(TaskSpec, tag="ping"):
+class Ping(TaskSpec, frozen=True, tag="ping"):
     """Do nothing and succeed: measures the path."""
 
 
-class Exec(TaskSpec, tag="exec"):
+class Exec(TaskSpec, frozen=True, tag="exec"):
     """Run `command` with `/bin/sh -c`."""
 
     command: str
@@ -88,7 +88,7 @@ class Exec(TaskSpec, tag="exec"):
     env: dict[str, str] = {}
 
 
-class Script(TaskSpec, tag="script"):
+class Script(TaskSpec, frozen=True, tag="script"):
     """Run the text `script` with an interpreter."""
 
     script: str
@@ -98,12 +98,12 @@ class Script(TaskSpec, tag="script"):
     env: dict[str, str] = {}
 
 
-class FileRead(TaskSpec, tag="file:read"):
+class FileRead(TaskSpec, frozen=True, tag="file:read"):
     file_path: str
     encoding: Encoding = Encoding.UTF8
 
 
-class FileWrite(TaskSpec, tag="file:write"):
+class FileWrite(TaskSpec, frozen=True, tag="file:write"):
     """Write `content` atomically. `mode` is octal text such as `"0644"`."""
 
     file_path: str
@@ -112,29 +112,29 @@ class FileWrite(TaskSpec, tag="file:write"):
     mode: str | None = None
 
 
-class GitClone(TaskSpec, tag="git:clone"):
+class GitClone(TaskSpec, frozen=True, tag="git:clone"):
     repo: str
     destination: str | None = None
     branch: str | None = None
 
 
-class GitPull(TaskSpec, tag="git:pull"):
+class GitPull(TaskSpec, frozen=True, tag="git:pull"):
     repo_path: str = "."
 
 
-class GitPush(TaskSpec, tag="git:push"):
+class GitPush(TaskSpec, frozen=True, tag="git:push"):
     repo_path: str = "."
     remote: str = "origin"
     branch: str | None = None
 
 
-class Build(TaskSpec, tag="build"):
+class Build(TaskSpec, frozen=True, tag="build"):
     command: str
     cwd: str | None = None
     env: dict[str, str] = {}
 
 
-class Test(TaskSpec, tag="test"):
+class Test(TaskSpec, frozen=True, tag="test"):
     """Like `build`; the closing summary of common test runners is read into `result`."""
 
     __test__ = False  # not a pytest class
@@ -143,18 +143,7 @@ class Test(TaskSpec, tag="test"):
     env: dict[str, str] = {}
 
 
-AnyTaskSpec = (
-    Ping
-    | Exec
-    | Script
-    | FileRead
-    | FileWrite
-    | GitClone
-    | GitPull
-    | GitPush
-    | Build
-    | Test
-)
+AnyTaskSpec = Ping | Exec | Script | FileRead | FileWrite | GitClone | GitPull | GitPush | Build | Test
 
 
 class OnDisconnect(enum.StrEnum):
@@ -164,7 +153,7 @@ class OnDisconnect(enum.StrEnum):
     STOP = "stop"
 
 
-class TaskFrame(Message, kw_only=True, omit_defaults=False):
+class TaskFrame(Message, frozen=True, kw_only=True, omit_defaults=False):
     """hub -> agent `task`: the delivery part; the task's own fields stand beside these."""
 
     task_id: str
@@ -176,7 +165,7 @@ class TaskFrame(Message, kw_only=True, omit_defaults=False):
 # --- agent -> hub ------------------------------------------------------------------------------
 
 
-class ProtocolRange(Message):
+class ProtocolRange(Message, frozen=True):
     min: int
     max: int
 
@@ -188,13 +177,13 @@ class AttemptState(enum.StrEnum):
     FINISHED = "finished"
 
 
-class HeldAttempt(Message):
+class HeldAttempt(Message, frozen=True):
     attempt_id: AttemptId
     state: AttemptState
     output_offset: int = 0
 
 
-class Hello(Message, kw_only=True):
+class Hello(Message, frozen=True, kw_only=True):
     """First message of a full agent. `instance` is new for every process start."""
 
     protocol: ProtocolRange
@@ -206,7 +195,7 @@ class Hello(Message, kw_only=True):
     attempts: list[HeldAttempt] = []
 
 
-class Accepted(Message):
+class Accepted(Message, frozen=True):
     attempt_id: AttemptId
 
 
@@ -216,7 +205,7 @@ class Stream(enum.StrEnum):
     AGENT = "agent"
 
 
-class Log(Message, kw_only=True):
+class Log(Message, frozen=True, kw_only=True):
     """A piece of output. `offset` counts raw bytes in the attempt's one interleaved output.
 
     `skipped` bytes were cut directly before `offset`. Without `attempt_id` it is a line of the
@@ -240,14 +229,14 @@ class ResponseStatus(enum.StrEnum):
     REJECTED = "rejected"
 
 
-class TaskError(Message):
+class TaskError(Message, frozen=True):
     """Why a task did not succeed. `code` is stable, e.g. `exit_code`, `interrupted`."""
 
     code: str
     message: str = ""
 
 
-class Response(Message, kw_only=True):
+class Response(Message, frozen=True, kw_only=True):
     """The end of an attempt. Full agents name `attempt_id`, basic agents `task_id`.
 
     Times are ms since the epoch by the agent's clock. `result` is any JSON value.
@@ -266,31 +255,31 @@ class Response(Message, kw_only=True):
     truncated: bool = False
 
 
-class Cpu(Message):
+class Cpu(Message, frozen=True):
     """`cores`: cores busy (1.0 = one core); `limit`: cores this agent may use."""
 
     cores: float = 0.0
     limit: float | None = None
 
 
-class Memory(Message):
+class Memory(Message, frozen=True):
     used: int = 0
     limit: int | None = None
 
 
-class Disk(Message):
+class Disk(Message, frozen=True):
     used: int = 0
     total: int = 0
 
 
-class Network(Message):
+class Network(Message, frozen=True):
     """Bytes received and sent since the agent's start."""
 
     rx: int = 0
     tx: int = 0
 
 
-class Gpu(Message, kw_only=True):
+class Gpu(Message, frozen=True, kw_only=True):
     """One GPU: `utilisation` 0..1, memory in bytes."""
 
     name: str = ""
@@ -299,7 +288,7 @@ class Gpu(Message, kw_only=True):
     memory_total: int = 0
 
 
-class Health(Message, kw_only=True):
+class Health(Message, frozen=True, kw_only=True):
     """How the agent is. Sizes in bytes. `running` lists the attempts it executes now."""
 
     cpu: Cpu | None = None
@@ -313,7 +302,7 @@ class Health(Message, kw_only=True):
     gpu: list[Gpu] | None = None
 
 
-class Bye(Message):
+class Bye(Message, frozen=True):
     """The agent leaves on purpose; a close without it is unclean unless the close code says so."""
 
     reason: str = ""
@@ -322,14 +311,14 @@ class Bye(Message):
 # --- hub -> agent ------------------------------------------------------------------------------
 
 
-class Resend(Message):
+class Resend(Message, frozen=True):
     """Send the attempt's output again from `offset` on."""
 
     attempt_id: AttemptId
     offset: int
 
 
-class Plan(Message, omit_defaults=False):
+class Plan(Message, frozen=True, omit_defaults=False):
     """What to do with each held attempt. `kill`: end it, its result is not wanted."""
 
     keep: list[AttemptId] = []
@@ -338,7 +327,7 @@ class Plan(Message, omit_defaults=False):
     forget: list[AttemptId] = []
 
 
-class Welcome(Message, kw_only=True, omit_defaults=False):
+class Welcome(Message, frozen=True, kw_only=True, omit_defaults=False):
     protocol: int = PROTOCOL_MAX
     health_interval_seconds: float = 30.0
     lease_seconds: float = 60.0
@@ -346,14 +335,14 @@ class Welcome(Message, kw_only=True, omit_defaults=False):
     plan: Plan = Plan()
 
 
-class Cancel(Message):
+class Cancel(Message, frozen=True):
     """End an attempt: TERM, `grace_ms` later KILL."""
 
     attempt_id: AttemptId
     grace_ms: int = 10_000
 
 
-class Ack(Message):
+class Ack(Message, frozen=True):
     """What the other side now holds: output up to an offset, responses, application messages.
 
     `messages` are envelope ids and the only field that agents send.
@@ -364,7 +353,7 @@ class Ack(Message):
     messages: list[str] = []
 
 
-class Watch(Message):
+class Watch(Message, frozen=True):
     """Report health every `interval_seconds` for `ttl_seconds`, because somebody looks."""
 
     interval_seconds: float = 1.0
@@ -377,7 +366,7 @@ class GoawayReason(enum.StrEnum):
     OVERLOADED = "overloaded"
 
 
-class Goaway(Message):
+class Goaway(Message, frozen=True):
     retry_after_ms: int
     reason: GoawayReason
 
@@ -385,7 +374,7 @@ class Goaway(Message):
 # --- both directions ---------------------------------------------------------------------------
 
 
-class Error(Message):
+class Error(Message, frozen=True):
     """A frame was refused; never answered itself. `reply_to` is the envelope id refused."""
 
     code: str
@@ -401,7 +390,7 @@ class ShellOp(enum.StrEnum):
     EXIT = "exit"
 
 
-class Shell(Message, kw_only=True):
+class Shell(Message, frozen=True, kw_only=True):
     """One step of a terminal. `data` is base64; `exit` carries `exit_code` and `message`."""
 
     op: ShellOp
@@ -455,9 +444,7 @@ class Envelope(msgspec.Struct, frozen=True, kw_only=True):
 
 
 _envelopes = msgspec.json.Decoder(Envelope)
-_payloads = {
-    kind: msgspec.json.Decoder(kind) for kind in {*FROM_AGENT.values(), *FROM_HUB.values()}
-}
+_payloads = {kind: msgspec.json.Decoder(kind) for kind in {*FROM_AGENT.values(), *FROM_HUB.values()}}
 _specs: msgspec.json.Decoder[AnyTaskSpec] = msgspec.json.Decoder(AnyTaskSpec)
 _encoder = msgspec.json.Encoder()
 

@@ -86,7 +86,7 @@ class AgentStatus(enum.StrEnum):
     DESTROYING = "destroying"
 
 
-class Agent(Record):
+class Agent(Record, frozen=True):
     """One agent as the registry keeps it. What changes with every report is not in here.
 
     `handle` is the driver's own JSON, opaque to everybody else. `spec` is the create request as
@@ -173,7 +173,7 @@ class RetryOn(enum.StrEnum):
     EXIT_CODE = "exit_code"
 
 
-class Task(Record):
+class Task(Record, frozen=True):
     """One unit of work. `spec` holds the task's own fields as JSON, as they were submitted.
 
     `attempt` counts from 1. `held`: created by a rollout that has not released it yet.
@@ -246,7 +246,7 @@ class DispatchState(enum.StrEnum):
     DONE = "done"
 
 
-class Dispatch(Record):
+class Dispatch(Record, frozen=True):
     """One task sent to several agents. `tasks` are in the order in which they go out."""
 
     id: DispatchId
@@ -275,7 +275,7 @@ class Role(enum.StrEnum):
     ADMIN = "admin"
 
 
-class Token(Record):
+class Token(Record, frozen=True):
     """A secret's SHA-256 and what it opens. The secret itself is never kept.
 
     A join token is spent once: `bound` is then the SHA-256 of the credential it was spent for.
@@ -294,14 +294,14 @@ class Token(Record):
     bound: str | None = None
 
 
-class Policy(Record):
+class Policy(Record, frozen=True):
     """Allows application messages from one agent to another."""
 
     sender: AgentId
     receiver: AgentId
 
 
-class StoredMessage(Record):
+class StoredMessage(Record, frozen=True):
     """An application message between agents, kept until the receiver acknowledges it."""
 
     id: str
@@ -320,8 +320,8 @@ class JobState(enum.StrEnum):
     CANCELLED = "cancelled"
 
 
-class Job(Record):
-    """Long work of the hub itself. `progress` 0..1. `request` is JSON, to finish it after a crash."""
+class Job(Record, frozen=True):
+    """Long work of the hub itself. `progress` 0..1; `request` is JSON, to finish it after a crash."""
 
     id: JobId
     kind: str
@@ -337,7 +337,7 @@ class Job(Record):
     error: TaskError | None = None
 
 
-class AuditEntry(Record):
+class AuditEntry(Record, frozen=True):
     """Who did what to which target, and how it ended. `detail` is redacted before it gets here."""
 
     at: int
@@ -348,7 +348,7 @@ class AuditEntry(Record):
     detail: str = ""
 
 
-class IdempotencyKey(Record):
+class IdempotencyKey(Record, frozen=True):
     """A submission that must not happen twice. `answer` is what the first one was answered."""
 
     who: str
