@@ -1,0 +1,105 @@
+"""Parsers of single values: each takes what the TOML file holds, or text, and gives the setting's type.
+
+All raise ValueError with a reason for people.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Final
+
+SIZE_UNITS: Final = {"": 1, "k": 1024, "m": 1024**2, "g": 1024**3, "t": 1024**4}
+PORT_MAX: Final = 65_535
+LOG_LEVELS: Final = ("debug", "info", "warning", "error")
+
+Parse = Callable[[Any], Any]
+
+
+def as_text(value: Any) -> str:
+    if not isinstance(value, str):
+        raise ValueError("text is expected")
+    return value
+
+
+def as_path(value: Any) -> Path | None:
+    return Path(as_text(value)).expanduser() if value != "" else None
+
+
+def as_bool(value: Any) -> bool:
+    if isinstance(value, bool):
+        return value
+    words = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
+    try:
+        return words[as_text(value).lower()]
+    except (KeyError, ValueError) as exc:
+        raise ValueError("true or false is expected") from exc
+
+
+def as_int(value: Any) -> int:
+    if isinstance(value, (bool, float)):
+        raise ValueError("a whole number is expected")
+    try:
+        number = int(value)
+    except (TypeError, ValueError) as exc:
+        raise ValueError("a whole number is expected") from exc
+    if number < 0:
+        raise ValueError("must not be negative")
+    return number
+
+
+def as_seconds(value: Any) -> float:
+    """A duration or a number of days: not negative, finite."""
+    if isinstance(value, bool):
+        raise ValueError("a number is expected")
+    try:
+        number = float(value)
+    except (TypeError, ValueError) as exc:
+        raise ValueError("a number is expected") from exc
+    if not 0 <= number < float("inf"):
+        raise ValueError("must be a finite number that is not negative")
+    return number
+
+
+def as_port(value: Any) -> int:
+    port = as_int(value)
+    if port > PORT_MAX:
+        raise ValueError(f"a port is at most {PORT_MAX}; 0 picks a free one")
+    return port
+
+
+def as_list(value: Any) -> tuple[str, ...]:
+    """A TOML list of texts, or text with commas."""
+    if isinstance(value, (list, tuple)):
+        return tuple(as_text(item) for item in value)
+    return tuple(item.strip() for item in as_text(value).split(",") if item.strip())
+
+
+def as_size(value: Any) -> int:
+    """Bytes; text may end in k, m, g or t (powers of 1024)."""
+    if isinstance(value, int):
+        return as_int(value)
+    text = as_text(value).strip().lower().removesuffix("ib").removesuffix("b")
+    number, unit = (text[:-1], text[-1]) if text and text[-1] in SIZE_UNITS else (text, "")
+    return int(as_seconds(number) * SIZE_UNITS[unit])
+
+
+def as_log_level(value: Any) -> str:
+    level = as_text(value).lower()
+    if level not in LOG_LEVELS:
+        raise ValueError(f"one of {', '.join(LOG_LEVELS)} is expected")
+    return level
+
+
+KINDS: Final[dict[Parse, str]] = {
+    as_text: "text",
+    as_path: "path",
+    as_bool: "true or false",
+    as_int: "number",
+    as_seconds: "number",
+    as_port: "port",
+    as_list: "list",
+    as_size: "size",
+    as_log_level: "text",
+}
+"""What a parser accepts, in a word for people."""
