@@ -32,6 +32,7 @@ soak: setup-test
 
 # A table and JSON, beside `docker exec` and Celery with Redis where they are present.
 bench: setup-bench
+	@.ci/peers
 	$(BIN)/python -m tests.bench $(ARGS)
 
 # A Docker engine and the system packages that the full tests want; on Debian, as root.
