@@ -1,0 +1,206 @@
+"""What the hub counts, for Prometheus. Labels come from closed sets: never an agent's or a task's id.
+
+`METRICS` is the whole list, with the help texts that `/metrics` shows and the documentation repeats.
+"""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Callable, Mapping
+from typing import Final
+
+import msgspec
+import psutil
+from prometheus_client import (
+    CollectorRegistry,
+    Counter,
+    Gauge,
+    Histogram,
+    disable_created_metrics,
+    generate_latest,
+)
+
+from hub.core.model import AgentStatus, TaskState
+
+OTHER: Final = "other"
+"""Stands in a label for every value that is not in its closed set."""
+
+
+class MetricKind(enum.StrEnum):
+    COUNTER = "counter"
+    GAUGE = "gauge"
+    HISTOGRAM = "histogram"
+
+
+class MetricSpec(msgspec.Struct, frozen=True):
+    """One metric as documented. `buckets` (upper bounds, in the name's unit) for histograms only."""
+
+    name: str
+    kind: MetricKind
+    help: str
+    labels: tuple[str, ...] = ()
+    buckets: tuple[float, ...] = ()
+
+
+class Refusal(enum.StrEnum):
+    """Why an agent's handshake was refused."""
+
+    TOKEN = "token"
+    UNKNOWN_AGENT = "unknown_agent"
+    QUARANTINED = "quarantined"
+    OVERLOADED = "overloaded"
+    PROTOCOL = "protocol"
+    TIMEOUT = "timeout"
+    DRAINING = "draining"
+    OTHER = "other"
+
+
+_SECONDS: Final = (0.0005, 0.001, 0.002, 0.004, 0.008, 0.016, 0.032, 0.064, 0.128, 0.256, 0.512, 1.024, 4.096)
+"""Powers of two around the budgets: 2 ms and 8 ms for a task, 16 ms for the loop."""
+_RECORDS: Final = (1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0, 256.0, 512.0, 1024.0)
+
+_C, _G, _H = MetricKind.COUNTER, MetricKind.GAUGE, MetricKind.HISTOGRAM
+METRICS: Final[tuple[MetricSpec, ...]] = (
+    MetricSpec("vm_hub_messages_total", _C, "Messages exchanged with agents, in both directions."),
+    MetricSpec("vm_hub_agents", _G, "Agents by status.", ("status",)),
+    MetricSpec("vm_hub_active_tasks", _G, "Tasks that are offered to an agent or running."),
+    MetricSpec("clawtui_build_info", _G, "Always 1; the label names the hub's version.", ("version",)),
+    MetricSpec("clawtui_queued_tasks", _G, "Tasks that wait for an agent."),
+    MetricSpec("clawtui_tasks_ended_total", _C, "Tasks that ended, by final state.", ("state",)),
+    MetricSpec("clawtui_commits_total", _C, "Registry commits by outcome (ok, failed).", ("outcome",)),
+    MetricSpec("clawtui_commit_batch_records", _H, "Records in one registry commit.", (), _RECORDS),
+    MetricSpec("clawtui_commit_seconds", _H, "Duration of a registry commit, fsync included.", (), _SECONDS),
+    MetricSpec("clawtui_loop_lag_seconds", _H, "How late the hub's event loop ran a timer.", (), _SECONDS),
+    MetricSpec("clawtui_agent_connections", _G, "Open connections of agents."),
+    MetricSpec("clawtui_handshakes_refused_total", _C, "Agents' handshakes refused, by reason.", ("reason",)),
+    MetricSpec("clawtui_outbox_drops_total", _C, "Frames dropped because an agent read too slowly."),
+    MetricSpec("clawtui_output_bytes_total", _C, "Raw bytes of task output written to disk."),
+    MetricSpec("clawtui_feed_subscribers", _G, "Observers of the feed of changes."),
+    MetricSpec("clawtui_feed_gaps_total", _C, "Times an observer lost events and was told so."),
+    MetricSpec("clawtui_http_requests_total", _C, "HTTP requests by route and status.", ("method", "route", "status")),
+    MetricSpec("clawtui_http_request_seconds", _H, "Time to answer an HTTP request, streams apart.", (), _SECONDS),
+    MetricSpec("clawtui_process_resident_bytes", _G, "Memory of the hub's process."),
+    MetricSpec("clawtui_process_open_fds", _G, "Open file descriptors of the hub's process."),
+)
+
+CONTENT_TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"
+
+
+class Metrics:
+    """The hub's own registry of metrics: one method per fact, so that no caller can invent a label."""
+
+    def __init__(self, version: str = "") -> None:
+        # A second series per counter with its birth time is noise here; the switch is the library's only one.
+        disable_created_metrics()
+        self.registry = CollectorRegistry(auto_describe=True)
+        self._made: dict[str, Counter | Gauge | Histogram] = {spec.name: self._make(spec) for spec in METRICS}
+        self._sources: list[Callable[[Metrics], None]] = []
+        self._process = psutil.Process()
+        self._messages = self._counter("vm_hub_messages_total")
+        self._output = self._counter("clawtui_output_bytes_total")
+        self._batch = self._histogram("clawtui_commit_batch_records")
+        self._commit = self._histogram("clawtui_commit_seconds")
+        self._committed = self._counter("clawtui_commits_total").labels("ok")
+        self._failed = self._counter("clawtui_commits_total").labels("failed")
+        self._requests: dict[tuple[str, str, int], Counter] = {}
+        self._gauge("clawtui_build_info").labels(version).set(1)
+
+    # --- counted where it happens -----------------------------------------------------------------
+
+    def message(self, count: int = 1) -> None:
+        """A frame to or from an agent."""
+        self._messages.inc(count)
+
+    def commit(self, records: int, seconds: float) -> None:
+        self._committed.inc()
+        self._batch.observe(records)
+        self._commit.observe(seconds)
+
+    def commit_failed(self) -> None:
+        self._failed.inc()
+
+    def loop_lag(self, seconds: float) -> None:
+        self._histogram("clawtui_loop_lag_seconds").observe(max(seconds, 0.0))
+
+    def task_ended(self, state: TaskState) -> None:
+        self._counter("clawtui_tasks_ended_total").labels(state.value).inc()
+
+    def handshake_refused(self, reason: Refusal | str) -> None:
+        known = reason if reason in Refusal._value2member_map_ else OTHER
+        self._counter("clawtui_handshakes_refused_total").labels(str(known)).inc()
+
+    def outbox_drop(self, frames: int = 1) -> None:
+        self._counter("clawtui_outbox_drops_total").inc(frames)
+
+    def output(self, size_bytes: int) -> None:
+        self._output.inc(size_bytes)
+
+    def feed_gap(self) -> None:
+        self._counter("clawtui_feed_gaps_total").inc()
+
+    def http_request(self, method: str, route: str, status: int, seconds: float | None = None) -> None:
+        """`route` is the route's template, never the path; `seconds` is None for streams."""
+        counter = self._requests.get((method, route, status))
+        if counter is None:
+            counter = self._counter("clawtui_http_requests_total").labels(method, route, str(status))
+            self._requests[method, route, status] = counter
+        counter.inc()
+        if seconds is not None:
+            self._histogram("clawtui_http_request_seconds").observe(seconds)
+
+    # --- set by whoever knows, at the latest when somebody reads ------------------------------------
+
+    def set_agents(self, by_status: Mapping[str, int]) -> None:
+        """Agents by status; a status that is not named is 0."""
+        gauge = self._gauge("vm_hub_agents")
+        for status in AgentStatus:
+            gauge.labels(status.value).set(by_status.get(status.value, 0))
+
+    def set_tasks(self, queued: int, active: int) -> None:
+        self._gauge("clawtui_queued_tasks").set(queued)
+        self._gauge("vm_hub_active_tasks").set(active)
+
+    def set_connections(self, count: int) -> None:
+        self._gauge("clawtui_agent_connections").set(count)
+
+    def set_feed_subscribers(self, count: int) -> None:
+        self._gauge("clawtui_feed_subscribers").set(count)
+
+    def add_source(self, source: Callable[[Metrics], None]) -> None:
+        """`source` is called before every reading and sets gauges; it must not block."""
+        self._sources.append(source)
+
+    def exposition(self) -> bytes:
+        """All metrics in the text format of `CONTENT_TYPE`."""
+        for source in self._sources:
+            source(self)
+        with self._process.oneshot():
+            self._gauge("clawtui_process_resident_bytes").set(self._process.memory_info().rss)
+            self._gauge("clawtui_process_open_fds").set(self._process.num_fds())
+        return generate_latest(self.registry)
+
+    # --- inside -------------------------------------------------------------------------------------
+
+    def _make(self, spec: MetricSpec) -> Counter | Gauge | Histogram:
+        match spec.kind:
+            case MetricKind.COUNTER:
+                return Counter(spec.name, spec.help, spec.labels, registry=self.registry)
+            case MetricKind.GAUGE:
+                return Gauge(spec.name, spec.help, spec.labels, registry=self.registry)
+            case MetricKind.HISTOGRAM:
+                return Histogram(spec.name, spec.help, spec.labels, registry=self.registry, buckets=spec.buckets)
+
+    def _counter(self, name: str) -> Counter:
+        made = self._made[name]
+        assert isinstance(made, Counter)
+        return made
+
+    def _gauge(self, name: str) -> Gauge:
+        made = self._made[name]
+        assert isinstance(made, Gauge)
+        return made
+
+    def _histogram(self, name: str) -> Histogram:
+        made = self._made[name]
+        assert isinstance(made, Histogram)
+        return made
