@@ -321,7 +321,7 @@ class JobState(enum.StrEnum):
 
 
 class Job(Record, frozen=True):
-    """Long work of the hub itself. `progress` 0..1; `request` is JSON, to finish it after a crash."""
+    """Long work of the hub itself. `progress` 0..1; `request` is JSON, to finish it later."""
 
     id: JobId
     kind: str

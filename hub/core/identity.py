@@ -1,0 +1,170 @@
+"""Who may come in: tokens, the join exchange, and what a secret opens.
+
+Only SHA-256 hashes are known here. Secrets have 256 random bits, so a plain hash is enough, and
+looking it up in a table leaks nothing that helps to guess one; the final compare is constant-time.
+
+Join exchange: the agent makes its own credential and presents `join token + SHA-256 of the
+credential`. The first such pair binds the token; the same pair again is fine, also after expiry
+(the agent may have crashed before it knew); another credential is a replay and refused.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import re
+from collections.abc import Iterable
+from typing import Final
+
+from msgspec.structs import replace
+
+from hub.core.effects import Effect, Save
+from hub.core.model import Agent, AgentId, Now, Role, Token, TokenId, TokenKind
+from hub.errors import NotFound, Unauthorized
+
+PREFIX: Final = {TokenKind.JOIN: "ctj_", TokenKind.AGENT: "cta_", TokenKind.USER: "ctu_"}
+_SHA256: Final = re.compile(r"[0-9a-f]{64}")
+_ORDER: Final = (Role.VIEWER, Role.OPERATOR, Role.ADMIN)
+
+
+def sha256(secret: str) -> str:
+    return hashlib.sha256(secret.encode("utf-8", "surrogatepass")).hexdigest()
+
+
+def allows(have: Role, need: Role) -> bool:
+    """True when role `have` includes role `need`."""
+    return _ORDER.index(have) >= _ORDER.index(need)
+
+
+class Identity:
+    """All tokens by hash and by id."""
+
+    def __init__(self) -> None:
+        self._by_hash: dict[str, Token] = {}
+        self._by_id: dict[TokenId, Token] = {}
+
+    def restore(self, tokens: Iterable[Token]) -> None:
+        for token in tokens:
+            self._keep(token)
+
+    @property
+    def tokens(self) -> list[Token]:
+        return sorted(self._by_id.values(), key=lambda token: (token.created_at, token.id))
+
+    def add(self, token: Token) -> list[Effect]:
+        return self._keep(token)
+
+    def revoke(self, token_id: TokenId, now: Now) -> list[Effect]:
+        """Raises NotFound."""
+        token = self._by_id.get(token_id)
+        if token is None:
+            raise NotFound(f"there is no token {token_id}")
+        if token.revoked_at is not None:
+            return []
+        return self._keep(replace(token, revoked_at=now.wall_ms))
+
+    def revoke_agent(self, agent_id: AgentId, now: Now) -> list[Effect]:
+        """Shut every door of an agent: it is destroyed, released or registered anew."""
+        effects: list[Effect] = []
+        for token in self.tokens:
+            if token.agent_id == agent_id and token.revoked_at is None:
+                effects += self.revoke(token.id, now)
+        return effects
+
+    def user(self, secret: str, now: Now) -> Token:
+        """Return the user token that `secret` is. Raises Unauthorized."""
+        token = self._find(secret, TokenKind.USER)
+        self._check_alive(token, now)
+        return token
+
+    def agent(
+        self,
+        agent: Agent,
+        secret: str,
+        credential_sha256: str | None,
+        credential_id: TokenId,
+        now: Now,
+    ) -> list[Effect]:
+        """Admit an agent's connection; the effects must be committed before it is let in.
+
+        `credential_id` is the id of the credential record, should the join exchange make one.
+
+        Raises:
+            Unauthorized: with a code that says wrong, foreign, expired, revoked or replayed.
+        """
+        if secret.startswith(PREFIX[TokenKind.JOIN]):
+            return self._join(agent, secret, credential_sha256, credential_id, now)
+        token = self._find(secret, TokenKind.AGENT)
+        self._check_owner(token, agent)
+        self._check_alive(token, now)
+        return []
+
+    def _join(
+        self,
+        agent: Agent,
+        secret: str,
+        credential_sha256: str | None,
+        credential_id: TokenId,
+        now: Now,
+    ) -> list[Effect]:
+        token = self._find(secret, TokenKind.JOIN)
+        self._check_owner(token, agent)
+        if credential_sha256 is None or _SHA256.fullmatch(credential_sha256) is None:
+            raise _refused("bad_credential", "a join token needs the SHA-256 of a credential")
+        if token.bound is not None:
+            if not hmac.compare_digest(token.bound, credential_sha256):
+                raise _refused("replayed", "this join token was used for another credential")
+            credential = self._by_hash.get(credential_sha256)
+            if credential is None or credential.revoked_at is not None:
+                raise _refused("revoked", "this join token's credential was revoked")
+            return []
+        self._check_alive(token, now)
+        if credential_sha256 in self._by_hash:
+            raise _refused("bad_credential", "this credential is taken")
+        effects: list[Effect] = []
+        for old in self.tokens:
+            # A new join token makes a new credential; whoever holds the old one is out.
+            if old.kind is TokenKind.AGENT and old.agent_id == agent.id and old.revoked_at is None:
+                effects += self.revoke(old.id, now)
+        effects += self._keep(replace(token, bound=credential_sha256))
+        effects += self._keep(
+            Token(
+                id=credential_id,
+                kind=TokenKind.AGENT,
+                sha256=credential_sha256,
+                created_at=now.wall_ms,
+                agent_id=agent.id,
+                agent_uid=agent.uid,
+            )
+        )
+        return effects
+
+    def _keep(self, token: Token) -> list[Effect]:
+        self._by_hash[token.sha256] = token
+        self._by_id[token.id] = token
+        return [Save(token)]
+
+    def _find(self, secret: str, kind: TokenKind) -> Token:
+        digest = sha256(secret)
+        token = self._by_hash.get(digest)
+        if token is None or not hmac.compare_digest(token.sha256, digest):
+            raise _refused("wrong_token", "this token is not known")
+        if token.kind is not kind:
+            raise _refused("wrong_token", f"this is not a token of kind {kind.value}")
+        return token
+
+    @staticmethod
+    def _check_owner(token: Token, agent: Agent) -> None:
+        if token.agent_id != agent.id or token.agent_uid != agent.uid:
+            raise _refused("foreign_token", "this token belongs to another agent")
+
+    @staticmethod
+    def _check_alive(token: Token, now: Now) -> None:
+        if token.revoked_at is not None:
+            raise _refused("revoked", "this token was revoked")
+        if token.expires_at is not None and now.wall_ms >= token.expires_at:
+            raise _refused("expired", "this token has expired")
+
+
+def _refused(code: str, message: str) -> Unauthorized:
+    return Unauthorized(message, code=code, hint="get a new token: clawtui token create")

@@ -1,0 +1,122 @@
+"""Lifecycle: what must be done so that what is observed becomes what is desired.
+
+| desired | observed          | step                                                |
+|---------|-------------------|-----------------------------------------------------|
+| running | exited            | start, with backoff; give up after a crash loop     |
+| running | paused            | resume                                              |
+| stopped | running, paused   | stop                                                |
+| paused  | running           | pause                                               |
+| any     | absent            | none: the agent is shown as crashed, with the reason|
+| absent  | anything but absent | destroy                                           |
+
+`creating` and `unknown` are left alone: somebody works on it, or nobody could look.
+"""
+
+from __future__ import annotations
+
+import enum
+from typing import Final
+
+import msgspec
+
+from hub.core.model import Agent, AgentId, Desired, Now, Observed
+
+
+class Step(enum.StrEnum):
+    START = "start"
+    STOP = "stop"
+    PAUSE = "pause"
+    RESUME = "resume"
+    DESTROY = "destroy"
+
+
+_STEPS: Final[dict[tuple[Desired, Observed], Step]] = {
+    (Desired.RUNNING, Observed.EXITED): Step.START,
+    (Desired.RUNNING, Observed.PAUSED): Step.RESUME,
+    (Desired.STOPPED, Observed.RUNNING): Step.STOP,
+    (Desired.STOPPED, Observed.PAUSED): Step.STOP,
+    (Desired.PAUSED, Observed.RUNNING): Step.PAUSE,
+    (Desired.ABSENT, Observed.RUNNING): Step.DESTROY,
+    (Desired.ABSENT, Observed.PAUSED): Step.DESTROY,
+    (Desired.ABSENT, Observed.EXITED): Step.DESTROY,
+    (Desired.ABSENT, Observed.CREATING): Step.DESTROY,
+}
+
+
+class CrashPolicy(msgspec.Struct, frozen=True, kw_only=True):
+    """Restarts after `first_seconds`, doubled each time up to `most_seconds`; `limit` restarts
+    without `stable_seconds` of running in between are a crash loop."""
+
+    first_seconds: float = 1.0
+    most_seconds: float = 60.0
+    limit: int = 5
+    stable_seconds: float = 120.0
+
+
+class Crashes:
+    """How often one agent was started again since it last ran for long enough."""
+
+    def __init__(self) -> None:
+        self.count = 0
+        self.not_before = 0.0
+        self.running_since: float | None = None
+
+
+class Lifecycle:
+    """Decides the next step per agent, and paces restarts."""
+
+    def __init__(self, policy: CrashPolicy | None = None) -> None:
+        self.policy = policy or CrashPolicy()
+        self._crashes: dict[AgentId, Crashes] = {}
+
+    def forget(self, agent_id: AgentId) -> None:
+        """The agent is gone, or an operator acted on it: its crash record is void."""
+        self._crashes.pop(agent_id, None)
+
+    def is_looping(self, agent_id: AgentId) -> bool:
+        """True when restarts were given up."""
+        crashes = self._crashes.get(agent_id)
+        return crashes is not None and crashes.count >= self.policy.limit
+
+    def step(self, agent: Agent, now: Now, *, restarts_itself: bool) -> Step | None:
+        """Return what to do for `agent` now, or None.
+
+        `restarts_itself`: the platform applies the restart policy, so that an exited agent is
+        started only by that platform; the first observation after a start is the exception that
+        `hub.reconcile` asks for itself.
+        """
+        step = _STEPS.get((agent.desired, agent.observed))
+        if agent.desired is Desired.RUNNING and agent.observed is Observed.RUNNING:
+            self._ran(agent.id, now)
+        if step is not Step.START:
+            return step
+        if restarts_itself:
+            return None
+        return self._restart(agent.id, now)
+
+    def _ran(self, agent_id: AgentId, now: Now) -> None:
+        crashes = self._crashes.get(agent_id)
+        if crashes is None:
+            return
+        if crashes.running_since is None:
+            crashes.running_since = now.mono
+        elif now.mono - crashes.running_since >= self.policy.stable_seconds:
+            del self._crashes[agent_id]
+
+    def _restart(self, agent_id: AgentId, now: Now) -> Step | None:
+        crashes = self._crashes.get(agent_id)
+        if crashes is None:
+            crashes = self._crashes[agent_id] = Crashes()
+            crashes.not_before = now.mono + self.policy.first_seconds
+            return None
+        if crashes.running_since is not None:
+            # It ran and fell over again: the wait starts anew, longer than before.
+            crashes.running_since = None
+            wait = min(self.policy.most_seconds, self.policy.first_seconds * 2.0**crashes.count)
+            crashes.not_before = now.mono + wait
+        if crashes.count >= self.policy.limit or now.mono < crashes.not_before:
+            return None
+        crashes.count += 1
+        wait = min(self.policy.most_seconds, self.policy.first_seconds * 2.0**crashes.count)
+        crashes.not_before = now.mono + wait
+        return Step.START

@@ -1,0 +1,168 @@
+"""An agent's log file: bounded without the agent's help, and read by offset.
+
+The agent writes to an inherited descriptor and outlives the hub, so nobody can rename the file
+under it. It is copied to `agent.log.1` and cut instead; the agent appends, so it goes on at the
+start. What is written in the instant between the last copied byte and the cut is lost. Cutting
+and reading exclude each other by `lock`, so readers in this process see every kept byte once.
+"""
+
+from __future__ import annotations
+
+import datetime
+import os
+import re
+import threading
+from pathlib import Path
+from typing import Final
+
+from hub.drivers.base import LogLine, LogRequest
+
+LOG_BYTES: Final = 4 * 1024 * 1024
+"""Size at which a log is cut, and most that is kept of the part before: 8 MiB per agent at most,
+as long as a hub looks; without a hub a runtime writes a line per lost connection."""
+READ_BYTES: Final = 256 * 1024
+MAX_LINE_BYTES: Final = 64 * 1024
+"""A longer line is given in pieces."""
+
+_TIME = re.compile(r"^\W*(\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(?:[.,]\d+)?(?:Z|[+-]\d\d:?\d\d)?)")
+
+
+def previous(log: Path) -> Path:
+    return log.with_name(f"{log.name}.1")
+
+
+def rotate(log: Path, lock: threading.Lock, limit_bytes: int = LOG_BYTES) -> bool:
+    """Cut the log when it has more than `limit_bytes`; return whether it was cut."""
+    try:
+        if log.stat().st_size <= limit_bytes:
+            return False
+    except FileNotFoundError:
+        return False
+    temporary = log.with_name(f".{log.name}.new")
+    with lock, log.open("r+b") as source, temporary.open("wb") as target:
+        size = source.seek(0, os.SEEK_END)
+        source.seek(max(0, size - limit_bytes))
+        while chunk := source.read(READ_BYTES):
+            target.write(chunk)
+        target.flush()
+        temporary.replace(previous(log))
+        source.truncate(0)
+    return True
+
+
+def time_of(text: str) -> int | None:
+    """Return the time a line starts with, ms since the epoch; without a zone it is UTC."""
+    match = _TIME.match(text)
+    if match is None:
+        return None
+    try:
+        at = datetime.datetime.fromisoformat(match[1].replace(",", "."))
+    except ValueError:
+        return None
+    return int((at if at.tzinfo else at.replace(tzinfo=datetime.UTC)).timestamp() * 1000)
+
+
+class LogReader:
+    """Reads the lines of one log, from the request's start on. All methods block."""
+
+    def __init__(self, log: Path, lock: threading.Lock, request: LogRequest) -> None:
+        self._log = log
+        self._lock = lock
+        self._since = request.since_ms
+        self._at: int | None = None
+        self._rest = b""
+        with lock:
+            self._generation = _generation(log)
+            self._parts = _tail(log, request.lines)
+
+    def read(self) -> tuple[list[LogLine], bool]:
+        """Return the next lines, and whether bytes were there: nothing more for now when not."""
+        with self._lock:
+            data = self._next_bytes()
+        *lines, self._rest = (self._rest + data).split(b"\n")
+        while len(self._rest) > MAX_LINE_BYTES:
+            lines.append(self._rest[:MAX_LINE_BYTES])
+            self._rest = self._rest[MAX_LINE_BYTES:]
+        return self._wanted(lines), bool(data)
+
+    def finish(self) -> list[LogLine]:
+        """Return the last line, when it has no end."""
+        rest, self._rest = self._rest, b""
+        return self._wanted([rest] if rest else [])
+
+    def _next_bytes(self) -> bytes:
+        if (now := _generation(self._log)) != self._generation:
+            # The log was cut: what is left of it to read is now the previous part.
+            self._generation = now
+            offset = self._parts[-1][1]
+            kept = previous(self._log)
+            self._parts = [(kept, min(offset, kept.stat().st_size)), (self._log, 0)]
+        while True:
+            path, offset = self._parts[0]
+            data = _read(path, offset)
+            if data or len(self._parts) == 1:
+                self._parts[0] = (path, offset + len(data))
+                return data
+            self._parts.pop(0)
+
+    def _wanted(self, lines: list[bytes]) -> list[LogLine]:
+        found: list[LogLine] = []
+        for line in lines:
+            text = line.decode(errors="replace").rstrip("\r")
+            at = time_of(text)
+            # A line without a time (a traceback) belongs to the one before it.
+            self._at = at if at is not None else self._at
+            if self._since is None or self._at is None or self._at >= self._since:
+                found.append(LogLine(text=text, at=self._at))
+        return found
+
+
+def _generation(log: Path) -> int:
+    """Changes whenever the log is cut."""
+    try:
+        return previous(log).stat().st_ino
+    except FileNotFoundError:
+        return 0
+
+
+def _read(path: Path, offset: int, size: int = READ_BYTES) -> bytes:
+    try:
+        with path.open("rb") as file:
+            file.seek(offset)
+            return file.read(size)
+    except FileNotFoundError:
+        return b""
+
+
+def _tail(log: Path, lines: int | None) -> list[tuple[Path, int]]:
+    """Return the files to read and where to start in each, for the last `lines` lines."""
+    files = [path for path in (previous(log), log) if path.exists()] or [log]
+    if lines is None:
+        return [(path, 0) for path in files]
+    wanted = lines
+    for index, path in reversed(list(enumerate(files))):
+        offset, wanted = _offset_of_last(path, wanted, newest=index == len(files) - 1)
+        if wanted <= 0 or index == 0:
+            return [(path, offset), *((later, 0) for later in files[index + 1 :])]
+    raise AssertionError("the first file ends the loop")
+
+
+def _offset_of_last(path: Path, lines: int, *, newest: bool) -> tuple[int, int]:
+    """Return where the last `lines` lines of the file start, and how many are still missing."""
+    end = path.stat().st_size if path.exists() else 0
+    if lines <= 0 or end == 0:
+        return end, lines
+    # The line end that closes the newest line does not start another one.
+    closing = newest and _read(path, end - 1, 1) == b"\n"
+    to_find = lines + 1 if closing else lines
+    while end > 0:
+        start = max(0, end - READ_BYTES)
+        block = _read(path, start, end - start)
+        while (at := block.rfind(b"\n")) >= 0:
+            to_find -= 1
+            if to_find == 0:
+                return start + at + 1, 0
+            block = block[:at]
+        end = start
+    # What starts at 0 is a line too, unless the file before ends in its first half: then they are one.
+    return 0, to_find - 1
