@@ -17,7 +17,7 @@ test: setup-test check pytest
 # Lint, types and import directions, without tests.
 lint: setup-test check
 
-check:
+check: setup-test
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/pyright --pythonpath $(BIN)/python
