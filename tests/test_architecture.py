@@ -25,7 +25,7 @@ VOCABULARIES = {"hub/contract.py", "runtime/wire.py"}
 
 CORE_MAY_IMPORT = {
     "__future__", "abc", "bisect", "collections", "copy", "dataclasses", "datetime", "enum", "functools", "hashlib",
-    "heapq", "itertools", "json", "math", "msgspec", "operator", "re", "string", "types", "typing",
+    "heapq", "hmac", "itertools", "json", "math", "msgspec", "operator", "re", "string", "types", "typing",
     "hub.contract", "hub.core", "hub.errors", "runtime.wire",
 }  # fmt: skip
 
