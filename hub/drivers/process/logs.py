@@ -17,9 +17,10 @@ from typing import Final
 
 from hub.drivers.base import LogLine, LogRequest
 
-LOG_BYTES: Final = 4 * 1024 * 1024
-"""Size at which a log is cut, and most that is kept of the part before: 8 MiB per agent at most,
-as long as a hub looks; without a hub a runtime writes a line per lost connection."""
+LOG_BYTES: Final = 2 * 1024 * 1024
+"""Size at which a log is cut, as long as a hub looks."""
+KEPT_BYTES: Final = 4 * LOG_BYTES
+"""Most that is kept of the part before; more comes together only while no hub looks."""
 READ_BYTES: Final = 256 * 1024
 MAX_LINE_BYTES: Final = 64 * 1024
 """A longer line is given in pieces."""
@@ -41,7 +42,7 @@ def rotate(log: Path, lock: threading.Lock, limit_bytes: int = LOG_BYTES) -> boo
     temporary = log.with_name(f".{log.name}.new")
     with lock, log.open("r+b") as source, temporary.open("wb") as target:
         size = source.seek(0, os.SEEK_END)
-        source.seek(max(0, size - limit_bytes))
+        source.seek(max(0, size - KEPT_BYTES))
         while chunk := source.read(READ_BYTES):
             target.write(chunk)
         target.flush()
@@ -139,22 +140,22 @@ def _tail(log: Path, lines: int | None) -> list[tuple[Path, int]]:
     files = [path for path in (previous(log), log) if path.exists()] or [log]
     if lines is None:
         return [(path, 0) for path in files]
-    wanted = lines
-    for index, path in reversed(list(enumerate(files))):
-        offset, wanted = _offset_of_last(path, wanted, newest=index == len(files) - 1)
-        if wanted <= 0 or index == 0:
-            return [(path, offset), *((later, 0) for later in files[index + 1 :])]
-    raise AssertionError("the first file ends the loop")
-
-
-def _offset_of_last(path: Path, lines: int, *, newest: bool) -> tuple[int, int]:
-    """Return where the last `lines` lines of the file start, and how many are still missing."""
-    end = path.stat().st_size if path.exists() else 0
-    if lines <= 0 or end == 0:
-        return end, lines
+    sizes = {path: path.stat().st_size if path.exists() else 0 for path in files}
+    if lines <= 0:
+        return [(files[-1], sizes[files[-1]])]
+    filled = [path for path in files if sizes[path]]
     # The line end that closes the newest line does not start another one.
-    closing = newest and _read(path, end - 1, 1) == b"\n"
-    to_find = lines + 1 if closing else lines
+    closed = bool(filled) and _read(filled[-1], sizes[filled[-1]] - 1, 1) == b"\n"
+    to_find = lines + 1 if closed else lines
+    for path in reversed(files):
+        offset, to_find = _after_line_end(path, sizes[path], to_find)
+        if to_find == 0:
+            return [(path, offset), *((later, 0) for later in files[files.index(path) + 1 :])]
+    return [(path, 0) for path in files]
+
+
+def _after_line_end(path: Path, end: int, to_find: int) -> tuple[int, int]:
+    """Return the offset after the `to_find`-th line end before `end`, and how many are missing."""
     while end > 0:
         start = max(0, end - READ_BYTES)
         block = _read(path, start, end - start)
@@ -164,5 +165,4 @@ def _offset_of_last(path: Path, lines: int, *, newest: bool) -> tuple[int, int]:
                 return start + at + 1, 0
             block = block[:at]
         end = start
-    # What starts at 0 is a line too, unless the file before ends in its first half: then they are one.
-    return 0, to_find - 1
+    return 0, to_find

@@ -111,7 +111,7 @@ def alive(identity: Identity) -> bool:
 
 
 def reap(identity: Identity) -> int | None:
-    """Collect our own ended child; return its exit code, 128 + n when signal n ended it.
+    """Collect our own ended child; return its exit code, -n when signal n ended it.
 
     None when it still runs or is not our child.
     """
@@ -122,8 +122,7 @@ def reap(identity: Identity) -> int | None:
         _, status = os.waitpid(identity.pid, os.WNOHANG)
     except ChildProcessError:
         return None
-    code = os.waitstatus_to_exitcode(status)
-    return 128 - code if code < 0 else code
+    return os.waitstatus_to_exitcode(status)
 
 
 def send(pid: int, mark: str, number: signal.Signals) -> bool:
@@ -217,13 +216,15 @@ def end_all(marker: str, leader: Identity | None, known: Iterable[ProcessInfo] =
     The leader is frozen first and dies last: frozen it starts nothing new, and while it lives its
     orphans stay its descendants.
     """
-    spare = _ourselves()
+    spare, boot = _ourselves(), boot_id()
     deadline = time.monotonic() + KILL_SECONDS
     if leader is not None and leader.pid not in spare and alive(leader):
         send(leader.pid, leader.mark, signal.SIGSTOP)
     while True:
         left = {info.pid: info for info in belonging(marker, leader)}
-        left |= {info.pid: info for info in known if (now := look(info.pid)) and now.mark == info.mark and not now.zombie}
+        left |= {
+            info.pid: info for info in known if (now := look(info.pid)) and now.mark == info.mark and not now.zombie
+        }
         if not left:
             return []
         if time.monotonic() > deadline:

@@ -1,0 +1,71 @@
+"""What the process driver can give, and what it refuses to pretend."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import shutil
+import sys
+from pathlib import Path
+from typing import Final
+
+from hub.drivers.base import AgentPlan, Features, Fingerprint
+from hub.drivers.process.launch import check_environment, writable
+from hub.errors import BadRequest, NotAvailable
+
+FEATURES: Final = Features(isolated=False, pause=True, logs=True, shell=True)
+SHARED_NETWORKS: Final = ("", "host")
+USE_DOCKER: Final = "Create the agent with --driver docker."
+
+
+def check_plan(plan: AgentPlan) -> None:
+    """Raises NotAvailable for protection that a process cannot have, BadRequest for bad values."""
+    refused = {
+        "network": plan.network not in SHARED_NETWORKS,
+        "mounts": bool(plan.mounts),
+        "tmpfs": bool(plan.tmpfs),
+        "read_only": plan.read_only,
+    }
+    for field, wanted in refused.items():
+        if wanted:
+            raise NotAvailable(
+                f"the process driver has no {field}: its agents use this machine's files and network as they are",
+                hint=USE_DOCKER,
+                field=field,
+                driver="process",
+            )
+    if plan.concurrency < 1:
+        raise BadRequest("concurrency starts at 1", field="concurrency", driver="process")
+    if any("," in capability for capability in plan.capabilities):
+        raise BadRequest("a capability cannot have a comma", field="capabilities", driver="process")
+    check_environment(plan.environment)
+
+
+def not_enforced(plan: AgentPlan) -> list[str]:
+    """Return what the plan asks for and this driver only reports."""
+    asked = {"cpus": plan.cpus, "memory": plan.memory_bytes, "disk": plan.disk_bytes, "sudo": plan.sudo or None}
+    return [name for name, value in asked.items() if value is not None]
+
+
+def probe(root: Path, command: tuple[str, ...]) -> Fingerprint:
+    """Look whether agents can be started here; touches nothing."""
+    problem, hint = "", ""
+    if os.name != "posix":
+        problem, hint = "agents need a POSIX system (Linux, macOS)", "On Windows use WSL."
+    elif shutil.which(command[0]) is None:
+        problem, hint = f"{command[0]} cannot be executed", "Install clawtui again: its Python has gone."
+    elif command[-1] == "runtime" and importlib.util.find_spec("runtime") is None:
+        problem, hint = "the agent runtime is not installed", "Install clawtui again."
+    elif not writable(root):
+        problem, hint = f"{root} is not writable", "Choose another state folder with CLAWTUI_HOME."
+    return Fingerprint(
+        usable=not problem,
+        version=sys.version.split()[0],
+        reason=problem,
+        hint=hint,
+        details={
+            "isolation": "none at all: an agent can do whatever your user can",
+            "limits": "not enforced (cpus, memory, disk)",
+            "folder": str(root),
+        },
+    )
