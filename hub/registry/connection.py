@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Final, TypeVar
 
 import aiosqlite
+import msgspec
 
 from hub.errors import HubError, StorageFull, Unavailable
 
@@ -58,6 +59,8 @@ def translated() -> Iterator[None]:
         yield
     except sqlite3.Error as exc:
         raise translate(exc) from exc
+    except msgspec.DecodeError as exc:
+        raise _damaged(f"a record does not decode: {exc}") from exc
 
 
 def translate(error: sqlite3.Error) -> HubError:
@@ -76,10 +79,14 @@ def translate(error: sqlite3.Error) -> HubError:
             hint="Close the program that has registry.db open for writing.",
         )
     if primary in _BROKEN:
-        return Unavailable(
-            f"The registry is damaged: {error}.", code="registry_damaged", hint=RESTORE_HINT, retryable=False
-        )
+        return _damaged(str(error))
     return HubError(f"The registry failed: {error}.", code="registry_failed")
+
+
+def _damaged(reason: str) -> Unavailable:
+    return Unavailable(
+        f"The registry is damaged: {reason}.", code="registry_damaged", hint=RESTORE_HINT, retryable=False
+    )
 
 
 def connect(path: Path, *, read_only: bool = False) -> sqlite3.Connection:
