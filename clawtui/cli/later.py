@@ -1,0 +1,62 @@
+"""Documented verbs and options whose features come in a later version: one table, one answer."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Annotated, Final, NoReturn
+
+from cyclopts import App, Parameter
+
+from clawtui.errors import NotInThisVersion
+
+LATER_VERBS: Final[dict[str, str]] = {
+    "message": "Send a prompt to a persona of an OpenClaw gateway",
+    "snapshot": "Save an agent",
+    "snapshots": "List, compare and delete snapshots",
+    "restore": "Put an agent back to a snapshot",
+    "fork": "Make agents from a snapshot",
+    "network": "Create, list, remove and connect networks",
+    "image": "Build, push and pull images",
+    "profile": "List, show, validate, migrate and build profiles",
+    "sync": "Keep agents' workspaces in step with their profiles",
+    "gateway": "Provision OpenClaw gateways and keep them healthy",
+    "compose": "Export a fleet as a Compose file",
+    "monitoring": "Prometheus, Grafana and cAdvisor as a Compose file",
+    "disk": "Show what our objects take of the disk",
+    "prune": "Clean up our own objects",
+    "repair": "Repair ownership in a workspace",
+    "attention": "Show and snooze what needs a person",
+    "journal": "Show and undo operator acts",
+}
+
+LATER_OPTIONS: Final[dict[str, str]] = {
+    "--attach": "the screen for a hub elsewhere",
+    "--read-only": "the screen without acts",
+    "--port-web": "the web dashboard",
+    "--gpus": "GPU agents",
+}
+
+LATER_DRIVERS: Final = frozenset({"multipass", "swarm"})
+
+
+def not_in_this_version(what: str) -> NoReturn:
+    raise NotInThisVersion(f"{what}: not available in this version", hint="clawtui help lists what is")
+
+
+def refuse_later_driver(driver: str) -> None:
+    if driver in LATER_DRIVERS:
+        not_in_this_version(f"driver {driver}")
+
+
+def register_later(app: App) -> None:
+    """Give every later verb its answer, whatever follows it."""
+    for verb, about in LATER_VERBS.items():
+        app.command(_refusal(verb, about), name=verb, show=False)
+
+
+def _refusal(verb: str, about: str) -> Callable[..., None]:
+    def refuse(*words: Annotated[str, Parameter(allow_leading_hyphen=True)]) -> None:
+        not_in_this_version(verb)
+
+    refuse.__doc__ = f"{about} (not available in this version)."
+    return refuse

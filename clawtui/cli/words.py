@@ -1,0 +1,49 @@
+"""The words of the command line before they are parsed: where the options of `exec` end."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final
+
+GLOBAL_OPTIONS: Final = frozenset({"--hub", "--token-file", "--ca-file", "--home", "--config"})
+"""Options of every verb that take a value."""
+EXEC_OPTIONS: Final = frozenset({"--timeout", "--cwd", "--env", "-e"})
+"""Options of `exec` that take a value."""
+END_OF_OPTIONS: Final = "--"
+
+
+def verb_position(words: Sequence[str]) -> int | None:
+    """Where the verb is: the first word that is neither an option nor an option's value."""
+    position = 0
+    while position < len(words):
+        word = words[position]
+        if word == END_OF_OPTIONS:
+            return None
+        if not word.startswith("-"):
+            return position
+        position += 2 if word in GLOBAL_OPTIONS else 1
+    return None
+
+
+def separated(words: Sequence[str]) -> list[str]:
+    """Put `--` before the command of `exec`, so that its options stay the command's own.
+
+    `exec [options] NAME [options] [--] COMMAND…`: our options end at the command's first word.
+    """
+    verb = verb_position(words)
+    if verb is None or words[verb] != "exec":
+        return list(words)
+    seen_name = False
+    position = verb + 1
+    while position < len(words):
+        word = words[position]
+        if word == END_OF_OPTIONS:
+            break
+        if word.startswith("-") and len(word) > 1:
+            position += 2 if word in GLOBAL_OPTIONS | EXEC_OPTIONS else 1
+            continue
+        if seen_name:
+            return [*words[:position], END_OF_OPTIONS, *words[position:]]
+        seen_name = True
+        position += 1
+    return list(words)

@@ -1,0 +1,219 @@
+"""`RemoteControl`: the hub's `Control` over HTTP and WebSocket, for front ends outside its process."""
+
+from __future__ import annotations
+
+import contextlib
+import time
+import uuid
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from typing import Any, TypeVar
+from urllib.parse import quote
+
+import msgspec
+
+from clawtui.settings import Settings
+from clawtui.transport import Params, Transport, decoded
+from hub.contract import (
+    AdoptAnswer,
+    AgentAct,
+    AgentAnswer,
+    AgentList,
+    AgentQuery,
+    AgentView,
+    AuditList,
+    BackupAnswer,
+    BackupRequest,
+    CreateAgent,
+    CreatedToken,
+    CreateToken,
+    DispatchRequest,
+    DispatchView,
+    Event,
+    HubHealth,
+    JobList,
+    JobView,
+    LogEntry,
+    LogQuery,
+    OutputChunk,
+    OutputQuery,
+    PageQuery,
+    PolicyList,
+    PolicyView,
+    RegisterAgent,
+    RegisteredAgent,
+    Submitted,
+    TaskList,
+    TaskQuery,
+    TaskView,
+    TokenList,
+)
+from hub.control import ShellSession
+
+T = TypeVar("T")
+
+LONGEST_POLL_SECONDS = 30.0
+"""One long poll; a longer wait is several."""
+
+
+def _path(*parts: str) -> str:
+    return "/" + "/".join(quote(part, safe="") for part in parts)
+
+
+def _params(query: msgspec.Struct) -> dict[str, Any]:
+    """What differs from the query's defaults; `null` where the default is something else."""
+    defaults = msgspec.to_builtins(type(query)())
+    return {
+        name: "null" if value is None else value
+        for name, value in msgspec.to_builtins(query).items()
+        if value != defaults[name]
+    }
+
+
+class RemoteControl:
+    """Control over one hub's HTTP API. Use `open_remote`, which closes it."""
+
+    def __init__(self, transport: Transport) -> None:
+        self._http = transport
+
+    async def _get(self, kind: type[T], path: str, params: Params | None = None, wait_seconds: float = 0.0) -> T:
+        return decoded(await self._http.call("GET", path, params=params, wait_seconds=wait_seconds), kind)
+
+    async def _post(self, kind: type[T], path: str, body: Any = None, key: str | None = None) -> T:
+        return decoded(await self._http.call("POST", path, body=body, key=key), kind)
+
+    # --- the hub
+
+    async def health(self) -> HubHealth:
+        return await self._get(HubHealth, "/health")
+
+    # --- agents
+
+    async def agents(self, query: AgentQuery) -> AgentList:
+        return await self._get(AgentList, "/agents", _params(query))
+
+    async def agent(self, agent_id: str) -> AgentView:
+        return (await self._get(AgentAnswer, _path("agents", agent_id))).agent
+
+    async def register(self, request: RegisterAgent) -> RegisteredAgent:
+        return await self._post(RegisteredAgent, "/agents/register", request)
+
+    async def create_agent(self, request: CreateAgent) -> JobView:
+        return await self._post(JobView, "/agents", request)
+
+    async def act(self, agent_id: str, act: AgentAct) -> JobView:
+        return await self._post(JobView, _path("agents", agent_id, act.value))
+
+    async def destroy(self, agent_id: str) -> JobView:
+        return decoded(await self._http.call("DELETE", _path("agents", agent_id)), JobView)
+
+    async def adopt(self) -> AdoptAnswer:
+        return await self._post(AdoptAnswer, "/adopt")
+
+    async def release(self, agent_id: str) -> AgentView:
+        return (await self._post(AgentAnswer, _path("agents", agent_id, "release"))).agent
+
+    async def agent_logs(self, agent_id: str, query: LogQuery) -> AsyncGenerator[LogEntry, None]:
+        async with contextlib.aclosing(self._http.lines(_path("agents", agent_id, "logs"), _params(query))) as lines:
+            async for line in lines:
+                yield decoded(line, LogEntry)
+
+    async def open_shell(self, agent_id: str, cols: int, rows: int) -> ShellSession:
+        from clawtui.live import open_shell
+
+        return await open_shell(self._http.settings, _path("agents", agent_id, "shell"), cols, rows)
+
+    # --- tasks
+
+    async def submit(self, agent_id: str, task: dict[str, Any], idempotency_key: str | None = None) -> Submitted:
+        # Always a key: a repeated submission after a lost answer must not become a second task.
+        key = idempotency_key or str(uuid.uuid4())
+        return await self._post(Submitted, _path("agents", agent_id, "task"), task, key)
+
+    async def dispatch(self, request: DispatchRequest, idempotency_key: str | None = None) -> DispatchView:
+        return await self._post(DispatchView, "/tasks", request, idempotency_key or str(uuid.uuid4()))
+
+    async def dispatch_status(self, dispatch_id: str) -> DispatchView:
+        return await self._get(DispatchView, _path("dispatches", dispatch_id))
+
+    async def retry_dispatch(self, dispatch_id: str) -> DispatchView:
+        return await self._post(DispatchView, _path("dispatches", dispatch_id, "retry"))
+
+    async def tasks(self, query: TaskQuery) -> TaskList:
+        return await self._get(TaskList, "/tasks", _params(query))
+
+    async def get_task(self, task_id: str, wait_seconds: float = 0.0) -> TaskView:
+        return await self._waited(TaskView, _path("tasks", task_id), wait_seconds, lambda task: task.terminal)
+
+    async def task_output(self, task_id: str, query: OutputQuery) -> AsyncGenerator[OutputChunk, None]:
+        async with contextlib.aclosing(self._http.lines(_path("tasks", task_id, "output"), _params(query))) as lines:
+            async for line in lines:
+                yield decoded(line, OutputChunk)
+
+    async def cancel_task(self, task_id: str) -> TaskView:
+        return await self._post(TaskView, _path("tasks", task_id, "cancel"))
+
+    async def retry_task(self, task_id: str) -> Submitted:
+        return await self._post(Submitted, _path("tasks", task_id, "retry"))
+
+    # --- jobs
+
+    async def jobs(self, query: PageQuery) -> JobList:
+        return await self._get(JobList, "/jobs", _params(query))
+
+    async def job(self, job_id: str, wait_seconds: float = 0.0) -> JobView:
+        return await self._waited(JobView, _path("jobs", job_id), wait_seconds, lambda job: job.finished_at is not None)
+
+    async def cancel_job(self, job_id: str) -> JobView:
+        return await self._post(JobView, _path("jobs", job_id, "cancel"))
+
+    # --- administration
+
+    async def create_token(self, request: CreateToken) -> CreatedToken:
+        return await self._post(CreatedToken, "/tokens", request)
+
+    async def tokens(self, query: PageQuery) -> TokenList:
+        return await self._get(TokenList, "/tokens", _params(query))
+
+    async def revoke_token(self, token_id: str) -> None:
+        await self._http.call("DELETE", _path("tokens", token_id))
+
+    async def policies(self) -> PolicyList:
+        return await self._get(PolicyList, "/policies")
+
+    async def allow(self, sender: str, receiver: str) -> None:
+        await self._http.call("POST", "/policies", body=PolicyView(sender=sender, receiver=receiver))
+
+    async def disallow(self, sender: str, receiver: str) -> None:
+        await self._http.call("DELETE", _path("policies", sender, receiver))
+
+    async def audit(self, query: PageQuery) -> AuditList:
+        return await self._get(AuditList, "/audit", _params(query))
+
+    async def backup(self, path: str) -> BackupAnswer:
+        return await self._post(BackupAnswer, "/backup", BackupRequest(path=path))
+
+    # --- changes
+
+    def events(self, since: int | None = None) -> AsyncIterator[Event]:
+        from clawtui.live import events
+
+        return events(self._http.settings, since)
+
+    async def _waited(self, kind: type[T], path: str, wait_seconds: float, ended: Callable[[T], bool]) -> T:
+        """Long-poll in pieces, so that a connection that went silent is noticed."""
+        deadline = time.monotonic() + wait_seconds
+        while True:
+            wait = min(max(deadline - time.monotonic(), 0.0), LONGEST_POLL_SECONDS)
+            view = await self._get(kind, path, {"wait": wait} if wait > 0 else None, wait)
+            if ended(view) or time.monotonic() >= deadline:
+                return view
+
+
+@contextlib.asynccontextmanager
+async def open_remote(settings: Settings) -> AsyncIterator[RemoteControl]:
+    """A RemoteControl that is closed at the end. Connects with the first call."""
+    transport = Transport(settings)
+    try:
+        yield RemoteControl(transport)
+    finally:
+        await transport.close()
