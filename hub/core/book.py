@@ -34,7 +34,13 @@ HELD: Final = frozenset({TaskState.OFFERED, TaskState.RUNNING})
 
 
 _ENDED_FIELDS: Final = (
-    "exit_code", "stdout", "stderr", "result", "error", "started_at", "finished_at",
+    "exit_code",
+    "stdout",
+    "stderr",
+    "result",
+    "error",
+    "started_at",
+    "finished_at",
 )
 
 
@@ -53,9 +59,7 @@ class Slot:
     `silent_since`: monotonic time since when nothing has been heard, None while it speaks.
     """
 
-    def __init__(
-        self, agent_id: AgentId, uid: AgentUid, *, basic: bool, silent_since: float | None
-    ) -> None:
+    def __init__(self, agent_id: AgentId, uid: AgentUid, *, basic: bool, silent_since: float | None) -> None:
         self.agent_id = agent_id
         self.uid = uid
         self.basic = basic
@@ -230,9 +234,7 @@ class TaskBook:
         slot = self.slots[task.agent_id]
         finished = task.finished_at if task.finished_at is not None else now.wall_ms
         late = task.state is TaskState.LOST
-        task = replace(
-            self.moved(task, state), finished_at=finished, cancelling=False, held=False
-        )
+        task = replace(self.moved(task, state), finished_at=finished, cancelling=False, held=False)
         effects = self.put(task)
         if not late:
             slot.held.pop(task.id, None)

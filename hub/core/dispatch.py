@@ -72,9 +72,7 @@ class Dispatcher:
         """Make room for a new (or restored) agent; it counts as silent from `now`."""
         self.book.slots[agent_id] = Slot(agent_id, uid, basic=basic, silent_since=now.mono)
 
-    def restore(
-        self, tasks: Iterable[Task], dispatches: Iterable[Dispatch], now: Now
-    ) -> list[Effect]:
+    def restore(self, tasks: Iterable[Task], dispatches: Iterable[Dispatch], now: Now) -> list[Effect]:
         """Take all open and lost tasks back after a start; silence is counted from `now`."""
         by_id = {task.id: task for task in tasks}
         for task in sorted(by_id.values(), key=lambda task: task.seq):
@@ -215,9 +213,7 @@ class Dispatcher:
             return self.book.cancelled(task, None, now)
         return self.book.requeue(task)
 
-    def _plan(
-        self, slot: Slot, attempts: Iterable[HeldAttempt], offsets: Mapping[AttemptId, int]
-    ) -> Plan:
+    def _plan(self, slot: Slot, attempts: Iterable[HeldAttempt], offsets: Mapping[AttemptId, int]) -> Plan:
         keep: list[AttemptId] = []
         kill: list[AttemptId] = []
         forget: list[AttemptId] = []
@@ -265,9 +261,7 @@ class Dispatcher:
             return []
         return self.book.put(self.book.moved(task, TaskState.RUNNING, started_at=now.wall_ms))
 
-    def respond(
-        self, agent_id: AgentId, epoch: int, response: Response, now: Now
-    ) -> list[Effect]:
+    def respond(self, agent_id: AgentId, epoch: int, response: Response, now: Now) -> list[Effect]:
         """An attempt ended. It is acknowledged after the commit, whatever it meant."""
         slot = self.book.live(agent_id, epoch)
         if slot is None:

@@ -103,9 +103,7 @@ class Fleet:
         """Raises NotFound."""
         agent = self.agents.get(AgentId(agent_id))
         if agent is None:
-            raise NotFound(
-                f"there is no agent {agent_id[:64]}", hint="clawtui list shows all", agent=agent_id
-            )
+            raise NotFound(f"there is no agent {agent_id[:64]}", hint="clawtui list shows all", agent=agent_id)
         return agent
 
     def add_agent(self, agent: Agent, now: Now) -> list[Effect]:
@@ -149,16 +147,12 @@ class Fleet:
         accepting = desired is Desired.RUNNING and not agent.quarantined
         return effects + self.dispatcher.set_accepting(agent_id, accepting, now)
 
-    def observe(
-        self, agent_id: AgentId, observed: Observed, exit_code: int | None, reason: str
-    ) -> list[Effect]:
+    def observe(self, agent_id: AgentId, observed: Observed, exit_code: int | None, reason: str) -> list[Effect]:
         """A driver looked at the agent."""
         agent = self.agents.get(agent_id)
         if agent is None:
             return []
-        return self.change_agent(
-            replace(agent, observed=observed, exit_code=exit_code, reason=reason)
-        )
+        return self.change_agent(replace(agent, observed=observed, exit_code=exit_code, reason=reason))
 
     def release(self, agent_id: AgentId, now: Now) -> list[Effect]:
         """Lift quarantine and void every credential; the caller adds a new join token."""
@@ -239,9 +233,7 @@ class Fleet:
         )
         return [*effects, Save(entry)]
 
-    def disconnected(
-        self, agent_id: AgentId, epoch: int, now: Now, *, clean: bool
-    ) -> list[Effect]:
+    def disconnected(self, agent_id: AgentId, epoch: int, now: Now, *, clean: bool) -> list[Effect]:
         """The connection `epoch` ended; nothing happens when it was superseded."""
         changes = self.freshness.closed(agent_id, epoch, now, clean=clean)
         self.dispatcher.disconnect(agent_id, epoch, now)
@@ -302,7 +294,7 @@ class Fleet:
 
     def count_tasks(self) -> dict[TaskState, int]:
         """Open tasks by state."""
-        counts = dict.fromkeys((TaskState.QUEUED, TaskState.OFFERED, TaskState.RUNNING), 0)
+        counts: dict[TaskState, int] = dict.fromkeys((TaskState.QUEUED, TaskState.OFFERED, TaskState.RUNNING), 0)
         for task in self.dispatcher.book.tasks.values():
             if task.state in counts:
                 counts[task.state] += 1

@@ -66,9 +66,7 @@ class Freshness:
         self.agents.pop(agent_id, None)
         self._heard.pop(agent_id, None)
 
-    def connected(
-        self, agent_id: AgentId, epoch: int, instance: str, now: Now, *, basic: bool
-    ) -> list[Change]:
+    def connected(self, agent_id: AgentId, epoch: int, instance: str, now: Now, *, basic: bool) -> list[Change]:
         """A new connection supersedes the one before."""
         presence = self.agents[agent_id]
         presence.open, presence.basic = True, basic

@@ -6,7 +6,7 @@ the receiver, and dropped from the registry when the receiver acknowledges its i
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Container, Iterable
 
 from hub.core.effects import Delete, Effect, Save, Send
 from hub.core.model import AgentId, AgentUid, Policy, StoredMessage
@@ -71,9 +71,7 @@ class Mail:
 
     @staticmethod
     def send(message: StoredMessage, epoch: int) -> Effect:
-        return Send(
-            message.receiver, epoch, "message", message.payload, message.id, message.sender
-        )
+        return Send(message.receiver, epoch, "message", message.payload, message.id, message.sender)
 
     def acknowledged(self, receiver: AgentId, message_ids: Iterable[str]) -> list[Effect]:
         waiting = self._waiting.get(receiver, {})
@@ -89,7 +87,7 @@ class Mail:
         return effects
 
 
-def receiver_of(to: str, known: Iterable[AgentId]) -> AgentId:
+def receiver_of(to: str, known: Container[str]) -> AgentId:
     """Return the receiver's id.
 
     Raises:

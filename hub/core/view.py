@@ -49,9 +49,7 @@ from hub.core.model import (
 _GONE = frozenset({Observed.EXITED, Observed.ABSENT})
 
 
-def derive_status(
-    quarantined: bool, desired: Desired, observed: Observed, connection: Connection
-) -> AgentStatus:
+def derive_status(quarantined: bool, desired: Desired, observed: Observed, connection: Connection) -> AgentStatus:
     """Return the one word for an agent; see the table above."""
     if desired is Desired.ABSENT:
         return AgentStatus.DESTROYING
@@ -78,9 +76,7 @@ def rfc3339(ms: int | None) -> str | None:
 
 def agent_view(agent: Agent, presence: Presence, *, queued: int, running: list[str]) -> AgentView:
     """Return the agent as front ends show it; `running` holds task ids."""
-    status = derive_status(
-        agent.quarantined, agent.desired, agent.observed, presence.connection
-    )
+    status = derive_status(agent.quarantined, agent.desired, agent.observed, presence.connection)
     by_driver = status in {AgentStatus.CRASHED, AgentStatus.STOPPED, AgentStatus.PAUSED}
     last_seen = presence.last_seen_ms if presence.last_seen_ms is not None else agent.last_seen_at
     return AgentView(
@@ -149,9 +145,7 @@ def dispatch_view(dispatch: Dispatch, tasks: list[Task]) -> DispatchView:
     """Return a dispatch with its members in the order in which they go out."""
     by_id = {task.id: task for task in tasks}
     members = [
-        DispatchMember(
-            agent_id=task.agent_id, task_id=task.id, status=task.state, held=task.held
-        )
+        DispatchMember(agent_id=task.agent_id, task_id=task.id, status=task.state, held=task.held)
         for task_id in dispatch.tasks
         if (task := by_id.get(task_id)) is not None
     ]
