@@ -95,6 +95,8 @@ class ProcessDriver:
         progress(0.5, f"starting {' '.join(self._command)}")
         record = await self._launch(folder, record)
         progress(1.0, f"running as process {record.process.pid if record.process else '?'}")
+        # Whoever cancels now gets no handle, so this is the last chance to undo.
+        await asyncio.sleep(0)
 
     async def _undo(self, folder: AgentFolder, why: BaseException) -> None:
         try:

@@ -16,6 +16,7 @@ import os
 import re
 import shutil
 import stat
+import uuid
 from pathlib import Path
 from typing import Final
 
@@ -124,25 +125,31 @@ class AgentFolder:
         """Whether the folder is what a create leaves that was killed before its record was written."""
         return all(entry.name.startswith(".process.json.") for entry in self.path.iterdir())
 
-    def remove(self) -> None:
-        """Remove the folder with all content, symbolic links as links. Fine when it is absent."""
+    def retire(self) -> None:
+        """Take the folder out of sight, in one step. Fine when it is absent."""
         if self.exists():
-            if self.leaving.exists():
-                remove_tree(self.leaving)
+            self.sweep()
             self.path.rename(self.leaving)
+
+    def sweep(self) -> None:
+        """Remove what `retire` set aside, now or before a crash; symbolic links as links."""
         if self.leaving.exists():
             remove_tree(self.leaving)
 
 
 def write_atomically(path: Path, content: bytes) -> None:
     """Replace `path` by a file of mode 0600 that is on disk before it takes the name."""
-    temporary = path.with_name(f".{path.name}.new")
-    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, 0o600)
-    with os.fdopen(descriptor, "wb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
-    temporary.replace(path)
+    temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex}")
+    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(path)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
 
 
 def remove_tree(path: Path) -> None:

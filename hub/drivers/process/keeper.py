@@ -74,7 +74,8 @@ class Keeper:
 
     def make(self, folder: AgentFolder, plan: AgentPlan) -> Record:
         """Make folder, record, workspace, state and token."""
-        folder.remove()  # what a killed create left of this incarnation; `known` has said that nothing else is there
+        folder.retire()  # what a killed create left of this incarnation; `known` has said that nothing else is there
+        folder.sweep()
         record = Record(plan=msgspec.structs.replace(plan, join_token=""))
         folder.make(record)
         folder.fill(plan.join_token)
@@ -123,7 +124,9 @@ class Keeper:
         record = self.known(folder)
         self.end(folder, running(record))
         try:
-            folder.remove()
+            with self._records:
+                folder.retire()
+            folder.sweep()
         except OSError as exc:
             raise DriverFailed(
                 f"not everything of {folder.agent_id} could be removed: {exc.strerror} ({exc.filename})",

@@ -222,9 +222,7 @@ def end_all(marker: str, leader: Identity | None, known: Iterable[ProcessInfo] =
         send(leader.pid, leader.mark, signal.SIGSTOP)
     while True:
         left = {info.pid: info for info in belonging(marker, leader)}
-        left |= {
-            info.pid: info for info in known if (now := look(info.pid)) and now.mark == info.mark and not now.zombie
-        }
+        left |= {info.pid: info for info in known if alive(Identity(info.pid, info.mark, boot))}
         if not left:
             return []
         if time.monotonic() > deadline:

@@ -1,0 +1,7 @@
+"""The contract's assertions are explained on failure like those of the tests that use it."""
+
+from __future__ import annotations
+
+import pytest
+
+pytest.register_assert_rewrite("tests.drivers.contract")
