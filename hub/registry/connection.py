@@ -61,6 +61,8 @@ def translated() -> Iterator[None]:
         raise translate(exc) from exc
     except msgspec.DecodeError as exc:
         raise _damaged(f"a record does not decode: {exc}") from exc
+    except (UnicodeEncodeError, OverflowError) as exc:
+        raise HubError(f"A value cannot be stored: {exc}.", code="unstorable") from exc
 
 
 def translate(error: sqlite3.Error) -> HubError:
@@ -89,13 +91,15 @@ def _damaged(reason: str) -> Unavailable:
     )
 
 
-def connect(path: Path, *, read_only: bool = False) -> sqlite3.Connection:
+def connect(
+    path: Path, *, read_only: bool = False, busy_seconds: float = BUSY_SECONDS
+) -> sqlite3.Connection:
     """Open a connection in autocommit mode; transactions are begun explicitly."""
     mode = "ro" if read_only else "rw"
     connection = sqlite3.connect(
         f"{path.absolute().as_uri()}?mode={mode}",
         uri=True,
-        timeout=BUSY_SECONDS,
+        timeout=busy_seconds,
         isolation_level=None,
         # aiosqlite opens on its own thread; start-up and backups hand a connection to one thread at a time.
         check_same_thread=False,

@@ -15,7 +15,7 @@ from typing import Final
 
 from hub.errors import StartFailed
 from hub.registry import backup, migrations
-from hub.registry.connection import connect, transaction, translate
+from hub.registry.connection import BUSY_SECONDS, connect, transaction, translate
 from hub.registry.migrations import MIGRATIONS, Migration
 
 APPLICATION_ID: Final = 0x636C6177
@@ -25,14 +25,16 @@ SAFE_SQLITE: Final = (3, 51, 3)
 """First SQLite without the WAL-reset bug (https://sqlite.org/wal.html#walresetbug)."""
 
 
-def prepare(path: Path, steps: Sequence[Migration] = MIGRATIONS) -> list[str]:
+def prepare(
+    path: Path, steps: Sequence[Migration] = MIGRATIONS, *, busy_seconds: float = BUSY_SECONDS
+) -> list[str]:
     """Make the file at `path` a sound registry of the newest schema; returns warnings for people.
 
     Raises StartFailed: unreadable, damaged, foreign or newer file, failed migration, no space.
     """
     try:
         _create(path)
-        _check_and_migrate(path, steps)
+        _check_and_migrate(path, steps, busy_seconds)
     except sqlite3.Error as exc:
         known = translate(exc)
         raise _unusable(path, str(exc), known.hint if known.retryable else "") from exc
@@ -61,8 +63,8 @@ def _create(path: Path) -> None:
     os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
 
 
-def _check_and_migrate(path: Path, steps: Sequence[Migration]) -> None:
-    with closing(connect(path)) as connection:
+def _check_and_migrate(path: Path, steps: Sequence[Migration], busy_seconds: float) -> None:
+    with closing(connect(path, busy_seconds=busy_seconds)) as connection:
         fresh = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0] == 0
         if not fresh:
             _check(connection, path, steps)

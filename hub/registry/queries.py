@@ -78,7 +78,7 @@ def page(
 def tasks(connection: sqlite3.Connection, query: TaskQuery) -> tuple[list[Task], str | None]:
     """Return one page of the tasks that match every filter given. Raises BadRequest."""
     size, before = page_size(query.limit), decode_cursor("tasks", query.cursor)
-    inner, values = _matching(query, before, size + 1)
+    inner, values = matching(query, before, size + 1)
     rows = connection.execute(
         f"SELECT n, body FROM tasks WHERE n IN ({inner}) ORDER BY n DESC LIMIT ?", (*values, size + 1)
     ).fetchall()
@@ -101,7 +101,7 @@ def _states(status: str | None) -> list[TaskState]:
         raise BadRequest(f"{status!r} is no state of a task.", field="status", hint=f"One of: {known}.") from None
 
 
-def _matching(query: TaskQuery, before: int, count: int) -> tuple[str, list[Any]]:
+def matching(query: TaskQuery, before: int, count: int) -> tuple[str, list[Any]]:
     """Return a query for the `n` of at least the newest `count` matches, and its parameters.
 
     The narrowest filter picks the index. States become one range of an index each, because an index

@@ -87,13 +87,13 @@ class Registry:
         """Make one small durable write: raises what a commit would raise now."""
         await self._writer.set_meta("probe", "")
 
-    async def purge(self, now_ms: int, retention: Retention) -> Purged:
-        """Delete what ended longer ago than `retention` says, at most RUN_ROWS of each kind."""
+    async def purge(self, now_ms: int, retention: Retention, *, run_rows: int = purge.RUN_ROWS) -> Purged:
+        """Delete what ended longer ago than `retention` says, about `run_rows` of each kind at most."""
         gone: dict[str, list[str]] = {}
         more = False
         for name, step in purge.steps(purge.cutoffs(now_ms, retention)).items():
             gone[name] = []
-            while len(gone[name]) < purge.RUN_ROWS:
+            while len(gone[name]) < run_rows:
                 ids = await self._writer.run(step)
                 gone[name] += ids
                 if len(ids) < purge.STEP_ROWS:
