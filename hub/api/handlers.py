@@ -13,6 +13,7 @@ from hub.contract import (
     AgentAct,
     AgentAnswer,
     AgentList,
+    AgentView,
     AuditList,
     BackupAnswer,
     CreatedToken,
@@ -85,7 +86,11 @@ async def agents(control: Control, call: Call) -> AgentList:
     return await control.agents(call.query)
 
 
-async def agent(control: Control, call: Call) -> AgentAnswer:
+async def agent(control: Control, call: Call) -> AgentView:
+    return await control.agent(call.path["agent_id"])
+
+
+async def agent_status(control: Control, call: Call) -> AgentAnswer:
     return AgentAnswer(agent=await control.agent(call.path["agent_id"]))
 
 
@@ -108,8 +113,8 @@ async def adopt(control: Control, call: Call) -> AdoptAnswer:
     return await control.adopt()
 
 
-async def release(control: Control, call: Call) -> AgentAnswer:
-    return AgentAnswer(agent=await control.release(call.path["agent_id"]))
+async def release(control: Control, call: Call) -> AgentView:
+    return await control.release(call.path["agent_id"])
 
 
 async def agent_logs(control: Control, call: Call) -> AsyncIterator[LogEntry]:
@@ -200,7 +205,7 @@ async def policies(control: Control, call: Call) -> PolicyList:
 
 
 async def allow(control: Control, call: Call) -> None:
-    await control.allow(call.body.sender, call.body.receiver)
+    await control.allow(call.path["sender"], call.path["receiver"])
 
 
 async def disallow(control: Control, call: Call) -> None:

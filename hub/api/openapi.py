@@ -11,7 +11,7 @@ import msgspec
 from hub.api.answers import JSON, NDJSON, RETRY_STATUSES
 from hub.api.route import Route, Streaming
 from hub.api.routes import LATER, ROUTES
-from hub.api.terminal import Exit, Resize
+from hub.api.terminal import Exit, Problem, Resize
 from hub.contract import ErrorAnswer, TaskOptions
 from hub.errors import BadRequest, Forbidden, HubError, NotFound, TooLarge, Unauthorized, Unavailable
 from runtime.wire import AnyTaskSpec
@@ -147,7 +147,7 @@ def _success(route: Route) -> _Schema:
 def _socket_description(route: Route) -> str:
     if route.streaming is Streaming.EVENTS:
         return "A WebSocket: every text frame is one `Event`."
-    return "A WebSocket: terminal bytes in binary frames; text frames are `Resize` to the hub and `Exit` from it."
+    return "A WebSocket: terminal bytes in binary frames; text frames are `Resize` to the hub, `Exit` or `Problem` from it."
 
 
 def _failures(route: Route) -> _Schema:
@@ -166,7 +166,7 @@ def _failure(kind: type[HubError]) -> _Schema:
 
 
 def _schemas() -> _Schema:
-    kinds: dict[str, Any] = {kind.__name__: kind for kind in (ErrorAnswer, TaskOptions, Resize, Exit)}
+    kinds: dict[str, Any] = {kind.__name__: kind for kind in (ErrorAnswer, TaskOptions, Resize, Exit, Problem)}
     for route in ROUTES:
         for kind in (route.query, route.request, route.response):
             if isinstance(kind, type) and issubclass(kind, msgspec.Struct):

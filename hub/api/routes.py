@@ -69,7 +69,7 @@ AGENTS: Final = (
     ),
     Route(
         method="GET", path="/agents/{agent_id}", role=_VIEWER, tag="agents", handler=do.agent,
-        response=contract.AgentAnswer, summary="Show an agent",
+        response=contract.AgentView, summary="Show an agent",
     ),
     Route(
         method="DELETE", path="/agents/{agent_id}", role=_OPERATOR, tag="agents", handler=do.destroy, status=202,
@@ -77,8 +77,8 @@ AGENTS: Final = (
         summary="Destroy an agent and what belongs to it; its open tasks are cancelled",
     ),
     Route(
-        method="GET", path="/agents/{agent_id}/status", role=_VIEWER, tag="agents", handler=do.agent,
-        response=contract.AgentAnswer, summary="The same under its older name",
+        method="GET", path="/agents/{agent_id}/status", role=_VIEWER, tag="agents", handler=do.agent_status,
+        response=contract.AgentAnswer, summary="The same, wrapped in `agent`",
     ),
     *(
         Route(
@@ -91,7 +91,7 @@ AGENTS: Final = (
     ),
     Route(
         method="POST", path="/agents/{agent_id}/release", role=_OPERATOR, tag="agents", handler=do.release,
-        response=contract.AgentAnswer, errors=_DRIVES,
+        response=contract.AgentView, errors=_DRIVES,
         summary="Lift an agent's quarantine and give it a new join token",
     ),
     Route(
@@ -184,8 +184,8 @@ ADMINISTRATION: Final = (
         response=contract.PolicyList, summary="List which agent may send messages to which",
     ),
     Route(
-        method="POST", path="/policies", role=_ADMIN, tag="policies", handler=do.allow, status=204,
-        request=contract.PolicyView, errors=_SAVES, summary="Let one agent send messages to another",
+        method="PUT", path="/policies/{sender}/{receiver}", role=_ADMIN, tag="policies", handler=do.allow,
+        status=204, errors=_SAVES, summary="Let one agent send messages to another",
     ),
     Route(
         method="DELETE", path="/policies/{sender}/{receiver}", role=_ADMIN, tag="policies", handler=do.disallow,

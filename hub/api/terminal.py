@@ -10,7 +10,9 @@ import msgspec
 from aiohttp import WSCloseCode, WSMsgType, web
 from msgspec import Meta
 
+from hub.api.answers import error_body
 from hub.api.streams import HEARTBEAT_SECONDS, attended, bug
+from hub.contract import ErrorBody
 from hub.control import ShellSession
 from hub.errors import BadRequest, HubError
 
@@ -18,18 +20,23 @@ INPUT_FRAME_BYTES: Final = 64 * 1024
 """More than anybody types or pastes at once; a larger frame closes the connection with 1009."""
 
 
-class Resize(msgspec.Struct, frozen=True, tag="resize", tag_field="op"):
+class Resize(msgspec.Struct, frozen=True, tag="resize", tag_field="type"):
     """client -> hub: the terminal's size in characters."""
 
     cols: Annotated[int, Meta(ge=1, le=1000)]
     rows: Annotated[int, Meta(ge=1, le=1000)]
 
 
-class Exit(msgspec.Struct, frozen=True, tag="exit", tag_field="op", rename="camel"):
-    """hub -> client: the shell ended, and the hub closes the connection. Without `exit_code`, `message` says why."""
+class Exit(msgspec.Struct, frozen=True, tag="exit", tag_field="type", rename="camel"):
+    """hub -> client: the shell ended; None when its exit code is not known. The hub closes the connection."""
 
     exit_code: int | None
-    message: str = ""
+
+
+class Problem(msgspec.Struct, frozen=True, tag="error", tag_field="type"):
+    """hub -> client: the terminal cannot go on. The hub closes the connection."""
+
+    error: ErrorBody
 
 
 _resizes: Final = msgspec.json.Decoder(Resize)
@@ -88,7 +95,7 @@ class _Terminal:
     async def finish(self, leaving: asyncio.Event) -> None:
         """Say how it ended, then close."""
         if self._failure is not None:
-            await self._say(Exit(None, self._failure.message))
+            await self._say(Problem(error_body(self._failure).error))
             code = WSCloseCode.INTERNAL_ERROR if self._failure.status >= 500 else WSCloseCode.POLICY_VIOLATION
         elif self._ended:
             await self._say(Exit(self._session.exit_code))
@@ -97,6 +104,6 @@ class _Terminal:
             code = WSCloseCode.GOING_AWAY if leaving.is_set() else WSCloseCode.OK
         await self._socket.close(code=code)
 
-    async def _say(self, message: Exit) -> None:
+    async def _say(self, message: Exit | Problem) -> None:
         if not self._socket.closed:
             await self._socket.send_str(msgspec.json.encode(message).decode())
