@@ -7,9 +7,10 @@ the name says so. Fields may be added, those that stand here stay.
 from __future__ import annotations
 
 import enum
-from typing import Any
+from typing import Annotated, Any
 
 import msgspec
+from msgspec import Meta
 
 from hub.core.model import AgentStatus, Connection, Desired, Observed, RetryOn, Role, TaskState
 from runtime.wire import Health, OnDisconnect, TaskError
@@ -21,6 +22,11 @@ class Shape(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
 
 class Request(msgspec.Struct, frozen=True, kw_only=True, rename="camel", forbid_unknown_fields=True):
     """Base of request bodies: a field that is not known is a mistake of the caller."""
+
+
+Count = Annotated[int, Meta(ge=0, le=2**53)]
+"""A number that is never negative and that every JSON reader can hold."""
+PageSize = Annotated[int, Meta(ge=1, le=10_000)]
 
 
 # --- agents ------------------------------------------------------------------------------------
@@ -76,7 +82,7 @@ class AgentQuery(Request, frozen=True):
     status: AgentStatus | None = None
     type: str | None = None
     label: str | None = None
-    limit: int = 500
+    limit: PageSize = 500
     cursor: str | None = None
 
 
@@ -124,7 +130,7 @@ class CreateAgent(Request, frozen=True):
     display_name: str = ""
     capabilities: list[str] = []
     labels: dict[str, str] = {}
-    concurrency: int | None = None
+    concurrency: Annotated[int, Meta(ge=1, le=10_000)] | None = None
     resources: Resources = Resources()
     environment: dict[str, str] = {}
     network: str = ""
@@ -158,7 +164,7 @@ class LogQuery(Request, frozen=True):
 
     source: str = ""
     since: str | None = None
-    lines: int | None = 200
+    lines: Count | None = 200
     follow: bool = False
 
 
@@ -231,12 +237,12 @@ class TaskQuery(Request, frozen=True):
     type: str | None = None
     label: str | None = None
     dispatch: str | None = None
-    limit: int = 100
+    limit: PageSize = 100
     cursor: str | None = None
 
 
 class OutputQuery(Request, frozen=True):
-    offset: int = 0
+    offset: Count = 0
     follow: bool = False
 
 
@@ -255,9 +261,9 @@ class OutputChunk(Shape, frozen=True):
 
 
 class RolloutRequest(Request, frozen=True):
-    canary: int = 0
-    concurrency: int = 0
-    stop_on_failures: int = 0
+    canary: Count = 0
+    concurrency: Count = 0
+    stop_on_failures: Count = 0
 
 
 class DispatchRequest(Request, frozen=True):
@@ -315,7 +321,7 @@ class CreateToken(Request, frozen=True):
     role: Role = Role.VIEWER
     kind: str = "user"
     agent: str | None = None
-    expires_in_seconds: int | None = None
+    expires_in_seconds: Annotated[int, Meta(ge=1, le=10**10)] | None = None
 
 
 class TokenView(Shape, frozen=True):
@@ -368,7 +374,7 @@ class AuditList(Shape, frozen=True):
 
 
 class PageQuery(Request, frozen=True):
-    limit: int = 100
+    limit: PageSize = 100
     cursor: str | None = None
 
 
