@@ -4,23 +4,26 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import AsyncGenerator, AsyncIterator, Iterator
-from typing import Any
+from collections.abc import AsyncGenerator, Iterator
+from typing import Any, cast
 
 import msgspec
 from websockets.asyncio.client import ClientConnection, connect, unix_connect
 from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidStatus, WebSocketException
 
+from clawtui.address import START_HINT, find_hub, on_loopback, trusted
 from clawtui.errors import ConnectionLost, NoHub
 from clawtui.settings import Settings
-from clawtui.transport import START_HINT, decoded, error_from, find_hub, on_loopback, trusted
-from hub.contract import Event
+from clawtui.transport import decoded, error_from, told_error
+from hub.contract import ErrorBody, Event
 from hub.control import ShellSession
-from hub.errors import HubError, Unavailable
+from hub.errors import Unavailable
 
 PING_SECONDS = 20.0
 """Both ways, as between hub and agents: a dead connection is noticed after two of these."""
 FRAME_BYTES_MAX = 16 * 1024 * 1024
+INPUT_BYTES = 32 * 1024
+"""What is typed or pasted goes in frames of at most this; the hub closes at twice as much."""
 
 
 async def _open(settings: Settings, path: str) -> ClientConnection:
@@ -82,14 +85,23 @@ async def _frames(connection: ClientConnection) -> AsyncGenerator[str | bytes, N
         await connection.close()
 
 
-class ShellFrame(msgspec.Struct, rename="camel", omit_defaults=True, kw_only=True):
-    """A text frame of a terminal's socket; what is typed and shown goes in binary frames."""
+class Resize(msgspec.Struct, tag="resize", tag_field="type"):
+    """client -> hub, in a text frame: the terminal's size in characters."""
 
-    op: str
-    cols: int | None = None
-    rows: int | None = None
+    cols: int
+    rows: int
+
+
+class Exit(msgspec.Struct, tag="exit", tag_field="type", rename="camel"):
+    """hub -> client: the shell ended; None when its exit code is not known."""
+
     exit_code: int | None = None
-    message: str = ""
+
+
+class Problem(msgspec.Struct, tag="error", tag_field="type"):
+    """hub -> client: the terminal cannot go on."""
+
+    error: ErrorBody
 
 
 class RemoteShell:
@@ -101,31 +113,31 @@ class RemoteShell:
 
     async def send(self, data: bytes) -> None:
         with _translated():
-            await self._connection.send(data)
+            for start in range(0, len(data), INPUT_BYTES):
+                await self._connection.send(data[start : start + INPUT_BYTES])
 
     async def resize(self, cols: int, rows: int) -> None:
-        frame = ShellFrame(op="resize", cols=cols, rows=rows)
         with _translated():
-            await self._connection.send(msgspec.json.encode(frame).decode())
+            await self._connection.send(msgspec.json.encode(Resize(cols, rows)).decode())
 
-    async def output(self) -> AsyncIterator[bytes]:
-        """What the terminal shows; at its end `exit_code` is set where the shell ended by itself.
+    async def output(self) -> AsyncGenerator[bytes, None]:
+        """What the terminal shows; at its end `exit_code` is set where it is known.
 
         Raises:
-            HubError: the shell could not be opened, or the agent went away.
+            HubError: the terminal could not go on, and why.
+            ConnectionLost: the hub or the agent went away.
         """
         async with contextlib.aclosing(_frames(self._connection)) as frames:
             async for frame in frames:
                 if isinstance(frame, bytes):
                     yield frame
                     continue
-                told = decoded(frame, ShellFrame)
-                if told.op != "exit":
-                    continue
+                told: Exit | Problem = decoded(frame, cast(Any, Exit | Problem))
+                if isinstance(told, Problem):
+                    raise told_error(told.error)
                 self.exit_code = told.exit_code
-                if told.exit_code is None:
-                    raise HubError(told.message or "the terminal ended", code="shell_ended")
                 return
+        raise ConnectionLost("the hub closed the terminal")
 
     async def close(self) -> None:
         await self._connection.close()

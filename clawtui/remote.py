@@ -16,7 +16,6 @@ from clawtui.transport import Params, Transport, decoded
 from hub.contract import (
     AdoptAnswer,
     AgentAct,
-    AgentAnswer,
     AgentList,
     AgentQuery,
     AgentView,
@@ -38,7 +37,6 @@ from hub.contract import (
     OutputQuery,
     PageQuery,
     PolicyList,
-    PolicyView,
     RegisterAgent,
     RegisteredAgent,
     Submitted,
@@ -92,7 +90,7 @@ class RemoteControl:
         return await self._get(AgentList, "/agents", _params(query))
 
     async def agent(self, agent_id: str) -> AgentView:
-        return (await self._get(AgentAnswer, _path("agents", agent_id))).agent
+        return await self._get(AgentView, _path("agents", agent_id))
 
     async def register(self, request: RegisterAgent) -> RegisteredAgent:
         return await self._post(RegisteredAgent, "/agents/register", request)
@@ -110,7 +108,7 @@ class RemoteControl:
         return await self._post(AdoptAnswer, "/adopt")
 
     async def release(self, agent_id: str) -> AgentView:
-        return (await self._post(AgentAnswer, _path("agents", agent_id, "release"))).agent
+        return await self._post(AgentView, _path("agents", agent_id, "release"))
 
     async def agent_logs(self, agent_id: str, query: LogQuery) -> AsyncGenerator[LogEntry, None]:
         async with contextlib.aclosing(self._http.lines(_path("agents", agent_id, "logs"), _params(query))) as lines:
@@ -181,7 +179,7 @@ class RemoteControl:
         return await self._get(PolicyList, "/policies")
 
     async def allow(self, sender: str, receiver: str) -> None:
-        await self._http.call("POST", "/policies", body=PolicyView(sender=sender, receiver=receiver))
+        await self._http.call("PUT", _path("policies", sender, receiver))
 
     async def disallow(self, sender: str, receiver: str) -> None:
         await self._http.call("DELETE", _path("policies", sender, receiver))

@@ -12,108 +12,36 @@ import os
 import random
 import time
 from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator, Mapping
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeVar
-from urllib.parse import urlsplit
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import msgspec
 
+from clawtui.address import START_HINT, Address, find_hub, on_loopback, trusted
 from clawtui.errors import ConnectionLost, NoHub, UsageError
-from clawtui.settings import COMMAND_LINE, Settings
-from hub.contract import ErrorAnswer
-from hub.errors import BY_STATUS, Forbidden, HubError, Unavailable
+from clawtui.settings import Settings
+from hub.contract import ErrorAnswer, ErrorBody
+from hub.errors import BY_STATUS, HubError, Unavailable
 
 if TYPE_CHECKING:
-    import ssl
-
     import httpx
 
 T = TypeVar("T")
 
-START_HINT: Final = "start one: clawtui --serve"
 FIRST_DELAY_SECONDS: Final = 0.1
 MOST_DELAY_SECONDS: Final = 2.0
+
+STREAM_ERRORS: Final = {kind.default_code: kind for kind in BY_STATUS.values()} | {"stopping": ConnectionLost}
+"""Errors inside a stream come without a status. A hub that stops is one that may come back."""
 
 Params = Mapping[str, Any]
 Pause = Callable[[float], Awaitable[None]]
 
 
-class Address(NamedTuple):
-    """Where a hub is and what opens it. `socket` is None for a hub reached over TCP."""
-
-    url: str
-    socket: Path | None
-    token: str
-
-    @property
-    def headers(self) -> dict[str, str]:
-        return {"Authorization": f"Bearer {self.token}"} if self.token else {}
-
-
-class _ListenerFile(msgspec.Struct):
-    url: str = ""
-
-
-class HubFile(msgspec.Struct, rename="camel"):
-    """What a running hub writes into `hub.json` in its state folder."""
-
-    pid: int = 0
-    started_at: str = ""
-    hub_id: str = ""
-    version: str = ""
-    socket: str = ""
-    agents: _ListenerFile = _ListenerFile()
-    api: _ListenerFile = _ListenerFile()
-
-
-def read_hub_file(state_folder: Path) -> HubFile:
-    """Raises NoHub when the folder has none, Forbidden when it belongs to somebody else."""
-    path = state_folder / "hub.json"
-    try:
-        return msgspec.json.decode(path.read_bytes(), type=HubFile)
-    except (FileNotFoundError, NotADirectoryError) as exc:
-        raise NoHub(f"no hub is running on {state_folder}", hint=START_HINT) from exc
-    except PermissionError as exc:
-        raise Forbidden(f"{path} belongs to another user", hint="use --hub URL with --token-file FILE") from exc
-    except msgspec.MsgspecError as exc:
-        raise NoHub(f"{path} cannot be understood: {exc}", hint=START_HINT) from exc
-
-
-def read_token(settings: Settings, state_folder: Path | None) -> str:
-    """The token for the hub: the setting, its file, or the local hub's own token file; empty = none."""
-    if settings.token and settings.origin("token_file") != COMMAND_LINE:
-        return settings.token
-    if settings.token_file is not None:
-        try:
-            return settings.token_file.read_text(encoding="utf-8").strip()
-        except (OSError, UnicodeError) as exc:
-            raise UsageError(f"cannot read the token file {settings.token_file}: {exc}", field="token_file") from exc
-    try:
-        return (state_folder / "token").read_text(encoding="utf-8").strip() if state_folder is not None else ""
-    except OSError:
-        # Without a token the hub refuses and says why, which is the better message.
-        return ""
-
-
-def find_hub(settings: Settings) -> Address:
-    """Where the hub of these settings is now; read anew for every connection, since hubs move.
-
-    Raises:
-        NoHub, Forbidden: see `read_hub_file`.
-        UsageError: the address is no URL of a hub.
-    """
-    if not settings.hub:
-        folder = settings.state_folder
-        file = read_hub_file(folder)
-        socket = Path(file.socket) if file.socket else None
-        return Address(file.api.url if socket is None else "http://hub", socket, read_token(settings, folder))
-    token = read_token(settings, None)
-    if settings.hub.startswith("unix:"):
-        return Address("http://hub", Path(settings.hub.removeprefix("unix:")), token)
-    url = settings.hub.rstrip("/")
-    if not url.startswith(("http://", "https://")):
-        raise UsageError(f"{settings.hub!r} is no address of a hub", field="hub", hint="e.g. https://host:9091")
-    return Address(url, None, token)
+def told_error(told: ErrorBody, kind: type[HubError] | None = None, **more: Any) -> HubError:
+    """The error that an answer's body reports; without a status its code says which it is."""
+    if kind is None:
+        kind = STREAM_ERRORS.get(told.code, HubError)
+    return kind(told.message, code=told.code, hint=told.hint, retryable=told.retryable, field=told.field, **more)
 
 
 def error_from(status: int, body: bytes, retry_after: str | None = None) -> HubError:
@@ -122,16 +50,9 @@ def error_from(status: int, body: bytes, retry_after: str | None = None) -> HubE
     seconds = float(retry_after) if retry_after is not None and retry_after.isdecimal() else None
     try:
         told = msgspec.json.decode(body, type=ErrorAnswer).error
-    except msgspec.MsgspecError:
+    except (msgspec.MsgspecError, UnicodeError):
         return kind(f"the hub's address answered with HTTP status {status}", retry_after_seconds=seconds)
-    return kind(
-        told.message,
-        code=told.code,
-        hint=told.hint,
-        retryable=told.retryable,
-        field=told.field,
-        retry_after_seconds=seconds,
-    )
+    return told_error(told, kind, retry_after_seconds=seconds)
 
 
 def decoded(body: bytes | str, kind: type[T]) -> T:
@@ -211,11 +132,10 @@ class Transport:
                     raise error_from(answer.status_code, await answer.aread(), answer.headers.get("Retry-After"))
                 async for piece in answer.aiter_bytes():
                     *whole, buffer = (buffer + piece).split(b"\n")
-                    for line in whole:
-                        if line:
-                            yield line
+                    for line in filter(None, whole):
+                        yield _line(line)
         if buffer:
-            yield buffer
+            yield _line(buffer)
 
     async def _once(
         self, method: str, path: str, params: Params | None, body: Any, key: str | None, wait_seconds: float
@@ -257,21 +177,6 @@ class Transport:
         return self._client
 
 
-def on_loopback(url: str) -> bool:
-    host = urlsplit(url).hostname or ""
-    return host == "localhost" or host == "::1" or host.startswith("127.")
-
-
-def trusted(settings: Settings) -> ssl.SSLContext:
-    """What a TLS hub's certificate is checked against."""
-    import ssl
-
-    try:
-        return ssl.create_default_context(cafile=settings.ca_file)
-    except OSError as exc:
-        raise UsageError(f"cannot read the certificates {settings.ca_file}: {exc}", field="ca_file") from exc
-
-
 @contextlib.contextmanager
 def _translated() -> Iterator[None]:
     """Turn what httpx raises into what the front end knows."""
@@ -289,6 +194,13 @@ def _translated() -> Iterator[None]:
         raise UsageError(f"that is no address of a hub: {exc}", field="hub") from exc
     except httpx.HTTPError as exc:
         raise Unavailable(f"the hub cannot be reached: {exc}") from exc
+
+
+def _line(line: bytes) -> bytes:
+    """A line as it is. Raises the error that it reports: an error after the first line is the last line."""
+    if line.startswith(b'{"error":'):
+        raise told_error(decoded(line, ErrorAnswer).error)
+    return line
 
 
 def _query(params: Params | None) -> dict[str, Any] | None:

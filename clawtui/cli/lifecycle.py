@@ -10,7 +10,7 @@ from cyclopts import Parameter
 from clawtui.cli import exits
 from clawtui.cli.agents import show_agent
 from clawtui.cli.later import not_in_this_version, refuse_later_driver
-from clawtui.cli.output import Column, Mode
+from clawtui.cli.output import Column
 from clawtui.cli.progress import finish_job
 from clawtui.cli.values import pairs, words
 from clawtui.cli.world import Context, Ctx
@@ -161,8 +161,6 @@ async def destroy(name: str, /, *, force: bool = False, no_wait: NoWait = False,
     async with context.control() as control:
         job = await control.destroy(name)
         if await finish_job(context, control, job, no_wait=no_wait):
-            if context.out.mode is Mode.JSON:
-                context.out.body(await control.job(job.id))
             context.out.say(f"{name} is destroyed")
     return exits.DONE
 

@@ -71,7 +71,7 @@ class Bar:
 
 
 async def finish_job(context: Context, control: Control, job: JobView, *, no_wait: bool) -> bool:
-    """Wait for the job's end. False: the caller did not want to wait; the job is printed.
+    """Wait for the job's end. False: the job itself was printed, as JSON or because nobody waits.
 
     Raises:
         HubError: the job failed or was cancelled, with its own code.
@@ -97,7 +97,9 @@ async def finish_job(context: Context, control: Control, job: JobView, *, no_wai
             code=failed.code if failed else "job_failed",
             hint=f"clawtui jobs show {job.id}",
         )
-    return True
+    if quiet:
+        context.out.body(job)
+    return not quiet
 
 
 def show_jobs(context: Context, body: JobList) -> None:

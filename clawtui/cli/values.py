@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Sequence
 from typing import Any, TextIO
 
 import msgspec
 
 from clawtui.errors import UsageError
+from clawtui.follow import Piece
 
 
 def words(text: str) -> list[str]:
@@ -41,7 +41,16 @@ def task_from(text: str, stdin: TextIO) -> dict[str, Any]:
         ) from exc
 
 
-def binary(stream: TextIO) -> Any:
-    """The bytes under a text stream, for output that is passed on as it is."""
-    stream.flush()
-    return getattr(stream, "buffer", None) or sys.stdout.buffer
+class Streams:
+    """Passes a task's output on as bytes: stdout to stdout, everything else to stderr."""
+
+    def __init__(self, stdout: TextIO, stderr: TextIO) -> None:
+        self._stdout = stdout
+        self._stderr = stderr
+
+    def write(self, piece: Piece) -> None:
+        """Raises BrokenPipeError when nobody reads any more."""
+        stream = self._stdout if piece.stream == "stdout" else self._stderr
+        stream.flush()
+        stream.buffer.write(piece.data)
+        stream.buffer.flush()

@@ -1,0 +1,83 @@
+"""A task's output to its end, over the hub's restarts: nothing twice, nothing left out without a word."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import contextlib
+import time
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
+from typing import Final, NamedTuple, cast
+
+from clawtui.errors import ConnectionLost, NoHub
+from hub.contract import OutputChunk, OutputQuery
+from hub.control import Control
+
+FIRST_DELAY_SECONDS: Final = 0.2
+MOST_DELAY_SECONDS: Final = 2.0
+
+Say = Callable[[str], None]
+Pause = Callable[[float], Awaitable[None]]
+
+
+class Piece(NamedTuple):
+    """Raw bytes of one stream; `skipped` bytes of the output are missing before them."""
+
+    stream: str
+    data: bytes
+    skipped: int = 0
+
+
+def raw(chunk: OutputChunk) -> bytes:
+    return base64.b64decode(chunk.data) if chunk.encoding == "base64" else chunk.data.encode()
+
+
+async def follow_output(
+    control: Control,
+    task_id: str,
+    *,
+    offset: int = 0,
+    patience_seconds: float = 60.0,
+    say: Say,
+    pause: Pause = asyncio.sleep,
+) -> AsyncIterator[Piece]:
+    """Yield the output from `offset` on until the task has ended and all of it was told.
+
+    A hub that goes away is waited for, `patience_seconds` long, and asked for the rest.
+
+    Raises:
+        NoHub, ConnectionLost: the hub did not come back in time; the task goes on.
+    """
+    deadline: float | None = None
+    delay = FIRST_DELAY_SECONDS
+    while True:
+        try:
+            chunks = cast(
+                AsyncGenerator[OutputChunk, None], control.task_output(task_id, OutputQuery(offset=offset, follow=True))
+            )
+            async with contextlib.aclosing(chunks):
+                async for chunk in chunks:
+                    if deadline is not None:
+                        say("the hub is back")
+                        deadline, delay = None, FIRST_DELAY_SECONDS
+                    piece, offset = unseen(chunk, offset)
+                    if piece.data or piece.skipped:
+                        yield piece
+                    if chunk.end:
+                        return
+            raise ConnectionLost("the hub closed the output before its end")
+        except (NoHub, ConnectionLost):
+            if deadline is None:
+                say("the hub is away; waiting for it, the task goes on")
+                deadline = time.monotonic() + patience_seconds
+            elif time.monotonic() >= deadline:
+                raise
+        await pause(delay)
+        delay = min(delay * 2, MOST_DELAY_SECONDS)
+
+
+def unseen(chunk: OutputChunk, offset: int) -> tuple[Piece, int]:
+    """What of a chunk lies behind `offset`, and the offset after it: overlaps are shown once."""
+    data = raw(chunk)
+    seen = min(max(offset - chunk.offset, 0), len(data))
+    return Piece(chunk.stream, data[seen:], chunk.skipped if not seen else 0), max(offset, chunk.offset + len(data))

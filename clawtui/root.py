@@ -1,0 +1,121 @@
+"""The composition root: settings become a hub's configuration, a hub runs. Nothing else imports the hub."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import signal
+from collections.abc import AsyncIterator
+from typing import Any, Final
+
+import msgspec
+from hub.service import Hub
+
+from clawtui import __version__
+from clawtui.cli import exits
+from clawtui.cli.output import Mode, Output
+from clawtui.logs import hub_log
+from clawtui.settings import SPECS, Settings
+from hub.config import HubConfig, TlsFiles
+from hub.contract import HubHealth
+from hub.control import Principal
+from hub.core.model import Role
+from hub.errors import StartFailed
+
+LOCAL: Final = Principal(name="local", role=Role.ADMIN)
+"""Whoever runs the hub's own process."""
+
+
+def hub_config(settings: Settings) -> HubConfig:
+    """Put each setting where the table says it goes.
+
+    Raises:
+        StartFailed: certificate without key, or key without certificate.
+    """
+    fields: dict[str, Any] = {}
+    groups: dict[str, dict[str, Any]] = {}
+    for name, spec in SPECS.items():
+        if not spec.row.hub:
+            continue
+        group, _, field = spec.row.hub.rpartition(".")
+        (groups.setdefault(group, {}) if group else fields)[field] = getattr(settings, name)
+    fields["advertise_agents"] = settings.advertise_agents or None
+    config = HubConfig(state_folder=settings.state_folder, version=__version__, tls=_tls(settings), **fields)
+    nested = {group: msgspec.structs.replace(getattr(config, group), **values) for group, values in groups.items()}
+    return msgspec.structs.replace(config, **nested)
+
+
+def _tls(settings: Settings) -> TlsFiles | None:
+    if settings.tls_cert is None and settings.tls_key is None:
+        return None
+    if settings.tls_cert is None or settings.tls_key is None:
+        raise StartFailed("TLS needs a certificate and its key", hint="give --tls-cert and --tls-key")
+    return TlsFiles(certificate=settings.tls_cert, key=settings.tls_key)
+
+
+async def serve(settings: Settings, out: Output) -> int:
+    """Run the hub until SIGTERM or SIGINT, or until it stops by itself.
+
+    Raises:
+        StartFailed: busy port, second hub, unreadable registry …
+    """
+    with hub_log(settings.log_level, settings.log_file):
+        async with Hub.open(hub_config(settings)) as hub:
+            health = await hub.control(LOCAL).health()
+            _announce(settings, health, out)
+            async with asyncio.TaskGroup() as group:
+                waiting = group.create_task(_stop_on_signal(hub, out))
+                await hub.wait_stopped()
+                waiting.cancel()
+    return exits.DONE
+
+
+async def _stop_on_signal(hub: Hub, out: Output) -> None:
+    """The first signal stops the hub in order; after it, a second one has its usual force."""
+    loop = asyncio.get_running_loop()
+    asked = asyncio.Event()
+    heard = (signal.SIGTERM, signal.SIGINT)
+    for number in heard:
+        loop.add_signal_handler(number, asked.set)
+    try:
+        await asked.wait()
+    finally:
+        for number in heard:
+            loop.remove_signal_handler(number)
+    out.say("stopping; agents go on and come back to the next hub")
+    await hub.stop()
+
+
+def _announce(settings: Settings, health: HubHealth, out: Output) -> None:
+    """Where the hub is, on stdout: for people, and for scripts that wait for it."""
+    if out.mode is Mode.JSON:
+        out.body(health)
+        return
+    lines = {
+        "hub": health.hub_id,
+        **health.addresses,
+        "state": str(settings.state_folder),
+        "token": str(settings.state_folder / "token"),
+    }
+    separator = "\t" if out.mode is Mode.PLAIN else "  "
+    for name, value in lines.items():
+        out.line(f"{name if out.mode is Mode.PLAIN else f'{name:<6}'}{separator}{value}")
+    where = "" if settings.home is None else f" --home {settings.home}"
+    out.say(f"ready; in another terminal: clawtui{where} list")
+    if url := health.addresses.get("api"):
+        out.say(f"from elsewhere: clawtui --hub {url} --token-file FILE list")
+
+
+@contextlib.asynccontextmanager
+async def embedded(settings: Settings) -> AsyncIterator[Hub]:
+    """A hub inside this process, which stops at the end; free ports where the usual ones are busy."""
+    config = hub_config(settings)
+    async with contextlib.AsyncExitStack() as stack:
+        try:
+            hub = await stack.enter_async_context(Hub.open(config))
+        except StartFailed as exc:
+            if exc.code != "port_busy":
+                raise
+            free = msgspec.structs.replace(config, agents_port=0, api_port=0)
+            hub = await stack.enter_async_context(Hub.open(free))
+        yield hub
