@@ -10,7 +10,7 @@ and whose fixture `bench` yields one:
             yield bench
             await bench.close()
 
-`Bench` has a docstring per hook. Two things that are easily missed: a driver whose `watch` takes time to subscribe yields
+`Bench` has a docstring per hook. Two things are easily missed: a driver whose `watch` takes time to subscribe yields
 once when it has, and a `create` that is cancelled at its last progress line must still notice (await once after it).
 
 Nothing here knows a platform. Agents under test need not be our runtime: a small program is enough that runs until it

@@ -27,14 +27,19 @@ def start_child(state: Path, environment: dict[str, str] | None) -> None:
     pid = child.stdout.readline()
     with (state / "children").open("a") as file:
         file.write(pid)
-    print(f"child {pid.strip()}", flush=True)
+    tell(f"child {pid.strip()}")
+
+
+def tell(text: str) -> None:
+    sys.stdout.write(f"{text}\n")
+    sys.stdout.flush()
 
 
 def obey(state: Path, order: str) -> None:
     word, _, rest = order.partition(" ")
     match word:
         case "say":
-            print(rest, flush=True)
+            tell(rest)
         case "exit":
             os._exit(int(rest))
         case "child":
@@ -43,7 +48,7 @@ def obey(state: Path, order: str) -> None:
             start_child(state, {})
         case "ignore-term":
             signal.signal(signal.SIGTERM, signal.SIG_IGN)
-            print("ignoring", flush=True)
+            tell("ignoring")
         case _:
             raise ValueError(order)
 

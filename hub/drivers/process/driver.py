@@ -48,15 +48,24 @@ _log = structlog.get_logger(__name__)
 
 
 class ProcessDriver:
-    """See `hub.drivers.base.Driver`. `command` starts a runtime; tests give a smaller one."""
+    """See `hub.drivers.base.Driver`. `command` starts a runtime; tests give a smaller one.
+
+    `environment`: of this process, of which agents get little. `pidfd` False looks for ends of
+    processes now and then, as on systems whose kernel does not tell of them.
+    """
 
     def __init__(
-        self, hub: HubReach, *, command: tuple[str, ...] = RUNTIME, environment: Mapping[str, str] | None = None
+        self,
+        hub: HubReach,
+        *,
+        command: tuple[str, ...] = RUNTIME,
+        environment: Mapping[str, str] | None = None,
+        pidfd: bool = processes.PIDFD,
     ) -> None:
         self._command = command
         self._keeper = Keeper(hub, command, dict(os.environ if environment is None else environment))
         self._pool = Pool("process-driver")
-        self._exits = ExitWatch()
+        self._exits = ExitWatch(pidfd)
         self._locks: WeakValueDictionary[AgentUid, asyncio.Lock] = WeakValueDictionary()
         self._watchers: set[asyncio.Event] = set()
         self._stopped = False
@@ -201,7 +210,7 @@ class ProcessDriver:
         try:
             while not self._stopped:
                 with suppress(TimeoutError):
-                    async with asyncio.timeout(None if processes.PIDFD else POLL_SECONDS):
+                    async with asyncio.timeout(None if self._exits.told else POLL_SECONDS):
                         await changed.wait()
                 if not changed.is_set():
                     self._exits.poll()

@@ -81,10 +81,9 @@ class LogReader:
         with self._lock:
             data = self._next_bytes()
         *lines, self._rest = (self._rest + data).split(b"\n")
-        while len(self._rest) > MAX_LINE_BYTES:
-            lines.append(self._rest[:MAX_LINE_BYTES])
-            self._rest = self._rest[MAX_LINE_BYTES:]
-        return self._wanted(lines), bool(data)
+        pieces = [piece for line in lines for piece in _pieces(line)]
+        *full, self._rest = _pieces(self._rest)
+        return self._wanted(pieces + full), bool(data)
 
     def finish(self) -> list[LogLine]:
         """Return the last line, when it has no end."""
@@ -116,6 +115,11 @@ class LogReader:
             if self._since is None or self._at is None or self._at >= self._since:
                 found.append(LogLine(text=text, at=self._at))
         return found
+
+
+def _pieces(line: bytes) -> list[bytes]:
+    """Return the line in pieces of at most `MAX_LINE_BYTES`; an empty one is a piece too."""
+    return [line[at : at + MAX_LINE_BYTES] for at in range(0, len(line) or 1, MAX_LINE_BYTES)]
 
 
 def _generation(log: Path) -> int:

@@ -17,9 +17,13 @@ WAIT_POLL_SECONDS: Final = 0.05
 
 
 class ExitWatch:
-    """Calls back once, on the loop, when a followed process has ended. All methods on one loop."""
+    """Calls back once, on the loop, when a followed process has ended. All methods on one loop.
 
-    def __init__(self) -> None:
+    `told`: the kernel tells of ends; else somebody must call `poll` now and then.
+    """
+
+    def __init__(self, told: bool = processes.PIDFD) -> None:
+        self.told = told
         self._descriptors: dict[Identity, int] = {}
         self._callbacks: dict[Identity, Callable[[], object]] = {}
 
@@ -28,7 +32,7 @@ class ExitWatch:
         if identity in self._callbacks:
             return
         self._callbacks[identity] = ended
-        if not processes.PIDFD:
+        if not self.told:
             return
         try:
             descriptor = os.pidfd_open(identity.pid)
@@ -48,7 +52,7 @@ class ExitWatch:
 
     async def wait_ended(self, identity: Identity, timeout_seconds: float) -> bool:
         """Wait until the process has ended; False when it still runs after the timeout."""
-        if not processes.PIDFD:
+        if not self.told:
             return await _wait_by_looking(identity, timeout_seconds)
         try:
             descriptor = os.pidfd_open(identity.pid)

@@ -1,0 +1,10 @@
+"""A driver without a platform: agents are values in memory. For tests and for trying out the hub.
+
+It is configured, never patched: `Script` says what goes wrong and when, and on a `FakePlatform` a
+test makes things happen to agents.
+"""
+
+from hub.drivers.fake.driver import ALL_FEATURES, FakeDriver, Script, Step
+from hub.drivers.fake.platform import FakeAgent, FakePlatform
+
+__all__ = ["ALL_FEATURES", "FakeAgent", "FakeDriver", "FakePlatform", "Script", "Step"]
