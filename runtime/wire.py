@@ -42,6 +42,8 @@ MAX_FILE_READ_BYTES: Final = 16 * 1024 * 1024
 MAX_INLINE_FILE_BYTES: Final = 64 * 1024
 """`file:read` of more returns its bytes through the output, not in `result`."""
 DEFAULT_TIMEOUT_MS: Final = 3_600_000
+NO_RESULT: Final = msgspec.Raw(b"null")
+"""A task without a result: JSON null. (`Raw | None` would decode nothing but null.)"""
 
 
 class WireError(Exception):
@@ -248,7 +250,7 @@ class Response(Message, frozen=True, kw_only=True):
     exit_code: int | None = None
     stdout: str | None = None
     stderr: str | None = None
-    result: msgspec.Raw | None = None
+    result: msgspec.Raw = NO_RESULT
     error: TaskError | None = None
     started_at: int | None = None
     finished_at: int | None = None

@@ -15,6 +15,7 @@ from msgspec.structs import replace
 
 from hub.core.effects import Effect, Kind, Publish, Save, Send
 from hub.core.model import (
+    TERMINAL,
     TRANSITIONS,
     AgentId,
     AgentUid,
@@ -27,21 +28,10 @@ from hub.core.model import (
 )
 from hub.core.rollout import Decision, Rollouts
 from hub.errors import NotFound, QueueFull
-from runtime.wire import AttemptId, TaskError, TaskFrame
+from runtime.wire import NO_RESULT, AttemptId, TaskError, TaskFrame
 
 HELD: Final = frozenset({TaskState.OFFERED, TaskState.RUNNING})
 """States in which an attempt takes one of the agent's places."""
-
-
-_ENDED_FIELDS: Final = (
-    "exit_code",
-    "stdout",
-    "stderr",
-    "result",
-    "error",
-    "started_at",
-    "finished_at",
-)
 
 
 class DispatchLimits(msgspec.Struct, frozen=True, kw_only=True):
@@ -54,9 +44,11 @@ class DispatchLimits(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Slot:
-    """An agent as dispatch sees it. `held` are the tasks whose attempt it has or may have.
+    """An agent as dispatch sees it.
 
-    `silent_since`: monotonic time since when nothing has been heard, None while it speaks.
+    `held` are the tasks whose attempt it has or may have, with the monotonic time since when, as
+    far as this hub knows. `silent_since`: monotonic time since when nothing has been heard, None
+    while it speaks. `accepting`: new attempts may be offered.
     """
 
     def __init__(self, agent_id: AgentId, uid: AgentUid, *, basic: bool, silent_since: float | None) -> None:
@@ -70,7 +62,7 @@ class Slot:
         self.concurrency = 1
         self.queue: list[tuple[int, int, TaskId]] = []
         self.open: set[TaskId] = set()
-        self.held: dict[TaskId, None] = {}
+        self.held: dict[TaskId, float] = {}
         self.bytes = 0
         self.silent_since = silent_since
 
@@ -85,6 +77,10 @@ class Deadline(msgspec.Struct, frozen=True, order=True):
     mark: float
 
 
+COMPACT_AT: Final = 1_024
+"""So many deadlines are kept without asking whether they still matter."""
+
+
 class TaskBook:
     """All open tasks, and the lost ones, whose late results are still welcome."""
 
@@ -93,8 +89,10 @@ class TaskBook:
         self.tasks: dict[TaskId, Task] = {}
         self.slots: dict[AgentId, Slot] = {}
         self.rollouts = Rollouts()
+        self._expiries: dict[TaskId, float] = {}
         self._deadlines: list[Deadline] = []
         self._deadline_seq = 0
+        self._compact_at = COMPACT_AT
 
     def slot_with_room(self, agent_id: AgentId, count: int, size: int) -> Slot:
         slot = self.slots.get(agent_id)
@@ -123,8 +121,38 @@ class TaskBook:
         return None
 
     def arm(self, at: float, kind: str, task_id: TaskId, mark: float) -> None:
+        if len(self._deadlines) >= self._compact_at:
+            # Tasks that ended leave theirs behind; without this a long `expiresIn` would pile them up.
+            self._deadlines = [deadline for deadline in self._deadlines if self._may_matter(deadline)]
+            heapq.heapify(self._deadlines)
+            self._compact_at = max(COMPACT_AT, 2 * len(self._deadlines))
         self._deadline_seq += 1
         heapq.heappush(self._deadlines, Deadline(at, self._deadline_seq, kind, task_id, mark))
+
+    def _may_matter(self, deadline: Deadline) -> bool:
+        task = self.tasks.get(deadline.task_id)
+        if task is None or task.state in TERMINAL:
+            return False
+        # An expiry outlives an attempt that comes back to the queue.
+        return deadline.kind == "expire" or self.is_due(task, deadline)
+
+    def is_due(self, task: Task, deadline: Deadline) -> bool:
+        """True when the open task is still in the situation that `deadline` was made for."""
+        slot = self.slots[task.agent_id]
+        if deadline.kind == "expire":
+            return task.state is TaskState.QUEUED
+        if deadline.kind == "lost":
+            return task.state in HELD and slot.silent_since == deadline.mark
+        return task.state in HELD and slot.basic and deadline.mark == task.attempt
+
+    def expire_at(self, task_id: TaskId, at: float) -> None:
+        """The task is not worth starting after the monotonic time `at`."""
+        self._expiries[task_id] = at
+        self.arm(at, "expire", task_id, 0.0)
+
+    def _is_expired(self, task_id: TaskId, now: Now) -> bool:
+        at = self._expiries.get(task_id)
+        return at is not None and at <= now.mono
 
     def arm_timeout(self, task: Task, now: Now) -> None:
         """The hub's own timeout, for basic agents, which have none."""
@@ -133,9 +161,7 @@ class TaskBook:
     def arm_lost(self, slot: Slot, task: Task, now: Now) -> None:
         if slot.silent_since is None:
             return
-        ran_ms = now.wall_ms - task.started_at if task.started_at is not None else 0
-        # A wall clock that jumped must neither shorten the patience nor stretch it.
-        rest = min(max(task.timeout_ms - ran_ms, 0), task.timeout_ms) / 1000
+        rest = task.timeout_ms / 1000 - (now.mono - slot.held[task.id])
         patience = max(self.limits.lost_after_seconds, rest)
         self.arm(slot.silent_since + patience, "lost", task.id, slot.silent_since)
 
@@ -144,27 +170,31 @@ class TaskBook:
             self.arm_lost(slot, task, now)
             if slot.basic:
                 self.arm_timeout(task, now)
-        elif task.expires_at is not None:
-            left = max(task.expires_at - now.wall_ms, 0) / 1000
-            self.arm(now.mono + left, "expire", task.id, 0.0)
+        if task.expires_at is not None:
+            self.expire_at(task.id, now.mono + (task.expires_at - now.wall_ms) / 1000)
 
     # --- moves
 
-    def take(self, slot: Slot, task: Task) -> None:
+    def take(self, slot: Slot, task: Task, now: Now) -> None:
+        """Take an open task, new or from the registry."""
         self.tasks[task.id] = task
         slot.open.add(task.id)
         slot.bytes += len(task.spec)
         if task.state in HELD:
-            slot.held[task.id] = None
+            # Only the wall clock lasts over a restart; if it jumped, its word is bounded.
+            ran = now.wall_ms - (task.started_at or now.wall_ms)
+            slot.held[task.id] = now.mono - min(max(ran, 0), task.timeout_ms) / 1000
         elif not task.held:
             heapq.heappush(slot.queue, (-task.priority, task.seq, task.id))
 
     def pump(self, slot: Slot, now: Now) -> Iterator[Effect]:
-        while slot.connected and slot.accepting and len(slot.held) < slot.concurrency:
-            task = self._next_queued(slot)
+        """Offer queued tasks while the agent has places. A silent agent is offered nothing: its
+        tasks would only be lost one by one."""
+        while slot.connected and slot.accepting and slot.silent_since is None:
+            task = self._next_queued(slot, now) if len(slot.held) < slot.concurrency else None
             if task is None:
                 return
-            slot.held[task.id] = None
+            slot.held[task.id] = now.mono
             task = self.moved(task, TaskState.OFFERED)
             if slot.basic:
                 task = self.moved(task, TaskState.RUNNING, started_at=now.wall_ms)
@@ -172,11 +202,12 @@ class TaskBook:
             yield from self.put(task)
             yield Send(slot.agent_id, slot.epoch, "task", _task_frame(task))
 
-    def _next_queued(self, slot: Slot) -> Task | None:
+    def _next_queued(self, slot: Slot, now: Now) -> Task | None:
         while slot.queue:
             _, _, task_id = heapq.heappop(slot.queue)
             task = self.tasks.get(task_id)
-            if task is not None and task.state is TaskState.QUEUED:
+            # An expired one is left to `tick`, whose deadline for it has come.
+            if task is not None and task.state is TaskState.QUEUED and not self._is_expired(task_id, now):
                 return task
         return None
 
@@ -203,24 +234,50 @@ class TaskBook:
         self.tasks[task.id] = task
         return [Save(task), Publish(Kind.TASK, task.id)]
 
-    def requeue(self, task: Task) -> list[Effect]:
+    def started(self, task: Task, now: Now) -> list[Effect]:
+        """The agent says that the attempt runs."""
+        self.slots[task.agent_id].held[task.id] = now.mono
+        return self.put(self.moved(task, TaskState.RUNNING, started_at=now.wall_ms))
+
+    def adopted(self, task: Task, now: Now) -> Task:
+        """The agent has an attempt that was thought to be queued: it holds it again."""
+        self.slots[task.agent_id].held[task.id] = now.mono
+        return self.moved(task, TaskState.OFFERED)
+
+    def requeue(self, task: Task, now: Now) -> list[Effect]:
         slot = self.slots[task.agent_id]
         slot.held.pop(task.id, None)
         task = replace(self.moved(task, TaskState.QUEUED), started_at=None)
         heapq.heappush(slot.queue, (-task.priority, task.seq, task.id))
+        if self._is_expired(task.id, now):
+            # Its deadline has passed unused, while an agent held it.
+            self.expire_at(task.id, self._expiries[task.id])
         return self.put(task)
 
-    def may_retry(self, task: Task, reason: RetryOn) -> bool:
+    def may_retry(self, task: Task, reason: RetryOn, now: Now) -> bool:
         wanted = reason in task.retry_on and task.attempt < task.max_attempts
-        return wanted and not task.cancelling
+        return wanted and not task.cancelling and not self._is_expired(task.id, now)
 
-    def next_attempt(self, task: Task, note: str) -> list[Effect]:
-        cleared = {field: None for field in _ENDED_FIELDS}
-        return self.requeue(replace(task, attempt=task.attempt + 1, note=note, **cleared))
+    def next_attempt(self, task: Task, note: str, now: Now) -> list[Effect]:
+        """Queue the task again under a new attempt id; nothing of the last attempt stays but `note`."""
+        fresh = replace(
+            task,
+            attempt=task.attempt + 1,
+            note=note,
+            exit_code=None,
+            stdout=None,
+            stderr=None,
+            result=NO_RESULT,
+            error=None,
+            started_at=None,
+            finished_at=None,
+            truncated=False,
+        )
+        return self.requeue(fresh, now)
 
     def lost(self, task: Task, why: str, now: Now) -> list[Effect]:
-        if self.may_retry(task, RetryOn.LOST):
-            return self.next_attempt(task, f"attempt {task.attempt} was lost: {why}")
+        if self.may_retry(task, RetryOn.LOST, now):
+            return self.next_attempt(task, f"attempt {task.attempt} was lost: {why}", now)
         error = TaskError("lost", why)
         return self.end(replace(task, error=error, finished_at=now.wall_ms), TaskState.LOST, now)
 
@@ -240,6 +297,7 @@ class TaskBook:
             slot.held.pop(task.id, None)
             slot.open.discard(task.id)
             slot.bytes -= len(task.spec)
+            self._expiries.pop(task.id, None)
         if state is not TaskState.LOST:
             del self.tasks[task.id]
         return effects + ([] if late else self.apply(self.rollouts.ended(task), now))

@@ -20,7 +20,7 @@ from typing import Final
 
 from msgspec.structs import replace
 
-from hub.core.book import HELD, DispatchLimits, Slot, TaskBook
+from hub.core.book import DispatchLimits, Slot, TaskBook
 from hub.core.effects import Effect, Save, Send
 from hub.core.model import (
     TERMINAL,
@@ -83,7 +83,7 @@ class Dispatcher:
             if task.state is TaskState.LOST:
                 self.book.tasks[task.id] = task
             elif task.state not in TERMINAL:
-                self.book.take(slot, task)
+                self.book.take(slot, task, now)
                 self.book.arm_restored(slot, task, now)
         effects: list[Effect] = []
         for dispatch in dispatches:
@@ -136,9 +136,9 @@ class Dispatcher:
         slot = self.book.slot_with_room(task.agent_id, 1, len(task.spec))
         task = replace(task, seq=self.next_seq)
         self.next_seq += 1
-        self.book.take(slot, task)
+        self.book.take(slot, task, now)
         if expires_in_ms is not None:
-            self.book.arm(now.mono + expires_in_ms / 1000, "expire", task.id, 0.0)
+            self.book.expire_at(task.id, now.mono + expires_in_ms / 1000)
         return [*self.book.put(task), *self.book.pump(slot, now)]
 
     def submit_all(
@@ -173,12 +173,38 @@ class Dispatcher:
         attempts: Iterable[HeldAttempt],
         offsets: Mapping[AttemptId, int],
         welcome: Welcome,
+        accepting: bool = True,
     ) -> list[Effect]:
         """A full agent said hello. The answer is a whole plan, never a patch of an old one."""
         slot = self.book.slots[agent_id]
         slot.epoch, slot.connected, slot.basic = epoch, True, False
-        slot.concurrency, slot.silent_since, slot.accepting = max(1, concurrency), None, True
+        slot.concurrency, slot.silent_since = max(1, concurrency), None
+        # What the plan ends may release tasks of a rollout: none goes out before the welcome.
+        slot.accepting = False
         held = {attempt.attempt_id: attempt for attempt in attempts}
+        effects = self._reconciled(slot, held, now)
+        plan = self._plan(slot, held.values(), offsets)
+        effects.append(Send(agent_id, epoch, "welcome", replace(welcome, plan=plan)))
+        for task_id in slot.held:
+            task = self.book.tasks[task_id]
+            if task.cancelling and task.attempt_id in held:
+                effects.append(self._send_cancel(slot, task))
+        slot.accepting = accepting
+        return effects + list(self.book.pump(slot, now))
+
+    def connect_basic(self, agent_id: AgentId, epoch: int, now: Now, *, accepting: bool = True) -> list[Effect]:
+        """A basic agent dialled in: it gets no plan, and what it was sent is not sent again."""
+        slot = self.book.slots[agent_id]
+        if not slot.basic:
+            # It was a full agent, which keeps timeouts itself; now the hub has to.
+            for task_id in slot.held:
+                self.book.arm_timeout(self.book.tasks[task_id], now)
+        slot.epoch, slot.connected, slot.basic = epoch, True, True
+        slot.concurrency, slot.silent_since, slot.accepting = 1, None, accepting
+        return list(self.book.pump(slot, now))
+
+    def _reconciled(self, slot: Slot, held: Mapping[AttemptId, HeldAttempt], now: Now) -> list[Effect]:
+        """Make the book agree with what the agent has in its attempt log."""
         effects: list[Effect] = []
         for task_id in list(slot.held):
             task = self.book.tasks[task_id]
@@ -186,24 +212,17 @@ class Dispatcher:
                 effects += self._resumed(task, held[task.attempt_id], now)
             else:
                 effects += self._unknown_to_agent(task, now)
-        plan = self._plan(slot, held.values(), offsets)
-        effects.append(Send(agent_id, epoch, "welcome", replace(welcome, plan=plan)))
-        for task_id in slot.held:
-            task = self.book.tasks[task_id]
-            if task.cancelling and task.attempt_id in held:
-                effects.append(self._send_cancel(slot, task))
-        return effects + list(self.book.pump(slot, now))
-
-    def connect_basic(self, agent_id: AgentId, epoch: int, now: Now) -> list[Effect]:
-        """A basic agent dialled in: it gets no plan, and what it was sent is not sent again."""
-        slot = self.book.slots[agent_id]
-        slot.epoch, slot.connected, slot.basic = epoch, True, True
-        slot.concurrency, slot.silent_since, slot.accepting = 1, None, True
-        return list(self.book.pump(slot, now))
+        for attempt in held.values():
+            task = self.book.task_of(slot, attempt.attempt_id)
+            if task is not None and task.state is TaskState.QUEUED and not task.held:
+                # An earlier hello did not name it (it was still on its way), so it was queued again.
+                task = self.book.adopted(task, now)
+                effects += self._resumed(task, attempt, now) or self.book.put(task)
+        return effects
 
     def _resumed(self, task: Task, attempt: HeldAttempt, now: Now) -> list[Effect]:
         if task.state is TaskState.OFFERED and attempt.state is AttemptState.RUNNING:
-            return self.book.put(self.book.moved(task, TaskState.RUNNING, started_at=now.wall_ms))
+            return self.book.started(task, now)
         return []
 
     def _unknown_to_agent(self, task: Task, now: Now) -> list[Effect]:
@@ -211,7 +230,7 @@ class Dispatcher:
             return self.book.lost(task, "the agent came back without it", now)
         if task.cancelling:
             return self.book.cancelled(task, None, now)
-        return self.book.requeue(task)
+        return self.book.requeue(task, now)
 
     def _plan(self, slot: Slot, attempts: Iterable[HeldAttempt], offsets: Mapping[AttemptId, int]) -> Plan:
         keep: list[AttemptId] = []
@@ -245,11 +264,13 @@ class Dispatcher:
         for task_id in slot.held:
             self.book.arm_lost(slot, self.book.tasks[task_id], now)
 
-    def heard(self, agent_id: AgentId) -> None:
-        """The agent gave a sign of life: silence is over."""
+    def heard(self, agent_id: AgentId, now: Now) -> list[Effect]:
+        """The agent gave a sign of life: silence is over, and tasks go to it again."""
         slot = self.book.slots.get(agent_id)
-        if slot is not None:
-            slot.silent_since = None
+        if slot is None or slot.silent_since is None:
+            return []
+        slot.silent_since = None
+        return list(self.book.pump(slot, now))
 
     # --- reports
 
@@ -259,7 +280,7 @@ class Dispatcher:
         task = self.book.task_of(slot, attempt) if slot is not None else None
         if task is None or task.state is not TaskState.OFFERED:
             return []
-        return self.book.put(self.book.moved(task, TaskState.RUNNING, started_at=now.wall_ms))
+        return self.book.started(task, now)
 
     def respond(self, agent_id: AgentId, epoch: int, response: Response, now: Now) -> list[Effect]:
         """An attempt ended. It is acknowledged after the commit, whatever it meant."""
@@ -282,20 +303,23 @@ class Dispatcher:
         return [*self._ended(task, response, now), ack, *self.book.pump(slot, now)]
 
     def _respond_basic(self, slot: Slot, response: Response, now: Now) -> list[Effect]:
-        named = response.task_id
-        if named is None and response.attempt_id is not None:
-            parsed = parse_attempt_id(response.attempt_id)
-            named = parsed[0] if parsed is not None else None
-        task = self.book.tasks.get(TaskId(named)) if named is not None else None
-        if task is None or task.agent_uid != slot.uid or task.state is TaskState.QUEUED:
+        task = self._named_by_basic(slot, response)
+        if task is None or task.state is TaskState.QUEUED:
             return []
         return [*self._ended(task, response, now), *self.book.pump(slot, now)]
+
+    def _named_by_basic(self, slot: Slot, response: Response) -> Task | None:
+        """A basic agent need not know attempts; one that names an attempt means that one only."""
+        if response.attempt_id is not None:
+            return self.book.task_of(slot, response.attempt_id)
+        task = self.book.tasks.get(TaskId(response.task_id or ""))
+        return task if task is not None and task.agent_uid == slot.uid else None
 
     def _ended(self, task: Task, response: Response, now: Now) -> list[Effect]:
         late = task.state is TaskState.LOST
         reason = _retry_reason(response)
-        if not late and reason is not None and self.book.may_retry(task, reason):
-            return self.book.next_attempt(task, f"attempt {task.attempt}: {reason}")
+        if not late and reason is not None and self.book.may_retry(task, reason, now):
+            return self.book.next_attempt(task, f"attempt {task.attempt}: {reason}", now)
         ended = replace(
             task,
             exit_code=response.exit_code,
@@ -368,15 +392,14 @@ class Dispatcher:
             task = self.book.tasks.get(due.task_id)
             if task is None or task.state in TERMINAL:
                 continue
-            slot = self.book.slots[task.agent_id]
-            if due.kind == "expire" and task.state is TaskState.QUEUED:
-                effects += self.book.end(task, TaskState.EXPIRED, now)
-            elif due.kind == "lost" and task.state in HELD and slot.silent_since == due.mark:
-                why = "its agent has been silent for too long"
-                effects += self.book.lost(task, why, now)
-            elif due.kind == "timeout" and task.state in HELD and due.mark == task.attempt:
-                effects += self.book.end(task, TaskState.TIMED_OUT, now)
-            effects += self.book.pump(slot, now)
+            if not self.book.is_due(task, due):
+                continue
+            if due.kind == "lost":
+                effects += self.book.lost(task, "its agent has been silent for too long", now)
+            else:
+                ended = TaskState.EXPIRED if due.kind == "expire" else TaskState.TIMED_OUT
+                effects += self.book.end(task, ended, now)
+            effects += self.book.pump(self.book.slots[task.agent_id], now)
         return effects
 
     def forget(self, task_ids: Iterable[TaskId]) -> None:

@@ -55,6 +55,11 @@ CLOSE_QUARANTINED = 4002
 CLOSE_REVOKED = 4003
 CLOSE_DESTROYED = 4004
 
+MAX_WORD = 64
+"""Characters kept of each word with which an agent describes itself; it is stored at every hello."""
+MAX_WORDS = 64
+"""Capabilities kept of a hello."""
+
 
 class FleetLimits(msgspec.Struct, frozen=True, kw_only=True):
     """Bounds and periods of the decisions."""
@@ -185,7 +190,7 @@ class Fleet:
                 to it are in `quarantine`, which the caller asks for.
         """
         agent = self.agents[agent_id]
-        instance = hello.instance if hello is not None else ""
+        instance = hello.instance[:MAX_WORD] if hello is not None else ""
         if agent.quarantined or self.freshness.is_flapping(agent_id, instance, now):
             raise Conflict(
                 f"agent {agent_id} is quarantined",
@@ -197,9 +202,9 @@ class Fleet:
         epoch = agent.epoch + 1
         effects += self._put(self._greeted(agent, hello, epoch, now))
         changes = self.freshness.connected(agent_id, epoch, instance, now, basic=hello is None)
-        effects += self._freshness(changes, now)
+        accepting = agent.desired is Desired.RUNNING
         if hello is None:
-            effects += self.dispatcher.connect_basic(agent_id, epoch, now)
+            effects += self.dispatcher.connect_basic(agent_id, epoch, now, accepting=accepting)
         else:
             effects += self.dispatcher.connect(
                 agent_id,
@@ -209,11 +214,10 @@ class Fleet:
                 attempts=hello.attempts,
                 offsets=offsets,
                 welcome=welcome,
+                accepting=accepting,
             )
             effects += self.mail.deliver(agent_id, epoch)
-        if agent.desired is not Desired.RUNNING:
-            effects += self.dispatcher.set_accepting(agent_id, False, now)
-        return epoch, effects
+        return epoch, effects + self._freshness(changes, now)
 
     def quarantine(self, agent_id: AgentId, now: Now) -> list[Effect]:
         """Shut the agent out until an operator releases it."""
@@ -222,6 +226,7 @@ class Fleet:
             return []
         reason = "two instances use this agent's credential and drive each other out"
         effects = self._close(agent, CLOSE_QUARANTINED, reason)
+        effects += self.dispatcher.set_accepting(agent_id, False, now)
         effects += self.change_agent(replace(agent, quarantined=True, reason=reason))
         entry = AuditEntry(
             at=now.wall_ms,
@@ -244,7 +249,12 @@ class Fleet:
         return self._freshness(self.freshness.heard(agent_id, epoch, now), now)
 
     def frame(self, agent_id: AgentId, epoch: int, message: Message, now: Now) -> list[Effect]:
-        """A decoded message of the agent arrived, other than output, shells and `message`."""
+        """A decoded message of the agent arrived, other than output, shells and `message`.
+
+        Nothing that comes over a superseded or ended connection changes anything.
+        """
+        if self.dispatcher.book.live(agent_id, epoch) is None:
+            return []
         match message:
             case Response():
                 return self.dispatcher.respond(agent_id, epoch, message, now)
@@ -252,7 +262,6 @@ class Fleet:
                 return self.dispatcher.accepted(agent_id, epoch, message.attempt_id, now)
             case Health():
                 changes = self.freshness.reported(agent_id, epoch, message, now)
-                self.dispatcher.heard(agent_id)
                 return [*self._freshness(changes, now), Publish(Kind.HEALTH, agent_id)]
             case Ack():
                 return self.mail.acknowledged(agent_id, message.messages)
@@ -320,11 +329,11 @@ class Fleet:
             return replace(known, concurrency=1, instance="")
         return replace(
             known,
-            instance=hello.instance,
-            version=hello.version[:64],
-            platform=hello.platform[:64],
+            instance=hello.instance[:MAX_WORD],
+            version=hello.version[:MAX_WORD],
+            platform=hello.platform[:MAX_WORD],
             concurrency=max(1, hello.concurrency),
-            capabilities=tuple(hello.capabilities[:64]) or agent.capabilities,
+            capabilities=tuple(name[:MAX_WORD] for name in hello.capabilities[:MAX_WORDS]) or agent.capabilities,
         )
 
     def _close(self, agent: Agent, code: int, reason: str) -> list[Effect]:
@@ -338,7 +347,7 @@ class Fleet:
         effects: list[Effect] = []
         for change in changes:
             if change.after is Connection.ONLINE:
-                self.dispatcher.heard(change.agent_id)
+                effects += self.dispatcher.heard(change.agent_id, now)
             else:
                 self.dispatcher.silent(change.agent_id, now)
             seen = self.presence(change.agent_id).last_seen_ms

@@ -60,6 +60,7 @@ class Crashes:
         self.count = 0
         self.not_before = 0.0
         self.running_since: float | None = None
+        self.given_up = False
 
 
 class Lifecycle:
@@ -74,9 +75,9 @@ class Lifecycle:
         self._crashes.pop(agent_id, None)
 
     def is_looping(self, agent_id: AgentId) -> bool:
-        """True when restarts were given up."""
+        """True when restarts were given up: the last one allowed has failed too."""
         crashes = self._crashes.get(agent_id)
-        return crashes is not None and crashes.count >= self.policy.limit
+        return crashes is not None and crashes.given_up
 
     def step(self, agent: Agent, now: Now, *, restarts_itself: bool) -> Step | None:
         """Return what to do for `agent` now, or None.
@@ -99,7 +100,7 @@ class Lifecycle:
         if crashes is None:
             return
         if crashes.running_since is None:
-            crashes.running_since = now.mono
+            crashes.running_since, crashes.given_up = now.mono, False
         elif now.mono - crashes.running_since >= self.policy.stable_seconds:
             del self._crashes[agent_id]
 
@@ -107,16 +108,22 @@ class Lifecycle:
         crashes = self._crashes.get(agent_id)
         if crashes is None:
             crashes = self._crashes[agent_id] = Crashes()
-            crashes.not_before = now.mono + self.policy.first_seconds
+            crashes.not_before = now.mono + self._wait_seconds(crashes)
             return None
         if crashes.running_since is not None:
             # It ran and fell over again: the wait starts anew, longer than before.
             crashes.running_since = None
-            wait = min(self.policy.most_seconds, self.policy.first_seconds * 2.0**crashes.count)
-            crashes.not_before = now.mono + wait
-        if crashes.count >= self.policy.limit or now.mono < crashes.not_before:
+            crashes.given_up = crashes.count >= self.policy.limit
+            crashes.not_before = now.mono + self._wait_seconds(crashes)
+        if now.mono < crashes.not_before:
+            return None
+        if crashes.count >= self.policy.limit:
+            crashes.given_up = True
             return None
         crashes.count += 1
-        wait = min(self.policy.most_seconds, self.policy.first_seconds * 2.0**crashes.count)
-        crashes.not_before = now.mono + wait
+        crashes.not_before = now.mono + self._wait_seconds(crashes)
         return Step.START
+
+    def _wait_seconds(self, crashes: Crashes) -> float:
+        # The exponent is bounded because a float overflows at 2.0**1024.
+        return min(self.policy.most_seconds, self.policy.first_seconds * 2.0 ** min(crashes.count, 30))

@@ -12,7 +12,7 @@ from typing import Final, NewType
 
 import msgspec
 
-from runtime.wire import AttemptId, OnDisconnect, TaskError
+from runtime.wire import NO_RESULT, AttemptId, OnDisconnect, TaskError
 
 AgentId = NewType("AgentId", str)
 """The agent's name, unique among living agents: `^[a-z0-9][a-z0-9-]{0,39}$`."""
@@ -117,6 +117,7 @@ class Agent(Record, frozen=True):
     exit_code: int | None = None
     last_seen_at: int | None = None
     restarts: int = 0
+    restart: str = "unless-stopped"
 
 
 # --- tasks -------------------------------------------------------------------------------------
@@ -208,7 +209,7 @@ class Task(Record, frozen=True):
     exit_code: int | None = None
     stdout: str | None = None
     stderr: str | None = None
-    result: msgspec.Raw | None = None
+    result: msgspec.Raw = NO_RESULT
     error: TaskError | None = None
     truncated: bool = False
 
@@ -224,8 +225,10 @@ def attempt_id(task: TaskId, attempt: int) -> AttemptId:
 def parse_attempt_id(text: str) -> tuple[TaskId, int] | None:
     """Return task and attempt number, or None when `text` is not an attempt id."""
     task, _, number = text.rpartition(":")
-    # isdecimal alone would take digits of other scripts; int() of a huge text would raise.
-    if not task or not number.isascii() or not number.isdecimal() or len(number) > 9:
+    # isdecimal alone would take digits of other scripts; int() of a huge text would raise; and
+    # one attempt must not have two names.
+    plain = number.isascii() and number.isdecimal() and not number.startswith("0")
+    if not task or not plain or len(number) > 9:
         return None
     return TaskId(task), int(number)
 
@@ -333,7 +336,7 @@ class Job(Record, frozen=True):
     request: str = ""
     by: str = ""
     finished_at: int | None = None
-    result: msgspec.Raw | None = None
+    result: msgspec.Raw = NO_RESULT
     error: TaskError | None = None
 
 

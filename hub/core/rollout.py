@@ -57,6 +57,8 @@ class Rollouts:
 
     def restore(self, dispatch: Dispatch, tasks: Mapping[TaskId, Task]) -> Decision:
         """Take a dispatch back after a restart; `tasks` holds all its tasks, ended ones too."""
+        if dispatch.state in ENDED:
+            return Decision()
         run = _Run(dispatch)
         for task_id in dispatch.tasks:
             task = tasks.get(task_id)
@@ -121,11 +123,12 @@ class Rollouts:
 
     def _wave(self, run: _Run, state: DispatchState) -> Iterable[TaskId]:
         rollout = run.dispatch.rollout
+        room = len(run.pending)
+        if rollout.concurrency:
+            room = min(room, rollout.concurrency - len(run.active))
         if state is DispatchState.CANARY:
-            room = rollout.canary - self._gone(run) - len(run.active)
-        else:
-            room = (rollout.concurrency or len(run.pending) + len(run.active)) - len(run.active)
-        for _ in range(min(max(room, 0), len(run.pending))):
+            room = min(room, rollout.canary - self._gone(run) - len(run.active))
+        for _ in range(room):
             task_id = run.pending.popleft()
             run.active.add(task_id)
             yield task_id

@@ -120,7 +120,7 @@ def task_view(task: Task) -> TaskView:
         spec=msgspec.json.decode(task.spec, type=dict[str, Any]),
         labels=task.labels,
         exit_code=task.exit_code,
-        result=None if task.result is None else msgspec.json.decode(task.result),
+        result=msgspec.json.decode(task.result),
         error=task.error,
         stdout=task.stdout,
         stderr=task.stderr,
@@ -180,7 +180,7 @@ def job_view(job: Job) -> JobView:
         message=job.message,
         agent_id=job.agent_id,
         finished_at=rfc3339(job.finished_at),
-        result=None if job.result is None else msgspec.json.decode(job.result),
+        result=msgspec.json.decode(job.result),
         error=job.error,
     )
 
