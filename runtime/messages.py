@@ -1,0 +1,103 @@
+"""Application messages between agents: an inbox of files, and an outbox that survives a restart."""
+
+from __future__ import annotations
+
+import os
+import re
+import uuid
+from collections.abc import Callable
+from pathlib import Path
+from typing import Final
+
+import msgspec
+
+from runtime.journal import replace_durably
+from runtime.settings import AGENT_ID_PATTERN
+from runtime.wire import Ack, Envelope
+
+MAX_WAITING_MESSAGES: Final = 256
+"""Messages that the hub has not taken; a task that sends more is told so."""
+MAX_MESSAGE_BYTES: Final = 256 * 1024
+_SAFE_ID: Final = re.compile(r"[A-Za-z0-9_-]{1,80}")
+
+
+class MessageRefused(Exception):
+    """A message cannot be sent; the text says why."""
+
+
+class _Waiting(msgspec.Struct, frozen=True):
+    to: str
+    payload: msgspec.Raw
+
+
+class Mailbox:
+    """Messages of this agent.
+
+    Args:
+        outbox: folder of messages that the hub has not acknowledged, one file each.
+        inbox: folder that received messages are written to as `<envelope id>.json`.
+        send_message: queues a message frame (to, payload, message id).
+        send_ack: queues an acknowledgement.
+    """
+
+    def __init__(
+        self,
+        outbox: Path,
+        inbox: Path,
+        send_message: Callable[[str, msgspec.Raw, str], None],
+        send_ack: Callable[[Ack], None],
+    ) -> None:
+        self._outbox = outbox
+        self._inbox = inbox
+        self._send_message = send_message
+        self._send_ack = send_ack
+        self._waiting: dict[str, _Waiting] = {}
+        outbox.mkdir(mode=0o700, parents=True, exist_ok=True)
+        for path in sorted(outbox.glob("*.json"), key=lambda p: p.stat().st_mtime_ns):
+            self._waiting[path.stem] = msgspec.json.decode(path.read_bytes(), type=_Waiting)
+
+    def send(self, to: str, payload: msgspec.Raw) -> str:
+        """Keep a message until the hub has taken it, and return its id.
+
+        Raises:
+            MessageRefused: bad address, too large, too many waiting.
+            OSError: it cannot be kept.
+        """
+        if not AGENT_ID_PATTERN.fullmatch(to):
+            raise MessageRefused(f"{to!r} is not an agent's name")
+        if len(bytes(payload)) > MAX_MESSAGE_BYTES:
+            raise MessageRefused(f"a message may have {MAX_MESSAGE_BYTES} bytes")
+        if len(self._waiting) >= MAX_WAITING_MESSAGES:
+            raise MessageRefused(f"{MAX_WAITING_MESSAGES} messages already wait for the hub")
+        message_id = str(uuid.uuid4())
+        message = _Waiting(to, msgspec.Raw(bytes(payload)))
+        replace_durably(self._outbox / f"{message_id}.json", msgspec.json.encode(message))
+        self._waiting[message_id] = message
+        self._send_message(to, message.payload, message_id)
+        return message_id
+
+    def connected(self) -> None:
+        """Send again what the hub has not acknowledged."""
+        for message_id, message in self._waiting.items():
+            self._send_message(message.to, message.payload, message_id)
+
+    def settled(self, message_id: str) -> bool:
+        """Forget a message that the hub has taken or refused; return whether it was ours."""
+        if self._waiting.pop(message_id, None) is None:
+            return False
+        (self._outbox / f"{message_id}.json").unlink(missing_ok=True)
+        return True
+
+    def receive(self, envelope: Envelope) -> None:
+        """Write a message to the inbox and acknowledge it; the same message again is the same file.
+
+        Raises:
+            OSError: it cannot be written, so it is not acknowledged and the hub sends it again.
+        """
+        message_id = envelope.id if _SAFE_ID.fullmatch(envelope.id) else uuid.uuid5(uuid.NAMESPACE_OID, envelope.id)
+        self._inbox.mkdir(parents=True, exist_ok=True)
+        path = self._inbox / f"{message_id}.json"
+        fresh = path.with_suffix(".new")
+        fresh.write_bytes(msgspec.json.encode(envelope))
+        os.replace(fresh, path)
+        self._send_ack(Ack(messages=[envelope.id]))
