@@ -28,11 +28,11 @@ class Address(NamedTuple):
         return {"Authorization": f"Bearer {self.token}"} if self.token else {}
 
 
-class _ListenerFile(msgspec.Struct):
+class _ListenerFile(msgspec.Struct, frozen=True):
     url: str = ""
 
 
-class HubFile(msgspec.Struct, rename="camel"):
+class HubFile(msgspec.Struct, frozen=True, rename="camel"):
     """What a running hub writes into `hub.json` in its state folder."""
 
     pid: int = 0

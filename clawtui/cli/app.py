@@ -58,7 +58,7 @@ VERBS: Final[dict[str, str]] = {
 }
 """Every verb of this version and where it is."""
 
-EVERYWHERE: Final = Group("Options of every verb", sort_key=9)
+EVERYWHERE: Final = Parameter(group=Group("Options of every verb", sort_key=9))
 
 
 def make_app(world: World) -> App:
@@ -87,18 +87,16 @@ def make_app(world: World) -> App:
 
 
 def _add_launcher(app: App, world: World) -> None:
-    everywhere = Parameter(group=EVERYWHERE)
-
     @app.meta.default
     def launch(
         *words: Annotated[str, Parameter(show=False, allow_leading_hyphen=True)],
-        hub: Annotated[str | None, everywhere] = None,
-        token_file: Annotated[Path | None, everywhere] = None,
-        ca_file: Annotated[Path | None, everywhere] = None,
-        home: Annotated[Path | None, everywhere] = None,
-        config: Annotated[Path | None, everywhere] = None,
-        json: Annotated[bool, everywhere] = False,
-        plain: Annotated[bool, everywhere] = False,
+        hub: Annotated[str | None, EVERYWHERE] = None,
+        token_file: Annotated[Path | None, EVERYWHERE] = None,
+        ca_file: Annotated[Path | None, EVERYWHERE] = None,
+        home: Annotated[Path | None, EVERYWHERE] = None,
+        config: Annotated[Path | None, EVERYWHERE] = None,
+        json: Annotated[bool, EVERYWHERE] = False,
+        plain: Annotated[bool, EVERYWHERE] = False,
     ) -> Any:
         """Parse the verb and call it.
 

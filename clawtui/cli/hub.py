@@ -12,7 +12,7 @@ from cyclopts import App
 from clawtui import __version__
 from clawtui.cli import exits
 from clawtui.cli.output import Column, Mode, size_text
-from clawtui.cli.world import Ctx
+from clawtui.cli.world import Context, Ctx
 from clawtui.errors import NoHub
 from clawtui.settings import SPECS, config_path
 
@@ -27,11 +27,17 @@ async def make_backup(path: Path | None = None, /, *, context: Ctx) -> int:
         path: A new file on the hub's machine; without it a file in the state folder.
     """
     async with context.control() as control:
-        # The hub has another working folder than this process.
-        answer = await control.backup(str(path.absolute()) if path is not None else "")
+        answer = await control.backup(_as_the_hub_sees(path, context))
     fields = (Column("PATH", lambda it: it.path), Column("SIZE", lambda it: size_text(it.size_bytes)))
     context.out.record(answer, fields, answer)
     return exits.DONE
+
+
+def _as_the_hub_sees(path: Path | None, context: Context) -> str:
+    """A local hub has another working folder than this process; one elsewhere has other folders."""
+    if path is None:
+        return ""
+    return str(path) if context.settings.hub else str(path.absolute())
 
 
 @backup.command
