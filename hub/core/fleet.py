@@ -35,6 +35,8 @@ from hub.core.model import (
     Task,
     TaskState,
     Token,
+    TokenId,
+    TokenKind,
 )
 from hub.core.view import agent_view
 from hub.errors import Conflict, NotFound
@@ -145,7 +147,7 @@ class Fleet:
         """An operator wants something; pausing suspends the judgement of silence at once."""
         agent = self.agents[agent_id]
         self.lifecycle.forget(agent_id)
-        effects = self.change_agent(replace(agent, desired=desired, restarts=0))
+        effects = self.change_agent(replace(agent, desired=desired))
         paused = desired is Desired.PAUSED
         effects += self._freshness(self.freshness.set_paused(agent_id, paused, now), now)
         self.dispatcher.set_paused(agent_id, paused, now)
@@ -171,6 +173,15 @@ class Fleet:
         """Void every credential of an agent and end its connection."""
         effects = self.identity.revoke_agent(agent_id, now)
         return effects + self._close(self.agents[agent_id], CLOSE_REVOKED, "credential revoked")
+
+    def revoke_token(self, token_id: TokenId, now: Now) -> list[Effect]:
+        """Void a token; an agent whose credential it is loses its connection. Raises NotFound."""
+        effects = self.identity.revoke(token_id, now)
+        token = self.identity.get(token_id)
+        agent = self.agents.get(token.agent_id) if token.agent_id is not None else None
+        if effects and agent is not None and token.kind is TokenKind.AGENT:
+            effects += self._close(agent, CLOSE_REVOKED, "credential revoked")
+        return effects
 
     # --- connections
 

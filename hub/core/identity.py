@@ -54,11 +54,16 @@ class Identity:
     def add(self, token: Token) -> list[Effect]:
         return self._keep(token)
 
-    def revoke(self, token_id: TokenId, now: Now) -> list[Effect]:
+    def get(self, token_id: TokenId) -> Token:
         """Raises NotFound."""
         token = self._by_id.get(token_id)
         if token is None:
             raise NotFound(f"there is no token {token_id}")
+        return token
+
+    def revoke(self, token_id: TokenId, now: Now) -> list[Effect]:
+        """Raises NotFound."""
+        token = self.get(token_id)
         if token.revoked_at is not None:
             return []
         return self._keep(replace(token, revoked_at=now.wall_ms))

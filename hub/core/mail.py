@@ -11,6 +11,7 @@ from collections.abc import Container, Iterable
 from hub.core.effects import Delete, Effect, Save, Send
 from hub.core.model import AgentId, AgentUid, Policy, StoredMessage
 from hub.errors import Forbidden, NotFound, QueueFull
+from runtime.wire import Ack
 
 
 class Mail:
@@ -72,6 +73,11 @@ class Mail:
     @staticmethod
     def send(message: StoredMessage, epoch: int) -> Effect:
         return Send(message.receiver, epoch, "message", message.payload, message.id, message.sender)
+
+    @staticmethod
+    def acknowledge(sender: AgentId, epoch: int, message_id: str) -> Effect:
+        """Tell the sender that its message is kept."""
+        return Send(sender, epoch, "ack", Ack(messages=[message_id]))
 
     def acknowledged(self, receiver: AgentId, message_ids: Iterable[str]) -> list[Effect]:
         waiting = self._waiting.get(receiver, {})

@@ -116,7 +116,6 @@ class Agent(Record, frozen=True):
     reason: str = ""
     exit_code: int | None = None
     last_seen_at: int | None = None
-    restarts: int = 0
     restart: str = "unless-stopped"
 
 

@@ -1,0 +1,341 @@
+"""What an operator does to an agent: create, start, stop, restart, pause, resume, destroy.
+
+The wish is committed first, then carried out as a job, and success is reported only after the new
+state was observed. A job that a killed hub left behind is finished (or, for a create, undone) at
+the next start.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import AbstractAsyncContextManager
+from typing import Any, Final
+
+from msgspec.structs import replace
+
+from hub.agentlog import AgentLogs
+from hub.contract import AgentAct, CreateAgent
+from hub.core.effects import Kind, Save
+from hub.core.identity import sha256
+from hub.core.model import (
+    Agent,
+    AgentId,
+    AgentUid,
+    Connection,
+    Desired,
+    Job,
+    JobState,
+    Observed,
+    Token,
+    TokenId,
+    TokenKind,
+)
+from hub.driverset import DriverSet
+from hub.drivers.base import AgentGone, AgentHandle, Driver, Observation
+from hub.errors import BadRequest, Conflict, DriverFailed, HubError, NotAvailable
+from hub.jobs import JobHandle, Jobs
+from hub.kernel import Kernel
+from hub.keylock import KeyLocks
+from hub.planning import make_plan, new_agent
+from runtime.wire import TaskError
+
+ONLINE_SECONDS: Final = 60.0
+"""How long a started agent may take to connect before its job fails."""
+
+_DESIRED: Final = {
+    AgentAct.START: Desired.RUNNING,
+    AgentAct.RESTART: Desired.RUNNING,
+    AgentAct.RESUME: Desired.RUNNING,
+    AgentAct.STOP: Desired.STOPPED,
+    AgentAct.PAUSE: Desired.PAUSED,
+}
+
+
+class Acts:
+    """Carries out acts, one at a time per agent."""
+
+    def __init__(self, kernel: Kernel, drivers: DriverSet, jobs: Jobs, logs: AgentLogs) -> None:
+        self._kernel = kernel
+        self._drivers = drivers
+        self._jobs = jobs
+        self._logs = logs
+        self._locks = KeyLocks()
+
+    def is_busy(self, uid: AgentUid) -> bool:
+        """True while an act on the agent runs; reconcile leaves it alone then."""
+        return self._locks.is_held(uid)
+
+    def hold(self, uid: AgentUid) -> AbstractAsyncContextManager[None]:
+        """Keep everybody else from acting on the agent."""
+        return self._locks.hold(uid)
+
+    # --- the operator's side
+
+    async def create(self, request: CreateAgent, by: str) -> Job:
+        """Commit the new agent and start making it."""
+        kernel = self._kernel
+        driver = await self._drivers.choose(request.driver)
+        uid = AgentUid(kernel.clock.new_id("u"))
+        agent = new_agent(request, uid, driver.name, driver.features, kernel.now())
+        effects = kernel.fleet.add_agent(agent, kernel.now())
+        effects.append(kernel.audited(by, "agent.create", agent.id, detail=agent.spec or ""))
+        return await self._jobs.start(
+            "create", agent.id, by, lambda job: self._create(driver, agent, job), effects=effects
+        )
+
+    async def act(self, agent_id: str, act: AgentAct, by: str) -> Job:
+        """Commit what is wanted and start doing it."""
+        kernel = self._kernel
+        agent = kernel.fleet.agent(agent_id)
+        if act is AgentAct.UPGRADE:
+            raise NotAvailable("upgrade is not available in this version", agent=agent_id)
+        driver, handle = self._driver_of(agent)
+        if act in {AgentAct.PAUSE, AgentAct.RESUME} and not driver.features.pause:
+            raise NotAvailable(f"driver {driver.name} cannot pause agents", driver=driver.name)
+        _check_possible(agent, act)
+        effects = kernel.fleet.desire(agent.id, _DESIRED[act], kernel.now())
+        effects.append(kernel.audited(by, f"agent.{act.value}", agent.id))
+        return await self._jobs.start(
+            act.value,
+            agent.id,
+            by,
+            lambda job: self._act(driver, handle, agent.uid, act, job),
+            effects=effects,
+        )
+
+    async def destroy(self, agent_id: str, by: str) -> Job:
+        """Commit the end of an agent and start removing it."""
+        kernel = self._kernel
+        agent = kernel.fleet.agent(agent_id)
+        effects = kernel.fleet.desire(agent.id, Desired.ABSENT, kernel.now())
+        effects.append(kernel.audited(by, "agent.destroy", agent.id))
+        return await self._jobs.start("destroy", agent.id, by, lambda job: self._destroy(agent, job), effects=effects)
+
+    async def release(self, agent_id: str, by: str) -> None:
+        """Lift quarantine; the agent gets a new join token and makes a new credential."""
+        kernel = self._kernel
+        agent = kernel.fleet.agent(agent_id)
+        driver, handle = self._driver_of(agent)
+        effects = kernel.fleet.release(agent.id, kernel.now())
+        token, secret = self._join_token(agent)
+        effects += kernel.fleet.identity.add(token)
+        await kernel.commit([*effects, kernel.audited(by, "agent.release", agent.id)])
+        await driver.renew_token(handle, secret)
+
+    async def adopt(self, by: str) -> tuple[list[str], dict[str, str]]:
+        """Take back agents that the platforms show by our labels and the registry does not know."""
+        adopted: list[str] = []
+        skipped: dict[str, str] = {}
+        known = {agent.uid for agent in self._kernel.fleet.agents.values()}
+        for driver in self._drivers:
+            try:
+                seen = await driver.list_agents()
+            except HubError as exc:
+                skipped[driver.name] = exc.message
+                continue
+            for found in seen:
+                if found.uid in known:
+                    continue
+                try:
+                    await self._adopt(driver, found, by)
+                    adopted.append(found.agent_id)
+                except HubError as exc:
+                    skipped[found.agent_id] = exc.message
+        return adopted, skipped
+
+    async def _adopt(self, driver: Driver, found: Observation, by: str) -> None:
+        kernel = self._kernel
+        agent = Agent(
+            id=found.agent_id,
+            uid=found.uid,
+            created_at=found.started_at or kernel.now().wall_ms,
+            driver=driver.name,
+            handle=found.handle.ref,
+            observed=found.state,
+            desired=Desired.RUNNING if found.state is not Observed.EXITED else Desired.STOPPED,
+        )
+        effects = kernel.fleet.add_agent(agent, kernel.now())
+        token, secret = self._join_token(agent)
+        effects += kernel.fleet.identity.add(token)
+        await kernel.commit([*effects, kernel.audited(by, "agent.adopt", agent.id)])
+        await driver.renew_token(found.handle, secret)
+
+    # --- after a restart
+
+    async def resume_jobs(self, unfinished: list[Job]) -> None:
+        """Finish what a stopped or killed hub left running; a create is undone."""
+        for job in unfinished:
+            agent = self._kernel.fleet.agents.get(job.agent_id) if job.agent_id else None
+            if agent is None:
+                # The agent is gone, so a destroy is done and anything else has no object.
+                state = JobState.SUCCEEDED if job.kind == "destroy" else JobState.FAILED
+                await self._close_job(job, state, "its agent is gone")
+            elif job.kind == "create":
+                self._jobs.resume(job, lambda _, a=agent: self._undo_create(a))
+            elif job.kind == "destroy":
+                self._jobs.resume(job, lambda handle, a=agent: self._destroy(a, handle))
+            else:
+                self._resume_act(job, agent)
+
+    def _resume_act(self, job: Job, agent: Agent) -> None:
+        driver, handle = self._driver_of(agent)
+        act = AgentAct(job.kind)
+        self._jobs.resume(job, lambda running: self._act(driver, handle, agent.uid, act, running))
+
+    async def _close_job(self, job: Job, state: JobState, why: str) -> None:
+        error = None if state is JobState.SUCCEEDED else TaskError("interrupted", why)
+        ended = replace(job, state=state, message=why, finished_at=self._kernel.now().wall_ms, error=error)
+        await self._kernel.commit([Save(ended)])
+
+    async def _undo_create(self, agent: Agent) -> dict[str, Any]:
+        async with self.hold(agent.uid):
+            driver = self._drivers.get(agent.driver)
+            await driver.undo_create(agent.id, agent.uid)
+            await self._kernel.commit(self._kernel.fleet.remove_agent(agent.id, self._kernel.now()))
+        raise DriverFailed(
+            f"the hub ended while agent {agent.id} was being made; everything of it was removed",
+            code="interrupted",
+            agent=agent.id,
+        )
+
+    # --- the work
+
+    async def _create(self, driver: Driver, agent: Agent, job: JobHandle) -> dict[str, Any]:
+        kernel = self._kernel
+        async with self.hold(agent.uid):
+            token, secret = self._join_token(agent)
+            await kernel.commit(kernel.fleet.identity.add(token))
+            try:
+                plan = make_plan(agent, kernel.feed.hub_id, secret)
+                handle = await driver.create(plan, job.progress)
+            except BaseException:
+                kernel.push(kernel.fleet.remove_agent(agent.id, kernel.now()))
+                raise
+            made = replace(kernel.fleet.agents[agent.id], handle=handle.ref, observed=Observed.RUNNING)
+            await kernel.commit(kernel.fleet.change_agent(made))
+        await self._wait_online(agent, job)
+        return {"agentId": agent.id, "uid": agent.uid}
+
+    async def _act(
+        self, driver: Driver, handle: AgentHandle, uid: AgentUid, act: AgentAct, job: JobHandle
+    ) -> dict[str, Any]:
+        agent_id = job.job.agent_id
+        agent = self._kernel.fleet.agents.get(agent_id) if agent_id else None
+        if agent is None or agent.uid != uid:
+            raise Conflict("the agent is gone", code="agent_gone")
+        grace = self._kernel.config.timing.stop_grace_seconds
+        async with self.hold(uid):
+            job.progress(0.2, f"{act.value} {agent.id}")
+            match act:
+                case AgentAct.START:
+                    await driver.start(handle)
+                case AgentAct.STOP:
+                    await driver.stop(handle, grace)
+                case AgentAct.RESTART:
+                    await driver.restart(handle, grace)
+                case AgentAct.PAUSE:
+                    await driver.pause(handle)
+                case AgentAct.RESUME:
+                    await driver.resume(handle)
+                case AgentAct.UPGRADE:
+                    raise NotAvailable("upgrade is not available in this version")
+            seen = await self.look(driver, agent)
+        if act in {AgentAct.START, AgentAct.RESTART}:
+            await self._wait_online(agent, job)
+        return {"agentId": agent.id, "observed": seen.value}
+
+    async def look(self, driver: Driver, agent: Agent) -> Observed:
+        """Ask the driver for one agent and take note of the answer."""
+        handle = AgentHandle(driver.name, agent.handle or "")
+        try:
+            seen = await driver.inspect(handle)
+            effects = self._kernel.fleet.observe(agent.id, seen.state, seen.exit_code, seen.reason)
+            observed = seen.state
+        except AgentGone:
+            reason = f"driver {driver.name} does not know it any more"
+            effects = self._kernel.fleet.observe(agent.id, Observed.ABSENT, None, reason)
+            observed = Observed.ABSENT
+        await self._kernel.commit(effects)
+        return observed
+
+    async def _destroy(self, agent: Agent, job: JobHandle) -> dict[str, Any]:
+        async with self.hold(agent.uid):
+            present = self._kernel.fleet.agents.get(agent.id)
+            if present is None or present.uid != agent.uid:
+                return {"agentId": agent.id}
+            if present.driver:
+                driver = self._drivers.get(present.driver)
+                job.progress(0.3, f"removing {agent.id}")
+                if present.handle is None:
+                    await driver.undo_create(agent.id, agent.uid)
+                else:
+                    await driver.destroy(AgentHandle(driver.name, present.handle))
+            self._logs.remove(agent.id)
+            await self._kernel.commit(self._kernel.fleet.remove_agent(agent.id, self._kernel.now()))
+        return {"agentId": agent.id}
+
+    async def _wait_online(self, agent: Agent, job: JobHandle) -> None:
+        """Success is what was observed: wait until the agent has connected."""
+        job.progress(0.8, f"waiting for {agent.id} to connect")
+        fleet_epoch = agent.epoch
+        try:
+            async with asyncio.timeout(ONLINE_SECONDS):
+                while not self._is_online(agent, fleet_epoch):
+                    await self._kernel.feed.wait_for(Kind.AGENT, agent.id)
+        except TimeoutError as exc:
+            raise DriverFailed(
+                f"agent {agent.id} runs but has not connected within {ONLINE_SECONDS:.0f} s",
+                code="not_connected",
+                hint=f"clawtui logs {agent.id}",
+                agent=agent.id,
+            ) from exc
+        await self._kernel.settle()
+
+    def _is_online(self, agent: Agent, after_epoch: int) -> bool:
+        present = self._kernel.fleet.agents.get(agent.id)
+        if present is None or present.uid != agent.uid:
+            raise Conflict("the agent was destroyed meanwhile", code="agent_gone")
+        presence = self._kernel.fleet.presence(agent.id)
+        return presence.connection is Connection.ONLINE and present.epoch > after_epoch
+
+    # --- parts
+
+    def _driver_of(self, agent: Agent) -> tuple[Driver, AgentHandle]:
+        """Raises Conflict for agents that no driver made."""
+        if not agent.driver or agent.handle is None:
+            state = "is still being made" if agent.driver else "was registered by hand"
+            raise Conflict(
+                f"agent {agent.id} {state}: there is nothing that could be driven",
+                code="no_driver",
+                agent=agent.id,
+            )
+        return self._drivers.get(agent.driver), AgentHandle(agent.driver, agent.handle)
+
+    def _join_token(self, agent: Agent) -> tuple[Token, str]:
+        kernel = self._kernel
+        return new_token(kernel, agent, TokenKind.JOIN, kernel.config.timing.join_token_seconds)
+
+
+def new_token(kernel: Kernel, agent: Agent, kind: TokenKind, seconds: float | None) -> tuple[Token, str]:
+    """Return a token record for an agent and its secret, which nothing keeps."""
+    secret = kernel.clock.new_secret(kind)
+    now_ms = kernel.now().wall_ms
+    token = Token(
+        id=TokenId(kernel.clock.new_id("tok")),
+        kind=kind,
+        sha256=sha256(secret),
+        created_at=now_ms,
+        agent_id=agent.id,
+        agent_uid=agent.uid,
+        expires_at=None if seconds is None else now_ms + int(seconds * 1000),
+    )
+    return token, secret
+
+
+def _check_possible(agent: Agent, act: AgentAct) -> None:
+    if agent.desired is Desired.ABSENT:
+        raise Conflict(f"agent {agent.id} is being destroyed", agent=agent.id)
+    if act is AgentAct.RESUME and agent.desired is not Desired.PAUSED:
+        raise BadRequest(f"agent {agent.id} is not paused", agent=agent.id)
+    if act is AgentAct.PAUSE and agent.observed is not Observed.RUNNING:
+        raise Conflict(f"agent {agent.id} does not run", agent=agent.id)

@@ -1,0 +1,123 @@
+"""One live WebSocket of an agent: reading, writing in order, and telling a dead peer from a slow one."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+
+from aiohttp import ClientConnectionResetError, WSCloseCode, WSMessage, WSMsgType, web
+
+from hub.connections.outbox import Control, Outbox, OutboxFull
+from hub.core.model import AgentId
+from runtime.wire import Ack
+
+CLEAN_CODES = frozenset({WSCloseCode.OK, WSCloseCode.GOING_AWAY})
+SLOW_CONSUMER = 4008
+PROTOCOL_ERROR = 4400
+
+
+class Link:
+    """A connection. `epoch` is 0 until the hub accepted it; `basic` agents speak no subprotocol."""
+
+    def __init__(
+        self,
+        agent_id: AgentId,
+        socket: web.WebSocketResponse,
+        transport: asyncio.Transport | None,
+        outbox: Outbox,
+        now: Callable[[], float],
+    ) -> None:
+        self.agent_id = agent_id
+        self.epoch = 0
+        self.basic = False
+        self.said_bye = False
+        self.errors = 0
+        self.heard_at = now()
+        self.pinged_at: float | None = None
+        self._socket = socket
+        self._transport = transport
+        self._outbox = outbox
+        self._now = now
+        self._close_with: tuple[int, str] = (WSCloseCode.OK, "")
+
+    @property
+    def closed_cleanly(self) -> bool:
+        """True when the agent ended the connection on purpose."""
+        return self.said_bye or self._socket.close_code in CLEAN_CODES
+
+    # --- writing
+
+    def send(self, frame: str | Control) -> bool:
+        """Put a frame into the outbox; False when that was full and the link is closed."""
+        try:
+            self._outbox.put(frame)
+        except OutboxFull:
+            self.abort()
+            return False
+        return True
+
+    def acknowledge(self, ack: Ack) -> None:
+        self._outbox.acknowledge(ack)
+
+    def close(self, code: int, reason: str) -> None:
+        """End the connection after what is in the outbox; the close frame carries `reason`."""
+        self._close_with = (code, reason)
+        self._outbox.close()
+
+    def abort(self) -> None:
+        """End the connection at once: the peer is dead or does not read."""
+        self._outbox.close()
+        if self._transport is not None:
+            self._transport.abort()
+
+    async def write(self, encode_ack: Callable[[Ack], str]) -> None:
+        """Write the outbox until the link is closed."""
+        try:
+            while await self._outbox.wait_ready():
+                if (ack := self._outbox.take_ack()) is not None:
+                    await self._socket.send_str(encode_ack(ack))
+                while (frame := self._outbox.take()) is not None:
+                    await self._write_one(frame)
+            code, reason = self._close_with
+            await self._socket.close(code=code, message=reason.encode()[:120])
+        except (ClientConnectionResetError, ConnectionError):
+            # The reader sees the same end and reports it.
+            return
+
+    async def _write_one(self, frame: str | Control) -> None:
+        if isinstance(frame, str):
+            await self._socket.send_str(frame)
+        elif frame.opcode == "ping":
+            await self._socket.ping(frame.data)
+        else:
+            await self._socket.pong(frame.data)
+
+    # --- reading
+
+    async def receive(self) -> str | None:
+        """The next text frame; None at the end. Pings are answered, pongs noted."""
+        while True:
+            message: WSMessage = await self._socket.receive()
+            self.heard_at, self.pinged_at = self._now(), None
+            match message.type:
+                case WSMsgType.TEXT:
+                    return message.data
+                case WSMsgType.PONG:
+                    return ""
+                case WSMsgType.PING:
+                    self.send(Control("pong", message.data))
+                case WSMsgType.BINARY:
+                    self.close(WSCloseCode.UNSUPPORTED_DATA, "frames are JSON text")
+                    return None
+                case _:
+                    return None
+
+    def check_alive(self, ping_seconds: float, pong_seconds: float) -> None:
+        """Ping a silent peer, and abort one that did not answer the ping in time."""
+        now = self._now()
+        if self.pinged_at is not None:
+            if now - self.pinged_at >= pong_seconds:
+                self.abort()
+        elif now - self.heard_at >= ping_seconds:
+            self.pinged_at = now
+            self.send(Control("ping"))

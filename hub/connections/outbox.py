@@ -1,0 +1,93 @@
+"""What waits to be written to one agent: bounded, with acknowledgements merged.
+
+Policy when full: the connection is closed. Everything in here is either sent again by the plan of
+the next hello (tasks, cancels, acknowledgements) or worthless later (watch, pings).
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from typing import Literal
+
+import msgspec
+
+from runtime.wire import Ack, AttemptId
+
+
+class Control(msgspec.Struct, frozen=True):
+    """A WebSocket control frame among the text frames."""
+
+    opcode: Literal["ping", "pong"]
+    data: bytes = b""
+
+
+class OutboxFull(Exception):
+    """The agent reads too slowly."""
+
+
+class Outbox:
+    """Frames in order; acknowledgements are merged into one frame as late as possible."""
+
+    def __init__(self, max_frames: int, max_bytes: int) -> None:
+        self._max_frames = max_frames
+        self._max_bytes = max_bytes
+        self._frames: deque[str | Control] = deque()
+        self._bytes = 0
+        self._output: dict[AttemptId, int] = {}
+        self._responses: list[AttemptId] = []
+        self._messages: list[str] = []
+        self._ready = asyncio.Event()
+        self._closed = False
+
+    def put(self, frame: str | Control) -> None:
+        """Raises OutboxFull."""
+        size = _size(frame)
+        if len(self._frames) >= self._max_frames or self._bytes + size > self._max_bytes:
+            raise OutboxFull
+        self._frames.append(frame)
+        self._bytes += size
+        self._ready.set()
+
+    def acknowledge(self, ack: Ack) -> None:
+        self._output.update(ack.output)
+        self._responses += ack.responses
+        self._messages += ack.messages
+        self._ready.set()
+
+    def close(self) -> None:
+        """Nothing more will come; `take` gives what is left and then ends."""
+        self._closed = True
+        self._ready.set()
+
+    async def wait_ready(self) -> bool:
+        """Wait until there is something to take; False at the end."""
+        while not (self._frames or self._has_ack()):
+            if self._closed:
+                return False
+            self._ready.clear()
+            await self._ready.wait()
+        return True
+
+    def take_ack(self) -> Ack | None:
+        if not self._has_ack():
+            return None
+        ack = Ack(output=self._output, responses=self._responses, messages=self._messages)
+        self._output, self._responses, self._messages = {}, [], []
+        return ack
+
+    def take(self) -> str | Control | None:
+        """The next frame, or None."""
+        if not self._frames:
+            return None
+        frame = self._frames.popleft()
+        self._bytes -= _size(frame)
+        return frame
+
+    def _has_ack(self) -> bool:
+        return bool(self._output or self._responses or self._messages)
+
+
+def _size(frame: str | Control) -> int:
+    # Characters stand for bytes: nearly everything is ASCII, and the bound is a bound on memory.
+    return len(frame.data) if isinstance(frame, Control) else len(frame)

@@ -1,0 +1,235 @@
+"""The kernel: the pure fleet, the pipeline that carries out its effects, and the clock.
+
+Everything in the hub that decides goes through here: call a method of `fleet` with `now()`, then
+`push` the effects (nobody waits) or `commit` them (an answer waits). After a failed commit the
+fleet is thrown away and built anew from the registry; that is the same path as a start.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from typing import assert_never
+
+import structlog
+
+from hub import audit
+from hub.clock import Clock
+from hub.config import HubConfig
+from hub.connections.table import LinkTable
+from hub.core.book import DispatchLimits
+from hub.core.effects import Close, Delete, Effect, Kind, Publish, Save, Send
+from hub.core.fleet import Fleet, FleetLimits, Stored
+from hub.core.model import Job, Now, Task, TaskId, TaskState
+from hub.errors import HubError, NotFound
+from hub.feed import Feed
+from hub.metrics import Metrics
+from hub.output import OutputStore
+from hub.pipeline import Pipeline
+from hub.registry.load import Snapshot
+from hub.registry.store import Registry
+from runtime.wire import GoawayReason
+
+PROBE_SECONDS = 1.0
+"""How often a registry that refused a write is tried again."""
+MAX_SLEEP_SECONDS = 1.0
+RETRY_AFTER_MS = 5_000
+CLOSE_RESTART = 1012
+
+log = structlog.get_logger("hub.kernel")
+
+
+class Kernel:
+    """Owner of the fleet. One event loop, one pipeline."""
+
+    def __init__(
+        self,
+        config: HubConfig,
+        clock: Clock,
+        registry: Registry,
+        output: OutputStore,
+        feed: Feed,
+        metrics: Metrics,
+    ) -> None:
+        self.config = config
+        self.clock = clock
+        self.registry = registry
+        self.output = output
+        self.feed = feed
+        self.metrics = metrics
+        self.links = LinkTable(clock, metrics)
+        self.fleet = Fleet(self._limits())
+        self.unfinished_jobs: list[Job] = []
+        self._pipeline = Pipeline(registry, self._perform, self._on_failure, metrics.commit)
+        self._rebuild = asyncio.Event()
+        self._rearm = asyncio.Event()
+        self._stopping = False
+
+    @property
+    def writable(self) -> bool:
+        """False between a failed commit and the recovery from it."""
+        return self._pipeline.failed is None
+
+    def now(self) -> Now:
+        return self.clock.now()
+
+    async def restore(self) -> None:
+        """Build the fleet from the registry. Called at the start and after a failed commit."""
+        snapshot = await self.registry.load()
+        fleet = Fleet(self._limits())
+        effects = fleet.restore(_stored(snapshot), self.now())
+        self.fleet = fleet
+        self.unfinished_jobs = snapshot.jobs
+        self._pipeline.reopen()
+        self.push(effects)
+
+    # --- effects
+
+    def push(self, effects: Sequence[Effect]) -> None:
+        """Have effects carried out; nobody waits for them."""
+        self._pipeline.push(effects)
+        self._rearm.set()
+
+    async def commit(self, effects: Sequence[Effect]) -> None:
+        """Have effects carried out and wait for their commit. Raises StorageFull."""
+        self._rearm.set()
+        await self._pipeline.commit(effects)
+
+    async def settle(self) -> None:
+        """Wait until everything decided so far is committed."""
+        await self._pipeline.settle()
+
+    def check_writable(self) -> None:
+        """Raises StorageFull at once, before anything is decided that could not be kept."""
+        if self._pipeline.failed is not None:
+            raise self._pipeline.failed
+
+    def audited(self, who: str, what: str, target: str, outcome: str = "ok", detail: str = "") -> Save:
+        """The effect that puts an act into the audit, redacted."""
+        return Save(audit.entry(self.now().wall_ms, who, what, target, outcome, detail))
+
+    def _perform(self, effect: Effect) -> None:
+        match effect:
+            case Send():
+                self.links.send(effect)
+            case Close():
+                self.links.close(effect)
+            case Publish():
+                self.feed.publish(effect.kind, effect.id, effect.gone)
+            case Save() | Delete():
+                return
+            case _:
+                assert_never(effect)
+
+    # --- loops
+
+    async def run_pipeline(self) -> None:
+        await self._pipeline.run()
+
+    async def run_clock(self) -> None:
+        """Tell the fleet the time whenever one of its deadlines has come."""
+        while not self._stopping:
+            deadline = self.fleet.next_deadline()
+            self._rearm.clear()
+            wait = MAX_SLEEP_SECONDS
+            if deadline is not None:
+                wait = min(wait, max(0.0, deadline - self.now().mono))
+            await self._wait(self._rearm, wait)
+            # A rearm comes with every decision; the fleet is asked only when something is due.
+            deadline = self.fleet.next_deadline()
+            if deadline is not None and deadline <= self.now().mono:
+                self.push(self.fleet.tick(self.now()))
+
+    async def run_recovery(self) -> None:
+        """After a failed commit: wait until the registry writes again, then rebuild."""
+        while True:
+            await self._rebuild.wait()
+            if self._stopping:
+                return
+            self._rebuild.clear()
+            while not await self._try_recover():
+                await asyncio.sleep(PROBE_SECONDS)
+
+    def stop(self) -> None:
+        """End the loops after everything that was decided has been committed."""
+        self._stopping = True
+        self._rearm.set()
+        self._rebuild.set()
+        self._pipeline.stop()
+
+    async def _try_recover(self) -> bool:
+        if self._stopping:
+            return True
+        try:
+            await self.registry.probe()
+            await self.restore()
+        except HubError as exc:
+            log.warning("registry_not_writable", error=exc.message)
+            return False
+        log.info("registry_writable_again")
+        self.feed.announce_gap()
+        return True
+
+    def _on_failure(self, error: HubError) -> None:
+        """Memory is ahead of the disk: send every agent away and rebuild."""
+        log.error("commit_failed", error=error.message)
+        self.metrics.commit_failed()
+        self.links.close_all(GoawayReason.OVERLOADED, RETRY_AFTER_MS, CLOSE_RESTART)
+        self._rebuild.set()
+
+    @staticmethod
+    async def _wait(event: asyncio.Event, seconds: float) -> None:
+        try:
+            async with asyncio.timeout(seconds):
+                await event.wait()
+        except TimeoutError:
+            return
+
+    def _limits(self) -> FleetLimits:
+        timing, limits = self.config.timing, self.config.limits
+        return FleetLimits(
+            dispatch=DispatchLimits(
+                queue_tasks=limits.queue_tasks,
+                queue_bytes=limits.queue_bytes,
+                lost_after_seconds=timing.lost_after_seconds,
+                cancel_grace_ms=int(timing.cancel_grace_seconds * 1000),
+            ),
+            stale_after_seconds=timing.stale_after_seconds,
+            queued_messages=limits.queued_messages,
+        )
+
+    # --- waiting for what others decide
+
+    async def wait_task_ended(self, task_id: str, seconds: float) -> None:
+        """Wait until a task is no longer open and its end is committed, at most `seconds`."""
+        try:
+            async with asyncio.timeout(seconds):
+                while self.is_open(task_id):
+                    await self.feed.wait_for(Kind.TASK, task_id)
+        except TimeoutError:
+            return
+        await self.settle()
+
+    def is_open(self, task_id: str) -> bool:
+        """True while the task has not ended, as far as decisions go."""
+        task = self.fleet.dispatcher.book.tasks.get(TaskId(task_id))
+        return task is not None and task.state is not TaskState.LOST
+
+    async def read_task(self, task_id: str) -> Task:
+        """Return the committed task. Raises NotFound."""
+        task = await self.registry.task(task_id)
+        if task is None:
+            raise NotFound(f"there is no task {task_id[:64]}", hint="clawtui tasks list")
+        return task
+
+
+def _stored(snapshot: Snapshot) -> Stored:
+    return Stored(
+        agents=snapshot.agents,
+        tasks=snapshot.open_tasks,
+        dispatches=snapshot.dispatches,
+        tokens=snapshot.tokens,
+        policies=snapshot.policies,
+        messages=snapshot.messages,
+        next_task_seq=snapshot.next_task_seq,
+    )

@@ -1,0 +1,146 @@
+"""Operations on the hub itself: tokens, policies, audit, backup, events, health."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+from hub.acts import new_token
+from hub.contract import (
+    AuditList,
+    AuditView,
+    BackupAnswer,
+    CreatedToken,
+    CreateToken,
+    Event,
+    HubHealth,
+    PageQuery,
+    PolicyList,
+    PolicyView,
+    TokenList,
+)
+from hub.core.identity import sha256
+from hub.core.model import AgentId, Policy, Token, TokenId, TokenKind
+from hub.core.view import rfc3339, token_view
+from hub.errors import BadRequest
+from hub.operations.base import Operations, check_limit
+from hub.registry import backup
+
+DAY_SECONDS = 24 * 3600
+MAX_TOKEN_SECONDS = 10 * 365 * DAY_SECONDS
+
+
+class AdminOperations(Operations):
+    """See `hub.control.Control`."""
+
+    async def health(self) -> HubHealth:
+        return await self._inside.health.read()
+
+    # --- tokens
+
+    async def create_token(self, request: CreateToken) -> CreatedToken:
+        kernel = self._kernel
+        kernel.check_writable()
+        if len(request.name) > 100 or not request.name.isprintable():
+            raise BadRequest("a name has at most 100 printable characters", field="name")
+        seconds = request.expires_in_seconds
+        if seconds is not None and not 1 <= seconds <= MAX_TOKEN_SECONDS:
+            raise BadRequest("a token lives 1 s to 10 years", field="expiresInSeconds")
+        if request.kind == TokenKind.JOIN:
+            if request.agent is None:
+                raise BadRequest("a join token needs an agent", field="agent")
+            agent = kernel.fleet.agent(request.agent)
+            token, secret = new_token(kernel, agent, TokenKind.JOIN, seconds or DAY_SECONDS)
+        elif request.kind == TokenKind.USER:
+            token, secret = self._user_token(request)
+        else:
+            raise BadRequest("kind is user or join", field="kind")
+        effects = kernel.fleet.identity.add(token)
+        audit = kernel.audited(self._who, "token.create", token.id, detail=request.kind)
+        await kernel.commit([*effects, audit])
+        return CreatedToken(token=token_view(token), secret=secret)
+
+    def _user_token(self, request: CreateToken) -> tuple[Token, str]:
+        kernel = self._kernel
+        secret = kernel.clock.new_secret(TokenKind.USER)
+        now_ms = kernel.now().wall_ms
+        seconds = request.expires_in_seconds
+        token = Token(
+            id=TokenId(kernel.clock.new_id("tok")),
+            kind=TokenKind.USER,
+            sha256=sha256(secret),
+            created_at=now_ms,
+            role=request.role,
+            name=request.name,
+            expires_at=None if seconds is None else now_ms + seconds * 1000,
+        )
+        return token, secret
+
+    async def tokens(self, query: PageQuery) -> TokenList:
+        tokens, following = await self._kernel.registry.tokens(check_limit(query.limit), query.cursor)
+        return TokenList(tokens=[token_view(token) for token in tokens], next=following)
+
+    async def revoke_token(self, token_id: str) -> None:
+        kernel = self._kernel
+        kernel.check_writable()
+        effects = kernel.fleet.revoke_token(TokenId(token_id), kernel.now())
+        await kernel.commit([*effects, kernel.audited(self._who, "token.revoke", token_id)])
+
+    # --- policies
+
+    async def policies(self) -> PolicyList:
+        pairs = self._kernel.fleet.mail.policies
+        return PolicyList(policies=[PolicyView(sender=p.sender, receiver=p.receiver) for p in pairs])
+
+    async def allow(self, sender: str, receiver: str) -> None:
+        policy = self._policy(sender, receiver)
+        effects = self._kernel.fleet.mail.allow(policy)
+        audit = self._kernel.audited(self._who, "policy.allow", f"{sender} -> {receiver}")
+        await self._kernel.commit([*effects, audit])
+
+    async def disallow(self, sender: str, receiver: str) -> None:
+        policy = self._policy(sender, receiver)
+        effects = self._kernel.fleet.mail.disallow(policy)
+        audit = self._kernel.audited(self._who, "policy.disallow", f"{sender} -> {receiver}")
+        await self._kernel.commit([*effects, audit])
+
+    def _policy(self, sender: str, receiver: str) -> Policy:
+        self._kernel.check_writable()
+        fleet = self._kernel.fleet
+        one, two = fleet.agent(sender).id, fleet.agent(receiver).id
+        return Policy(sender=AgentId(one), receiver=AgentId(two))
+
+    # --- audit and care
+
+    async def audit(self, query: PageQuery) -> AuditList:
+        entries, following = await self._kernel.registry.audit(check_limit(query.limit), query.cursor)
+        views = [
+            AuditView(
+                seq=seq,
+                at=rfc3339(entry.at) or "",
+                who=entry.who,
+                what=entry.what,
+                target=entry.target,
+                outcome=entry.outcome,
+                detail=entry.detail,
+            )
+            for seq, entry in entries
+        ]
+        return AuditList(audit=views, next=following)
+
+    async def backup(self, path: str) -> BackupAnswer:
+        kernel = self._kernel
+        folder = kernel.config.state_folder
+        target = Path(path) if path else backup.default_path(folder, kernel.now().wall_ms)
+        if not target.is_absolute():
+            raise BadRequest("a backup needs an absolute path on the hub's machine", field="path")
+        size = await kernel.registry.backup(target)
+        kernel.push([kernel.audited(self._who, "hub.backup", str(target))])
+        return BackupAnswer(path=str(target), size_bytes=size)
+
+    # --- changes
+
+    async def events(self, since: int | None = None) -> AsyncIterator[Event]:
+        async with self._kernel.feed.subscribe(since) as changes:
+            async for event in changes:
+                yield event

@@ -1,0 +1,216 @@
+"""Operations on agents."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import AsyncIterator
+from datetime import datetime
+from typing import Final
+
+from hub.acts import new_token
+from hub.contract import (
+    AdoptAnswer,
+    AgentAct,
+    AgentList,
+    AgentQuery,
+    AgentView,
+    CreateAgent,
+    JobList,
+    JobView,
+    LogEntry,
+    LogQuery,
+    PageQuery,
+    RegisterAgent,
+    RegisteredAgent,
+)
+from hub.control import ShellSession
+from hub.core.model import Agent, AgentUid, TokenKind
+from hub.core.view import job_view, rfc3339
+from hub.drivers.base import AgentHandle, LogRequest
+from hub.errors import BadRequest, Conflict
+from hub.operations.base import Operations, check_limit, check_wait
+from hub.planning import check_agent_id
+from hub.submission import check_labels
+
+MAX_TERMINAL: Final = 1_000
+RUNTIME_SOURCE: Final = "runtime"
+_AGE: Final = re.compile(r"(\d+)\s*(s|m|h|d)")
+_AGE_MS: Final = {"s": 1_000, "m": 60_000, "h": 3_600_000, "d": 86_400_000}
+
+
+class AgentOperations(Operations):
+    """See `hub.control.Control`."""
+
+    # --- reading
+
+    async def agents(self, query: AgentQuery) -> AgentList:
+        limit = check_limit(query.limit)
+        fleet = self._kernel.fleet
+        page: list[AgentView] = []
+        for agent_id in sorted(fleet.agents):
+            if query.cursor is not None and agent_id <= query.cursor:
+                continue
+            view = fleet.view(agent_id)
+            if not _fits(view, query):
+                continue
+            if len(page) == limit:
+                return AgentList(agents=page, next=page[-1].id)
+            page.append(view)
+        return AgentList(agents=page)
+
+    async def agent(self, agent_id: str) -> AgentView:
+        return self._kernel.fleet.view(self._kernel.fleet.agent(agent_id).id)
+
+    # --- coming and going
+
+    async def register(self, request: RegisterAgent) -> RegisteredAgent:
+        """Register an agent that somebody runs by hand; a repeated call gives a new token."""
+        kernel = self._kernel
+        agent_id = check_agent_id(request.agent_id, "agentId")
+        check_labels(request.metadata.labels)
+        kernel.check_writable()
+        present = kernel.fleet.agents.get(agent_id)
+        if present is not None and present.driver:
+            raise Conflict(
+                f"agent {agent_id} was made by driver {present.driver}; it has its own token",
+                code="driver_agent",
+                agent=agent_id,
+            )
+        if present is None:
+            agent = Agent(
+                id=agent_id,
+                uid=AgentUid(kernel.clock.new_id("u")),
+                created_at=kernel.now().wall_ms,
+                type=request.metadata.type[:200],
+                display_name=request.metadata.display_name[:200],
+                capabilities=tuple(request.metadata.capabilities[:64]),
+                labels=request.metadata.labels,
+            )
+            effects = kernel.fleet.add_agent(agent, kernel.now())
+        else:
+            agent = present
+            effects = kernel.fleet.revoke_credentials(agent_id, kernel.now())
+        token, secret = new_token(kernel, agent, TokenKind.AGENT, None)
+        effects += kernel.fleet.identity.add(token)
+        await kernel.commit([*effects, kernel.audited(self._who, "agent.register", agent_id)])
+        url = self._inside.health.agents_url()
+        return RegisteredAgent(
+            agent=kernel.fleet.view(agent_id), token=secret, ws_url=f"{url}/agent/{agent_id}/{secret}"
+        )
+
+    async def create_agent(self, request: CreateAgent) -> JobView:
+        self._kernel.check_writable()
+        return job_view(await self._inside.acts.create(request, self._who))
+
+    async def act(self, agent_id: str, act: AgentAct) -> JobView:
+        self._kernel.check_writable()
+        return job_view(await self._inside.acts.act(agent_id, act, self._who))
+
+    async def destroy(self, agent_id: str) -> JobView:
+        self._kernel.check_writable()
+        return job_view(await self._inside.acts.destroy(agent_id, self._who))
+
+    async def adopt(self) -> AdoptAnswer:
+        self._kernel.check_writable()
+        adopted, skipped = await self._inside.acts.adopt(self._who)
+        return AdoptAnswer(adopted=adopted, skipped=skipped)
+
+    async def release(self, agent_id: str) -> AgentView:
+        self._kernel.check_writable()
+        await self._inside.acts.release(agent_id, self._who)
+        return await self.agent(agent_id)
+
+    # --- logs and shell
+
+    async def agent_logs(self, agent_id: str, query: LogQuery) -> AsyncIterator[LogEntry]:
+        agent = self._kernel.fleet.agent(agent_id)
+        since_ms = _since(query.since, self._kernel.now().wall_ms)
+        if query.lines is not None and query.lines < 0:
+            raise BadRequest("lines must not be negative", field="lines")
+        if query.source not in ("", RUNTIME_SOURCE, agent.driver):
+            raise BadRequest(
+                f"agent {agent_id} has no log source {query.source[:40]!r}",
+                field="source",
+                hint=f"sources: {RUNTIME_SOURCE}" + (f", {agent.driver}" if agent.driver else ""),
+            )
+        if agent.driver and agent.handle is not None and query.source != RUNTIME_SOURCE:
+            request = LogRequest(lines=query.lines, since_ms=since_ms, follow=query.follow)
+            driver = self._inside.drivers.get(agent.driver)
+            async for line in driver.logs(AgentHandle(agent.driver, agent.handle), request):
+                yield LogEntry(text=line.text, at=rfc3339(line.at), stream=line.stream, source=agent.driver)
+            return
+        async for entry in self._runtime_logs(agent, query, since_ms):
+            yield entry
+
+    async def _runtime_logs(self, agent: Agent, query: LogQuery, since_ms: int | None) -> AsyncIterator[LogEntry]:
+        """What the runtime sent itself; read once, so `follow` is refused rather than faked."""
+        if query.follow:
+            raise BadRequest(f"the {RUNTIME_SOURCE} log of agent {agent.id} cannot be followed", field="follow")
+        lines = [line for line in self._inside.logs.read(agent.id) if since_ms is None or line.at >= since_ms]
+        kept = lines if query.lines is None else lines[len(lines) - min(query.lines, len(lines)) :]
+        for line in kept:
+            yield LogEntry(
+                text=line.text,
+                at=rfc3339(line.at),
+                level=line.level,
+                stream="agent",
+                source=RUNTIME_SOURCE,
+            )
+
+    async def open_shell(self, agent_id: str, cols: int, rows: int) -> ShellSession:
+        if not (1 <= cols <= MAX_TERMINAL and 1 <= rows <= MAX_TERMINAL):
+            raise BadRequest(f"a terminal has 1 to {MAX_TERMINAL} columns and rows", field="cols")
+        kernel = self._kernel
+        agent = kernel.fleet.agent(agent_id)
+        presence = kernel.fleet.presence(agent.id)
+        link = kernel.links.get(agent.id, presence.epoch) if presence.open else None
+        shell = self._inside.shells.open(link, agent.id, kernel.clock.new_id("sh"), cols, rows)
+        kernel.push([kernel.audited(self._who, "agent.shell", agent.id)])
+        return shell
+
+    # --- jobs
+
+    async def jobs(self, query: PageQuery) -> JobList:
+        jobs, following = await self._kernel.registry.jobs(check_limit(query.limit), query.cursor)
+        current = [self._inside.jobs.running(job.id) or job for job in jobs]
+        return JobList(jobs=[job_view(job) for job in current], next=following)
+
+    async def job(self, job_id: str, wait_seconds: float = 0.0) -> JobView:
+        if wait_seconds:
+            await self._inside.jobs.wait_ended(job_id, check_wait(wait_seconds))
+        return job_view(await self._inside.jobs.read(job_id))
+
+    async def cancel_job(self, job_id: str) -> JobView:
+        await self._inside.jobs.read(job_id)
+        self._inside.jobs.cancel(job_id)
+        self._kernel.push([self._kernel.audited(self._who, "job.cancel", job_id)])
+        await self._inside.jobs.wait_ended(job_id, 10.0)
+        return await self.job(job_id)
+
+
+def _fits(view: AgentView, query: AgentQuery) -> bool:
+    if query.status is not None and view.status != query.status:
+        return False
+    if query.type is not None and view.type != query.type:
+        return False
+    if query.label is None:
+        return True
+    name, given, value = query.label.partition("=")
+    return name in view.labels and (not given or view.labels[name] == value)
+
+
+def _since(text: str | None, now_ms: int) -> int | None:
+    """Return ms since the epoch out of RFC 3339 text or an age such as `10m`."""
+    if text is None:
+        return None
+    if (age := _AGE.fullmatch(text.strip())) is not None:
+        return now_ms - int(age[1]) * _AGE_MS[age[2]]
+    try:
+        at = datetime.fromisoformat(text.strip())
+    except ValueError as exc:
+        raise BadRequest(
+            f"{text[:40]!r} is no time", field="since", hint="10m, 2h, 1d or 2026-01-31T12:00:00Z"
+        ) from exc
+    if at.tzinfo is None:
+        raise BadRequest("a time needs a zone", field="since", hint="2026-01-31T12:00:00Z")
+    return int(at.timestamp() * 1000)

@@ -1,0 +1,128 @@
+"""The one ordered path of effects: commit a batch, then release what it made true.
+
+Batching is natural: when idle a batch is committed at once; whatever arrives while a commit runs
+goes into the next one. Nothing is sent, answered or published before its commit.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+from typing import Protocol
+
+from hub.core.effects import Delete, Effect, Save
+from hub.errors import HubError, StorageFull
+
+
+class Committer(Protocol):
+    """The part of the registry that the pipeline needs."""
+
+    async def commit(self, effects: Sequence[Save | Delete]) -> None: ...
+
+
+class Pipeline:
+    """Commits and releases effects in the order in which they were decided.
+
+    After a failed commit memory is ahead of the disk: every waiter gets the error, what was decided
+    meanwhile is dropped, and nothing is taken any more until `reopen`; `on_failure` rebuilds.
+    """
+
+    def __init__(
+        self,
+        committer: Committer,
+        perform: Callable[[Effect], None],
+        on_failure: Callable[[HubError], None],
+        on_commit: Callable[[int, float], None],
+    ) -> None:
+        self._committer = committer
+        self._perform = perform
+        self._on_failure = on_failure
+        self._on_commit = on_commit
+        self._pending: list[tuple[Sequence[Effect], asyncio.Future[None] | None]] = []
+        self._wake = asyncio.Event()
+        self._failed: HubError | None = None
+        self._stopping = False
+
+    @property
+    def failed(self) -> HubError | None:
+        """Why nothing is taken now, or None."""
+        return self._failed
+
+    def push(self, effects: Sequence[Effect]) -> None:
+        """Take effects that nobody waits for; dropped while the registry does not write, because
+        then the core that decided them is about to be thrown away too."""
+        if effects and self._failed is None:
+            self._pending.append((effects, None))
+            self._wake.set()
+
+    async def commit(self, effects: Sequence[Effect]) -> None:
+        """Take effects and wait until they are committed and released.
+
+        Raises:
+            StorageFull: nothing of it was kept.
+        """
+        if self._failed is not None:
+            raise self._failed
+        future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._pending.append((effects, future))
+        self._wake.set()
+        # The commit goes on when the caller goes away: what was decided is decided.
+        await asyncio.shield(future)
+
+    async def settle(self) -> None:
+        """Wait until everything decided so far is committed: reads see it afterwards."""
+        await self.commit(())
+
+    async def run(self) -> None:
+        """Commit and release until `stop`; then finish what is pending."""
+        while True:
+            await self._wake.wait()
+            self._wake.clear()
+            while self._pending:
+                await self._commit_pending()
+            if self._stopping:
+                return
+
+    def stop(self) -> None:
+        self._stopping = True
+        self._wake.set()
+
+    def reopen(self) -> None:
+        """The core was rebuilt from the registry: take effects again."""
+        self._failed = None
+
+    async def _commit_pending(self) -> None:
+        batch, self._pending = self._pending, []
+        records = [effect for effects, _ in batch for effect in effects if isinstance(effect, Save | Delete)]
+        if records:
+            started = asyncio.get_running_loop().time()
+            try:
+                await self._committer.commit(records)
+            except HubError as exc:
+                self._fail(exc, batch)
+                return
+            self._on_commit(len(records), asyncio.get_running_loop().time() - started)
+        for effects, future in batch:
+            for effect in effects:
+                if not isinstance(effect, Save | Delete):
+                    self._perform(effect)
+            if future is not None and not future.done():
+                future.set_result(None)
+
+    def _fail(
+        self,
+        error: HubError,
+        batch: list[tuple[Sequence[Effect], asyncio.Future[None] | None]],
+    ) -> None:
+        self._failed = (
+            error
+            if isinstance(error, StorageFull)
+            else StorageFull(f"the registry cannot write: {error.message}", hint=error.hint)
+        )
+        dropped, self._pending = self._pending, []
+        for _, future in [*batch, *dropped]:
+            if future is not None and not future.done():
+                future.set_exception(self._failed)
+                # Callers that went away must not leave an "exception was never retrieved" behind.
+                future.exception()
+        self._on_failure(self._failed)

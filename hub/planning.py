@@ -1,0 +1,154 @@
+"""From a create request to an agent's record and a driver's plan: pure checks, one error per field."""
+
+from __future__ import annotations
+
+import re
+from typing import Final
+
+import msgspec
+
+from hub.contract import CreateAgent
+from hub.core.model import AGENT_ID_PATTERN, RESERVED_IDS, Agent, AgentId, AgentUid, Now, Observed
+from hub.drivers.base import AgentPlan, Features, Mount, RestartPolicy
+from hub.errors import BadRequest, NotAvailable
+from hub.submission import check_labels
+from profiles.model import Machine, ProfileError, load_builtin, parse_cpus, parse_size
+
+MAX_TEXT: Final = 200
+MAX_ENVIRONMENT_BYTES: Final = 64 * 1024
+_ENVIRONMENT_NAME: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+_OURS: Final = ("AGENT_", "HUB_", "CLAWTUI_")
+
+
+def check_agent_id(name: str, field: str = "name") -> AgentId:
+    """Return the name as an agent id. Raises BadRequest."""
+    if re.fullmatch(AGENT_ID_PATTERN, name) is None:
+        raise BadRequest(
+            f"{name[:60]!r} is not a name for an agent",
+            field=field,
+            hint="1 to 40 characters: a-z, 0-9 and -, not starting with -",
+        )
+    if name in RESERVED_IDS:
+        raise BadRequest(f"{name!r} is a reserved name", field=field, hint="choose another name")
+    return AgentId(name)
+
+
+def new_agent(request: CreateAgent, uid: AgentUid, driver: str, features: Features, now: Now) -> Agent:
+    """Return the record of an agent that a driver is about to make.
+
+    Raises:
+        BadRequest: with `field`.
+        NotAvailable: the driver cannot do what is asked.
+    """
+    agent_id = check_agent_id(request.name)
+    for field, text in (("type", request.type), ("displayName", request.display_name)):
+        if len(text) > MAX_TEXT or not text.isprintable():
+            raise BadRequest(f"{field} has at most {MAX_TEXT} printable characters", field=field)
+    check_labels(request.labels)
+    if request.network == "none" and not features.network_none:
+        raise NotAvailable(f"driver {driver} cannot cut an agent off the network", driver=driver)
+    # Everything else is checked by making the plan once.
+    agent = Agent(
+        id=agent_id,
+        uid=uid,
+        created_at=now.wall_ms,
+        display_name=request.display_name,
+        type=request.type,
+        driver=driver,
+        profile=request.profile,
+        capabilities=tuple(request.capabilities),
+        labels=request.labels,
+        observed=Observed.CREATING,
+        spec=msgspec.json.encode(request).decode(),
+        restart=request.restart,
+    )
+    make_plan(agent, "", "")
+    return agent
+
+
+def make_plan(agent: Agent, hub_id: str, join_token: str) -> AgentPlan:
+    """Return what the driver needs, out of the request that is kept in the agent's record.
+
+    Raises:
+        BadRequest: with `field`.
+    """
+    request = msgspec.json.decode(agent.spec or "{}", type=CreateAgent)
+    try:
+        machine = load_builtin(request.profile) if request.profile else Machine()
+        asked = request.resources
+        cpus = machine.resources.cpus if asked.cpus is None else parse_cpus("resources.cpus", asked.cpus)
+        memory = _size("resources.memory", asked.memory, machine.resources.memory_bytes)
+        disk = _size("resources.disk", asked.disk, machine.resources.disk_bytes)
+    except ProfileError as exc:
+        raise BadRequest(exc.message, field=exc.field, hint=exc.hint) from exc
+    environment = machine.environment | request.environment
+    _check_environment(environment)
+    return AgentPlan(
+        agent_id=agent.id,
+        uid=agent.uid,
+        hub_id=hub_id,
+        join_token=join_token,
+        type=agent.type,
+        profile=agent.profile,
+        capabilities=agent.capabilities or machine.capabilities,
+        concurrency=_concurrency(request.concurrency or machine.concurrency),
+        cpus=cpus,
+        memory_bytes=memory,
+        disk_bytes=disk,
+        environment=environment,
+        labels=machine.labels | agent.labels,
+        restart=_restart(request.restart),
+        sudo=machine.sudo,
+        network=request.network,
+        mounts=_mounts(request),
+        tmpfs=tuple(_absolute("tmpfs", path) for path in request.tmpfs),
+        read_only=request.read_only,
+    )
+
+
+def _size(field: str, asked: str | int | None, default: int | None) -> int | None:
+    return default if asked is None else parse_size(field, asked)
+
+
+def _concurrency(value: int) -> int:
+    if not 1 <= value <= 256:
+        raise BadRequest("concurrency is between 1 and 256", field="concurrency")
+    return value
+
+
+def _restart(value: str) -> RestartPolicy:
+    try:
+        return RestartPolicy(value)
+    except ValueError as exc:
+        known = ", ".join(RestartPolicy)
+        raise BadRequest(f"restart is one of {known}", field="restart") from exc
+
+
+def _mounts(request: CreateAgent) -> tuple[Mount, ...]:
+    mounts: list[Mount] = []
+    for number, mount in enumerate(request.mounts):
+        target = _absolute(f"mounts[{number}].target", mount.target)
+        mounts.append(Mount(source=mount.source, target=target, read_only=mount.read_only))
+    return tuple(mounts)
+
+
+def _absolute(field: str, path: str) -> str:
+    if not path.startswith("/") or ".." in path.split("/") or "\0" in path:
+        raise BadRequest(f"{path[:100]!r} is not an absolute path", field=field)
+    return path
+
+
+def _check_environment(environment: dict[str, str]) -> None:
+    size = 0
+    for name, value in environment.items():
+        size += len(name) + len(value)
+        if _ENVIRONMENT_NAME.fullmatch(name) is None or "\0" in value:
+            raise BadRequest(f"{name[:60]!r} is not an environment variable", field="environment")
+        if name.startswith(_OURS):
+            raise BadRequest(f"{name[:60]} belongs to the agent's runtime", field=f"environment.{name[:60]}")
+    if size > MAX_ENVIRONMENT_BYTES:
+        raise BadRequest(
+            f"the environment has {size} bytes, at most {MAX_ENVIRONMENT_BYTES} are allowed",
+            field="environment",
+            hint="put large values into a file",
+        )

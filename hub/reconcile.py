@@ -1,0 +1,138 @@
+"""Reconcile: look at every platform again and again, and make what is seen what is wanted.
+
+One loop per driver. It looks when the platform says that something changed, and every
+`reconcile_seconds` anyway, because events get lost. A platform that does not answer changes
+nothing: what was observed stays, and the hub's health says that the source is gone.
+"""
+
+from __future__ import annotations
+
+import asyncio
+
+import structlog
+
+from hub.acts import Acts
+from hub.core.lifecycle import Step
+from hub.core.model import Agent, Observed
+from hub.drivers.base import AgentHandle, Driver, Observation, RestartPolicy
+from hub.errors import HubError
+from hub.kernel import Kernel
+
+AT_ONCE = 8
+"""Steps carried out at the same time per driver."""
+WATCH_RETRY_SECONDS = 2.0
+
+log = structlog.get_logger("hub.reconcile")
+
+
+class Reconciler:
+    """Keeps one driver's agents as they should be."""
+
+    def __init__(self, kernel: Kernel, acts: Acts, driver: Driver) -> None:
+        self._kernel = kernel
+        self._acts = acts
+        self._driver = driver
+        self._changed = asyncio.Event()
+        self.problem = ""
+
+    async def run(self) -> None:
+        """Look until cancelled."""
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self._watch())
+            while True:
+                self._changed.clear()
+                await self._look()
+                try:
+                    async with asyncio.timeout(self._kernel.config.timing.reconcile_seconds):
+                        await self._changed.wait()
+                except TimeoutError:
+                    continue
+
+    async def _watch(self) -> None:
+        while True:
+            try:
+                async for _ in self._driver.watch():
+                    self._changed.set()
+            except HubError as exc:
+                log.info("watch_ended", driver=self._driver.name, error=exc.message)
+            await asyncio.sleep(WATCH_RETRY_SECONDS)
+
+    async def _look(self) -> None:
+        mine = [a for a in self._kernel.fleet.agents.values() if a.driver == self._driver.name]
+        if not mine:
+            # Nothing to compare; the platform is not asked for nothing.
+            self.problem = ""
+            return
+        try:
+            seen = {found.uid: found for found in await self._driver.list_agents()}
+        except HubError as exc:
+            self.problem = exc.message
+            return
+        self.problem = ""
+        steps: list[tuple[Agent, Step]] = []
+        for agent in mine:
+            if (step := self._judge(agent.id, seen.get(agent.uid))) is not None:
+                steps.append((agent, step))
+        await self._carry_out(steps)
+
+    def _judge(self, agent_id: str, found: Observation | None) -> Step | None:
+        """Take note of what was seen and return what must be done."""
+        kernel = self._kernel
+        agent = kernel.fleet.agents.get(agent_id)  # pyright: ignore[reportArgumentType] - an AgentId
+        if agent is None or agent.observed is Observed.CREATING or self._acts.is_busy(agent.uid):
+            return None
+        if found is None:
+            state, code, reason = Observed.ABSENT, None, "removed from outside"
+        else:
+            state, code, reason = found.state, found.exit_code, _reason(found)
+        if kernel.fleet.lifecycle.is_looping(agent.id) and state is Observed.EXITED:
+            reason = f"restarts were given up: {reason}"
+        kernel.push(kernel.fleet.observe(agent.id, state, code, reason))
+        agent = kernel.fleet.agents[agent.id]
+        step = kernel.fleet.lifecycle.step(agent, kernel.now())
+        if step is Step.START and not _may_restart(agent):
+            return None
+        return step
+
+    async def _carry_out(self, steps: list[tuple[Agent, Step]]) -> None:
+        room = asyncio.Semaphore(AT_ONCE)
+        async with asyncio.TaskGroup() as group:
+            for agent, step in steps:
+                group.create_task(self._do(agent, step, room))
+
+    async def _do(self, agent: Agent, step: Step, room: asyncio.Semaphore) -> None:
+        handle = AgentHandle(self._driver.name, agent.handle or "")
+        grace = self._kernel.config.timing.stop_grace_seconds
+        async with room, self._acts.hold(agent.uid):
+            log.info("reconcile_step", agent=agent.id, step=step.value)
+            try:
+                match step:
+                    case Step.START:
+                        await self._driver.start(handle)
+                    case Step.STOP:
+                        await self._driver.stop(handle, grace)
+                    case Step.PAUSE:
+                        await self._driver.pause(handle)
+                    case Step.RESUME:
+                        await self._driver.resume(handle)
+                    case Step.DESTROY:
+                        # A destroy is a job with its own record; see `Acts.resume_jobs`.
+                        return
+                await self._acts.look(self._driver, agent)
+            except HubError as exc:
+                log.warning("reconcile_failed", agent=agent.id, step=step.value, error=exc.message)
+
+
+def _reason(found: Observation) -> str:
+    if found.out_of_memory:
+        return "out of memory" + (f": {found.reason}" if found.reason else "")
+    if found.state is Observed.EXITED and found.exit_code is not None and not found.reason:
+        return f"exit code {found.exit_code}"
+    return found.reason
+
+
+def _may_restart(agent: Agent) -> bool:
+    policy = RestartPolicy(agent.restart)
+    if policy is RestartPolicy.ON_FAILURE:
+        return agent.exit_code != 0
+    return policy is not RestartPolicy.NO
