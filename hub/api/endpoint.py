@@ -21,7 +21,7 @@ from hub.errors import BadRequest, NotAvailable, TooLarge
 
 BODY_SECONDS: Final = 30.0
 """How long a body of at most 1 MiB may take to arrive."""
-CALLER: Final = "clawtui.caller"
+CALLER: Final = web.RequestKey("caller", str)
 """Key of the request under which the access log finds who called."""
 
 AioHandler = Callable[[web.Request], Awaitable[web.StreamResponse]]

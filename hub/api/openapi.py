@@ -147,7 +147,9 @@ def _success(route: Route) -> _Schema:
 def _socket_description(route: Route) -> str:
     if route.streaming is Streaming.EVENTS:
         return "A WebSocket: every text frame is one `Event`."
-    return "A WebSocket: terminal bytes in binary frames; in text frames `Resize` to the hub, `Exit`, `Problem` from it."
+    return (
+        "A WebSocket: terminal bytes in binary frames; in text frames `Resize` to the hub, `Exit`, `Problem` from it."
+    )
 
 
 def _failures(route: Route) -> _Schema:

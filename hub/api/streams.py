@@ -10,7 +10,7 @@ import asyncio
 import contextlib
 import traceback
 import uuid
-from collections.abc import AsyncGenerator, AsyncIterator, Coroutine
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
 from typing import Any, Final
 
 import msgspec
@@ -28,6 +28,8 @@ PRESENCE_SECONDS: Final = 1.0
 OBSERVER_FRAME_BYTES: Final = 4 * 1024
 """Observers have nothing to say on the feed."""
 
+Watcher = Callable[[], Awaitable[object]]
+
 _log = structlog.get_logger(__name__)
 
 
@@ -36,7 +38,7 @@ class _Over(Exception):
 
 
 @contextlib.asynccontextmanager
-async def attended(*watchers: Coroutine[Any, Any, object]) -> AsyncIterator[None]:
+async def attended(*watchers: Watcher) -> AsyncIterator[None]:
     """Run the body until it is done or a watcher returns, whichever is first; a broken connection is an end too."""
     try:
         async with asyncio.TaskGroup() as group:
@@ -59,7 +61,7 @@ async def stream_lines(
         response = web.StreamResponse(headers=HEADERS)
         response.content_type = NDJSON
         await response.prepare(request)
-        async with attended(_wait_reader_gone(request), leaving.wait()):
+        async with attended(lambda: _wait_reader_gone(request), leaving.wait):
             error = await _write_lines(response, first, source)
             if error is not None:
                 await response.write(_line(error))
@@ -77,7 +79,7 @@ async def serve_events(
     socket = web.WebSocketResponse(heartbeat=HEARTBEAT_SECONDS, compress=False, max_msg_size=OBSERVER_FRAME_BYTES)
     await socket.prepare(request)
     code = WSCloseCode.GOING_AWAY
-    async with contextlib.aclosing(_closable(events)) as source, attended(_wait_closed(socket), leaving.wait()):
+    async with contextlib.aclosing(_closable(events)) as source, attended(lambda: _wait_closed(socket), leaving.wait):
         try:
             async for event in source:
                 await socket.send_str(msgspec.json.encode(event).decode())
@@ -144,8 +146,8 @@ async def _wait_closed(socket: web.WebSocketResponse) -> None:
         pass
 
 
-async def _until_over(watcher: Coroutine[Any, Any, object]) -> None:
-    await watcher
+async def _until_over(watcher: Watcher) -> None:
+    await watcher()
     raise _Over
 
 

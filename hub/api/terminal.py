@@ -48,7 +48,7 @@ async def serve_shell(request: web.Request, session: ShellSession, leaving: asyn
     terminal = _Terminal(socket, session)
     try:
         await socket.prepare(request)
-        async with attended(terminal.forward_input(), leaving.wait()):
+        async with attended(terminal.forward_input, leaving.wait):
             await terminal.forward_output()
     finally:
         await session.close()

@@ -1,0 +1,302 @@
+"""A hub that answers what it was told to: the Door and the Control behind the HTTP layer under test."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Iterable
+from typing import Any, Final
+
+from hub.contract import (
+    AdoptAnswer,
+    AgentAct,
+    AgentList,
+    AgentQuery,
+    AgentView,
+    AuditList,
+    BackupAnswer,
+    CreateAgent,
+    CreatedToken,
+    CreateToken,
+    DispatchRequest,
+    DispatchView,
+    Event,
+    HubHealth,
+    JobList,
+    JobView,
+    Lifecycle,
+    LogEntry,
+    LogQuery,
+    OutputChunk,
+    OutputQuery,
+    PageQuery,
+    PolicyList,
+    RegisterAgent,
+    RegisteredAgent,
+    Submitted,
+    TaskList,
+    TaskQuery,
+    TaskView,
+    TokenList,
+    TokenView,
+)
+from hub.control import Control, Principal
+from hub.core.model import AgentStatus, Connection, Desired, Observed, Role, TaskState
+from hub.errors import Unauthorized
+
+ADMIN, OPERATOR, VIEWER = "ctu_admin", "ctu_operator", "ctu_viewer"
+TOKENS: Final = {ADMIN: Role.ADMIN, OPERATOR: Role.OPERATOR, VIEWER: Role.VIEWER}
+WHEN: Final = "2026-01-02T03:04:05.000Z"
+
+AGENT: Final = AgentView(
+    id="a-1",
+    uid="u-1",
+    status=AgentStatus.ONLINE,
+    lifecycle=Lifecycle(desired=Desired.RUNNING, observed=Observed.RUNNING),
+    connection=Connection.ONLINE,
+)
+TASK: Final = TaskView(
+    id="t-1",
+    agent_id="a-1",
+    type="exec",
+    status=TaskState.RUNNING,
+    attempt=1,
+    created_at=WHEN,
+    spec={"type": "exec", "command": "true"},
+)
+JOB: Final = JobView(id="j-1", kind="create", state="running", started_at=WHEN)
+DISPATCH: Final = DispatchView(dispatch_id="d-1", state="rolling", created_at=WHEN)
+TOKEN: Final = TokenView(id="k-1", kind="user", created_at=WHEN)
+HEALTH: Final = HubHealth(
+    status="ok", version="1.2.3", hub_id="hub-1", uptime_seconds=1.0, loop_lag_seconds=0.0, registry_writable=True
+)
+
+
+class Stream:
+    """Items a test gives one by one; ends or fails when told. Knows whether somebody still reads."""
+
+    def __init__(self, items: Iterable[Any] = (), *, ends: bool = False, error: Exception | None = None) -> None:
+        self._queue: asyncio.Queue[Any] = asyncio.Queue()
+        self.closed = asyncio.Event()
+        for item in items:
+            self.give(item)
+        if error is not None:
+            self.fail(error)
+        elif ends:
+            self.end()
+
+    def give(self, item: Any) -> None:
+        self._queue.put_nowait(("item", item))
+
+    def end(self) -> None:
+        self._queue.put_nowait(("end", None))
+
+    def fail(self, error: Exception) -> None:
+        self._queue.put_nowait(("error", error))
+
+    async def __aiter__(self) -> AsyncIterator[Any]:
+        try:
+            while True:
+                kind, value = await self._queue.get()
+                if kind == "end":
+                    return
+                if kind == "error":
+                    raise value
+                yield value
+        finally:
+            self.closed.set()
+
+
+class ScriptedShell:
+    """A terminal that records what it gets and shows what `shown` is given."""
+
+    def __init__(self) -> None:
+        self.exit_code: int | None = None
+        self.typed: asyncio.Queue[bytes] = asyncio.Queue()
+        self.sizes: asyncio.Queue[tuple[int, int]] = asyncio.Queue()
+        self.shown = Stream()
+        self.closed = asyncio.Event()
+
+    async def send(self, data: bytes) -> None:
+        self.typed.put_nowait(data)
+
+    async def resize(self, cols: int, rows: int) -> None:
+        self.sizes.put_nowait((cols, rows))
+
+    def output(self) -> AsyncIterator[bytes]:
+        return aiter(self.shown)
+
+    async def close(self) -> None:
+        self.closed.set()
+
+
+class ScriptedControl:
+    """Answers every call with `answers[method]`, raises it when it is an exception, and records the call."""
+
+    def __init__(self) -> None:
+        self.calls: list[tuple[str, tuple[Any, ...]]] = []
+        self.waiting: set[str] = set()
+        self.go_on = asyncio.Event()
+        self.answers: dict[str, Any] = {
+            "health": HEALTH,
+            "agents": AgentList(agents=[AGENT]),
+            "agent": AGENT,
+            "register": RegisteredAgent(agent=AGENT, token="cta_secret", ws_url="ws://127.0.0.1:9090/agent/a-1"),
+            "create_agent": JOB,
+            "act": JOB,
+            "destroy": JOB,
+            "adopt": AdoptAnswer(adopted=["a-1"]),
+            "release": AGENT,
+            "agent_logs": Stream([LogEntry(text="hello", source="runtime")], ends=True),
+            "open_shell": ScriptedShell(),
+            "submit": Submitted(task_id="t-1", status="queued"),
+            "dispatch": DISPATCH,
+            "dispatch_status": DISPATCH,
+            "retry_dispatch": DISPATCH,
+            "tasks": TaskList(tasks=[TASK]),
+            "get_task": TASK,
+            "task_output": Stream([OutputChunk(offset=0, data="hi\n"), OutputChunk(offset=3, end=True)], ends=True),
+            "cancel_task": TASK,
+            "retry_task": Submitted(task_id="t-2", status="sent"),
+            "jobs": JobList(jobs=[JOB]),
+            "job": JOB,
+            "cancel_job": JOB,
+            "create_token": CreatedToken(token=TOKEN, secret="ctu_new"),
+            "tokens": TokenList(tokens=[TOKEN]),
+            "revoke_token": None,
+            "policies": PolicyList(policies=[]),
+            "allow": None,
+            "disallow": None,
+            "audit": AuditList(audit=[]),
+            "backup": BackupAnswer(path="/backup.db", size_bytes=1),
+            "events": Stream([Event(seq=1, run="r", kind="agent", id="a-1")], ends=True),
+        }
+
+    @property
+    def last(self) -> tuple[str, tuple[Any, ...]]:
+        return self.calls[-1]
+
+    def _note(self, method: str, *given: Any) -> Any:
+        self.calls.append((method, given))
+        answer = self.answers[method]
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+    async def health(self) -> HubHealth:
+        if "health" in self.waiting:
+            await self.go_on.wait()
+        return self._note("health")
+
+    async def agents(self, query: AgentQuery) -> AgentList:
+        return self._note("agents", query)
+
+    async def agent(self, agent_id: str) -> AgentView:
+        return self._note("agent", agent_id)
+
+    async def register(self, request: RegisterAgent) -> RegisteredAgent:
+        return self._note("register", request)
+
+    async def create_agent(self, request: CreateAgent) -> JobView:
+        return self._note("create_agent", request)
+
+    async def act(self, agent_id: str, act: AgentAct) -> JobView:
+        return self._note("act", agent_id, act)
+
+    async def destroy(self, agent_id: str) -> JobView:
+        return self._note("destroy", agent_id)
+
+    async def adopt(self) -> AdoptAnswer:
+        return self._note("adopt")
+
+    async def release(self, agent_id: str) -> AgentView:
+        return self._note("release", agent_id)
+
+    def agent_logs(self, agent_id: str, query: LogQuery) -> AsyncIterator[LogEntry]:
+        return aiter(self._note("agent_logs", agent_id, query))
+
+    async def open_shell(self, agent_id: str, cols: int, rows: int) -> ScriptedShell:
+        return self._note("open_shell", agent_id, cols, rows)
+
+    async def submit(self, agent_id: str, task: dict[str, Any], idempotency_key: str | None = None) -> Submitted:
+        return self._note("submit", agent_id, task, idempotency_key)
+
+    async def dispatch(self, request: DispatchRequest, idempotency_key: str | None = None) -> DispatchView:
+        return self._note("dispatch", request, idempotency_key)
+
+    async def dispatch_status(self, dispatch_id: str) -> DispatchView:
+        return self._note("dispatch_status", dispatch_id)
+
+    async def retry_dispatch(self, dispatch_id: str) -> DispatchView:
+        return self._note("retry_dispatch", dispatch_id)
+
+    async def tasks(self, query: TaskQuery) -> TaskList:
+        return self._note("tasks", query)
+
+    async def get_task(self, task_id: str, wait_seconds: float = 0.0) -> TaskView:
+        return self._note("get_task", task_id, wait_seconds)
+
+    def task_output(self, task_id: str, query: OutputQuery) -> AsyncIterator[OutputChunk]:
+        return aiter(self._note("task_output", task_id, query))
+
+    async def cancel_task(self, task_id: str) -> TaskView:
+        return self._note("cancel_task", task_id)
+
+    async def retry_task(self, task_id: str) -> Submitted:
+        return self._note("retry_task", task_id)
+
+    async def jobs(self, query: PageQuery) -> JobList:
+        return self._note("jobs", query)
+
+    async def job(self, job_id: str, wait_seconds: float = 0.0) -> JobView:
+        return self._note("job", job_id, wait_seconds)
+
+    async def cancel_job(self, job_id: str) -> JobView:
+        return self._note("cancel_job", job_id)
+
+    async def create_token(self, request: CreateToken) -> CreatedToken:
+        return self._note("create_token", request)
+
+    async def tokens(self, query: PageQuery) -> TokenList:
+        return self._note("tokens", query)
+
+    async def revoke_token(self, token_id: str) -> None:
+        return self._note("revoke_token", token_id)
+
+    async def policies(self) -> PolicyList:
+        return self._note("policies")
+
+    async def allow(self, sender: str, receiver: str) -> None:
+        return self._note("allow", sender, receiver)
+
+    async def disallow(self, sender: str, receiver: str) -> None:
+        return self._note("disallow", sender, receiver)
+
+    async def audit(self, query: PageQuery) -> AuditList:
+        return self._note("audit", query)
+
+    async def backup(self, path: str) -> BackupAnswer:
+        return self._note("backup", path)
+
+    def events(self, since: int | None = None) -> AsyncIterator[Event]:
+        return aiter(self._note("events", since))
+
+
+class ScriptedDoor:
+    """Knows the three tokens of `TOKENS`, one per role, and records refusals."""
+
+    def __init__(self) -> None:
+        self.scripted = ScriptedControl()
+        self.refusals: list[tuple[str, str, str, str]] = []
+        self.principals: list[Principal] = []
+
+    def admit(self, secret: str | None) -> Principal:
+        if secret not in TOKENS:
+            raise Unauthorized("the token is not known" if secret else "a token is needed")
+        return Principal(name=f"{TOKENS[secret].value}-person", role=TOKENS[secret], token_id="k-1")
+
+    async def refused(self, who: str, what: str, target: str, reason: str) -> None:
+        self.refusals.append((who, what, target, reason))
+
+    def control(self, principal: Principal) -> Control:
+        self.principals.append(principal)
+        return self.scripted
