@@ -18,12 +18,14 @@ import pytest
 from hub.core.model import AgentId, AgentUid, Observed
 from hub.drivers.base import AgentHandle, AgentPlan, LogLine, LogRequest, Mount
 from hub.drivers.process import ProcessDriver, logs, processes
+from hub.drivers.process.driver import RUNTIME
 from hub.drivers.process.folder import AgentFolder, Record
 from hub.errors import BadRequest, DriverFailed, NotAvailable, Unavailable
 from tests.drivers.contract import (
     GRACE_SECONDS,
     Bench,
     DriverContract,
+    collect,
     no_progress,
     texts,
     wait_for_line,
@@ -485,6 +487,8 @@ async def test_an_unreadable_record_is_shown_and_nothing_is_removed(bench: Proce
 async def test_a_driver_that_cannot_work_says_why(bench: ProcessBench) -> None:
     fingerprint = await (await bench.broken_driver()).fingerprint()
     assert (fingerprint.usable, "/nonexistent/python" in fingerprint.reason) == (False, True)
+    no_runtime = bench.make_driver(command=(sys.executable, "-S", "-P", "-m", "runtime"))
+    assert "no agent runtime" in (await no_runtime.fingerprint()).reason
     assert "none at all" in (await bench.driver.fingerprint()).details["isolation"]
 
 
@@ -560,8 +564,10 @@ def test_lines_without_a_time_belong_to_the_one_before(tmp_path: Path) -> None:
     log = tmp_path / "agent.log"
     log.write_text("2026-11-20T10:00:00Z old\n  its traceback\n2026-11-20T10:00:01.500+00:00 new\n  and its own\n")
     since = logs.time_of("2026-11-20T10:00:01Z")
+    assert since is not None
     assert read_all(log, LogRequest(since_ms=since)) == ["2026-11-20T10:00:01.500+00:00 new", "  and its own"]
     assert logs.time_of("2026-99-99T10:00:01Z broken") is None
+    assert logs.time_of('{"time":"2026-11-20T10:00:01.250+00:00","level":"info"}') == since + 250
     assert logs.time_of("2026-11-20 10:00:01,250 INFO x") == logs.time_of("[2026-11-20T10:00:01.250Z] x")
 
 
@@ -572,6 +578,30 @@ def test_endless_and_binary_lines_are_given_in_pieces(tmp_path: Path) -> None:
     assert lines[-1] == "end"
     assert max(map(len, lines)) <= logs.MAX_LINE_BYTES
     assert sum(map(len, lines[:-1])) == 3 * logs.MAX_LINE_BYTES + 2
+
+
+# --- the real runtime --------------------------------------------------------------------------------
+
+
+async def test_the_real_runtime_starts_drains_and_starts_again(bench: ProcessBench) -> None:
+    """No hub listens: the runtime tries to connect, and leaves when it is asked to."""
+    driver = bench.make_driver(command=RUNTIME)
+    handle = await driver.create(bench.plan(), no_progress)
+    folder = bench.folder(handle)
+
+    async def runs() -> bool:
+        lock = folder.state / "lock"
+        return lock.exists() and lock.read_text().strip() == str(bench.pid(handle)) and folder.log.stat().st_size > 0
+
+    for _ in range(2):
+        await wait_until(runs, f"the runtime runs; its log: {folder.log.read_text()}")
+        (line,) = await collect(driver, handle, LogRequest(lines=1))
+        assert line.at is not None
+        await driver.stop(handle, GRACE_SECONDS)
+        seen = await driver.inspect(handle)
+        assert (seen.state, seen.exit_code) == (Observed.EXITED, 0), folder.log.read_text()
+        folder.log.write_text("")
+        await driver.start(handle)
 
 
 # --- other systems -----------------------------------------------------------------------------------

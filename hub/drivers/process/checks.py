@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import importlib.util
 import os
 import shutil
+import subprocess
 import sys
 from pathlib import Path
 from typing import Final
@@ -15,6 +15,8 @@ from hub.errors import BadRequest, NotAvailable
 
 FEATURES: Final = Features(isolated=False, pause=True, logs=True, shell=True)
 SHARED_NETWORKS: Final = ("", "host")
+PROBE_SECONDS: Final = 10.0
+"""A Python starts in milliseconds, on a machine that has to read it from a slow disk in seconds."""
 USE_DOCKER: Final = "Create the agent with --driver docker."
 
 
@@ -48,14 +50,14 @@ def not_enforced(plan: AgentPlan) -> list[str]:
 
 
 def probe(root: Path, command: tuple[str, ...]) -> Fingerprint:
-    """Look whether agents can be started here; touches nothing."""
+    """Look whether agents can be started here; changes nothing."""
     problem, hint = "", ""
     if os.name != "posix":
         problem, hint = "agents need a POSIX system (Linux, macOS)", "On Windows use WSL."
     elif shutil.which(command[0]) is None:
         problem, hint = f"{command[0]} cannot be executed", "Install clawtui again: its Python has gone."
-    elif command[-1] == "runtime" and importlib.util.find_spec("runtime") is None:
-        problem, hint = "the agent runtime is not installed", "Install clawtui again."
+    elif command[-2:] == ("-m", "runtime") and not _imports_runtime(command):
+        problem, hint = f"{command[0]} has no agent runtime", "Install clawtui for this Python: pip install -e ."
     elif not writable(root):
         problem, hint = f"{root} is not writable", "Choose another state folder with CLAWTUI_HOME."
     return Fingerprint(
@@ -69,3 +71,13 @@ def probe(root: Path, command: tuple[str, ...]) -> Fingerprint:
             "folder": str(root),
         },
     )
+
+
+def _imports_runtime(command: tuple[str, ...]) -> bool:
+    """Ask the interpreter itself: this process may find the package in its working folder, an agent would not."""
+    ask = (*command[:-2], "-c", "import runtime")
+    try:
+        answer = subprocess.run(ask, stdin=subprocess.DEVNULL, capture_output=True, timeout=PROBE_SECONDS, check=False)
+    except subprocess.TimeoutExpired:
+        return False
+    return answer.returncode == 0

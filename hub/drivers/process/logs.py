@@ -25,7 +25,7 @@ READ_BYTES: Final = 256 * 1024
 MAX_LINE_BYTES: Final = 64 * 1024
 """A longer line is given in pieces."""
 
-_TIME = re.compile(r"^\W*(\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(?:[.,]\d+)?(?:Z|[+-]\d\d:?\d\d)?)")
+_TIME = re.compile(r"^(?:\W*time)?\W*(\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(?:[.,]\d+)?(?:Z|[+-]\d\d:?\d\d)?)")
 
 
 def previous(log: Path) -> Path:
@@ -52,7 +52,10 @@ def rotate(log: Path, lock: threading.Lock, limit_bytes: int = LOG_BYTES) -> boo
 
 
 def time_of(text: str) -> int | None:
-    """Return the time a line starts with, ms since the epoch; without a zone it is UTC."""
+    """Return the time a line starts with, ms since the epoch; without a zone it is UTC.
+
+    The runtime's lines are JSON objects whose first field is `time`.
+    """
     match = _TIME.match(text)
     if match is None:
         return None
