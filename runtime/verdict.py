@@ -57,7 +57,7 @@ def response_of(
         exit_code=outcome.exit_code,
         stdout=outcome.stdout,
         stderr=outcome.stderr,
-        result=outcome.result if outcome.result is not None else NO_RESULT,
+        result=NO_RESULT if outcome.result is None else outcome.result,
         error=error,
         started_at=started_at,
         finished_at=finished_at,

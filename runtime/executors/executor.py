@@ -24,6 +24,7 @@ from runtime.executors.tree import MARKER_VARIABLE, Family, TreeEnder, signal_di
 from runtime.reaper import Reaper
 from runtime.streaming import OutputSender
 from runtime.wire import (
+    NO_RESULT,
     AnyTaskSpec,
     AttemptId,
     Exec,
@@ -201,16 +202,16 @@ class Executor:
         )
         self._finished(attempt_id, outcome)
 
-    def _result(self, execution: _Execution) -> msgspec.Raw | None:
+    def _result(self, execution: _Execution) -> msgspec.Raw:
         match execution.spec:
             case Test() if execution.combined is not None:
                 summary = read_summary(execution.combined.text())
-                return None if summary is None else msgspec.Raw(msgspec.json.encode(summary))
+                return NO_RESULT if summary is None else msgspec.Raw(msgspec.json.encode(summary))
             case GitClone() if execution.exit_code == 0:
                 path = self._commands.clone_destination(execution.spec)
                 return msgspec.Raw(msgspec.json.encode({"path": str(path)}))
             case _:
-                return None
+                return NO_RESULT
 
     def _signal_with_sudo(self, pids: Iterable[int], number: signal.Signals) -> None:
         """Signal processes of another user the way they were started."""
