@@ -1,0 +1,232 @@
+"""Every method of `RemoteControl` against the real HTTP layer: what the hub gets, what the caller gets."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from clawtui.errors import ConnectionLost
+from clawtui.remote import RemoteControl, open_remote
+from clawtui.settings import Settings
+from hub.contract import (
+    AgentAct,
+    AgentQuery,
+    AuditList,
+    BackupAnswer,
+    CreateAgent,
+    CreateToken,
+    DispatchRequest,
+    LogEntry,
+    LogQuery,
+    OutputChunk,
+    OutputQuery,
+    PageQuery,
+    PolicyList,
+    RegisterAgent,
+    Submitted,
+    TaskQuery,
+)
+from hub.core.model import AgentStatus, Role, TaskState
+from hub.errors import Conflict, Forbidden, NotAvailable, NotFound, QueueFull, Unauthorized
+from tests.hub.api.conftest import Served, serving
+from tests.hub.api.scripted import ADMIN, AGENT, DISPATCH, HEALTH, JOB, TASK, VIEWER, ScriptedControl, Stream
+
+
+@pytest.fixture
+def folder() -> Iterator[Path]:
+    """Short, because socket paths are limited."""
+    with tempfile.TemporaryDirectory(prefix="cli-") as name:
+        yield Path(name)
+
+
+@pytest.fixture
+async def served(folder: Path) -> AsyncIterator[Served]:
+    async with serving(folder) as running:
+        yield running
+
+
+@pytest.fixture
+def settings(served: Served) -> Settings:
+    return Settings(hub=f"unix:{served.listeners.socket_path}", token=ADMIN, hub_return_seconds=0.0)
+
+
+@pytest.fixture
+async def remote(settings: Settings) -> AsyncIterator[RemoteControl]:
+    async with open_remote(settings) as control:
+        yield control
+
+
+@pytest.fixture
+def control(served: Served) -> ScriptedControl:
+    return served.control
+
+
+CREATE = CreateAgent(name="a-1", driver="process", capabilities=["x"], labels={"k": "v"})
+DISPATCHED = DispatchRequest(task={"type": "ping"}, selector="type=x")
+
+CALLS: list[tuple[str, tuple[Any, ...], Any]] = [
+    ("health", (), HEALTH),
+    ("agents", (AgentQuery(status=AgentStatus.ONLINE, type="b", label="k=v", limit=7, cursor="c"),), None),
+    ("agents", (AgentQuery(),), None),
+    ("agent", ("a-1",), AGENT),
+    ("register", (RegisterAgent(agent_id="a-1"),), None),
+    ("create_agent", (CREATE,), JOB),
+    ("act", ("a-1", AgentAct.PAUSE), JOB),
+    ("destroy", ("a-1",), JOB),
+    ("adopt", (), None),
+    ("release", ("a-1",), AGENT),
+    ("submit", ("a-1", {"type": "ping", "priority": 3}, "key-1"), Submitted(task_id="t-1", status="queued")),
+    ("dispatch", (DISPATCHED, "key-2"), DISPATCH),
+    ("dispatch_status", ("d-1",), DISPATCH),
+    ("retry_dispatch", ("d-1",), DISPATCH),
+    ("tasks", (TaskQuery(agent="a", status="open", type="exec", label="l", dispatch="d", limit=3, cursor="c"),), None),
+    ("get_task", ("t-1", 0.0), TASK),
+    ("cancel_task", ("t-1",), TASK),
+    ("retry_task", ("t-1",), Submitted(task_id="t-2", status="sent")),
+    ("jobs", (PageQuery(limit=3, cursor="c"),), None),
+    ("job", ("j-1", 0.0), JOB),
+    ("cancel_job", ("j-1",), JOB),
+    ("create_token", (CreateToken(name="n", role=Role.OPERATOR, expires_in_seconds=9),), None),
+    ("tokens", (PageQuery(),), None),
+    ("revoke_token", ("k/1",), None),
+    ("policies", (), PolicyList(policies=[])),
+    ("allow", ("a-1", "b-1"), None),
+    ("disallow", ("a-1", "b-1"), None),
+    ("audit", (PageQuery(),), AuditList(audit=[])),
+    ("backup", ("/x.db",), BackupAnswer(path="/backup.db", size_bytes=1)),
+]
+
+
+@pytest.mark.parametrize(("method", "given", "answer"), CALLS, ids=[call[0] for call in CALLS])
+async def test_a_call_reaches_the_hub_as_it_was_made(
+    remote: RemoteControl, control: ScriptedControl, method: str, given: tuple[Any, ...], answer: Any
+) -> None:
+    got = await getattr(remote, method)(*given)
+    assert control.last == (method, given)
+    assert got == control.answers[method]
+    assert answer is None or got == answer
+
+
+def test_every_method_of_control_is_tested_here() -> None:
+    streams = {"agent_logs", "task_output", "events", "open_shell"}
+    methods = {name for name in vars(RemoteControl) if not name.startswith("_")}
+    assert methods == {call[0] for call in CALLS} | streams
+
+
+async def test_a_submission_always_has_a_key(remote: RemoteControl, control: ScriptedControl) -> None:
+    await remote.submit("a-1", {"type": "ping"})
+    await remote.submit("a-1", {"type": "ping"})
+    keys = [given[2] for _, given in control.calls]
+    assert all(keys)
+    assert len(set(keys)) == 2
+
+
+async def test_waiting_for_an_end_is_asked_of_the_hub(remote: RemoteControl, control: ScriptedControl) -> None:
+    from msgspec.structs import replace
+
+    control.answers["get_task"] = replace(TASK, terminal=True, status=TaskState.SUCCEEDED)
+    assert (await remote.get_task("t-1", 20.0)).terminal
+    (method, (_, wait)) = control.last
+    assert method == "get_task"
+    assert 19 < wait <= 20
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        NotFound("no agent a-1", hint="clawtui list"),
+        Conflict("no", code="exists"),
+        NotAvailable("not here"),
+        QueueFull("full", retry_after_seconds=7.0),
+    ],
+)
+async def test_the_hubs_errors_come_back_as_they_were(
+    remote: RemoteControl, control: ScriptedControl, error: Any
+) -> None:
+    control.answers["agent"] = error
+    with pytest.raises(type(error)) as raised:
+        await remote.agent("a-1")
+    got = raised.value
+    assert (got.message, got.code, got.hint, got.retryable) == (error.message, error.code, error.hint, error.retryable)
+    assert got.retry_after_seconds == error.retry_after_seconds
+
+
+async def test_a_token_that_the_hub_does_not_know_is_unauthorized_and_a_weak_one_forbidden(served: Served) -> None:
+    for token, kind in (("ctu_wrong", Unauthorized), ("", Unauthorized), (VIEWER, Forbidden)):
+        settings = Settings(hub=f"unix:{served.listeners.socket_path}", token=token)
+        async with open_remote(settings) as control:
+            with pytest.raises(kind):
+                await control.tokens(PageQuery())
+
+
+async def test_over_tcp_it_is_the_same(served: Served) -> None:
+    assert served.listeners.api_url is not None
+    async with open_remote(Settings(hub=served.listeners.api_url, token=ADMIN)) as control:
+        assert await control.agent("a-1") == AGENT
+        assert [event.id async for event in _until_closed(control.events(0))] == ["a-1"]
+
+
+async def _until_closed(events: AsyncIterator[Any]) -> AsyncIterator[Any]:
+    try:
+        async for event in events:
+            yield event
+    except ConnectionLost:
+        return
+
+
+# --- streams
+
+
+async def test_logs_come_line_by_line(remote: RemoteControl, control: ScriptedControl) -> None:
+    # Characters at which text is split elsewhere must not split lines of JSON.
+    entries = [LogEntry(text="one\u2028two\x85", source="runtime"), LogEntry(text="{}", source="docker", at="x")]
+    control.answers["agent_logs"] = Stream(entries, ends=True)
+    query = LogQuery(source="runtime", since="10m", lines=None, follow=True)
+    assert [entry async for entry in remote.agent_logs("a-1", query)] == entries
+    assert control.last == ("agent_logs", ("a-1", query))
+
+
+async def test_output_comes_as_it_is_written(remote: RemoteControl, control: ScriptedControl) -> None:
+    stream = control.answers["task_output"] = Stream()
+    query = OutputQuery(offset=3, follow=True)
+    output = aiter(remote.task_output("t-1", query))
+    stream.give(OutputChunk(offset=3, data="a"))
+    assert await anext(output) == OutputChunk(offset=3, data="a")
+    stream.give(OutputChunk(offset=4, data="b", end=True))
+    stream.end()
+    assert [chunk async for chunk in output] == [OutputChunk(offset=4, data="b", end=True)]
+    assert control.last == ("task_output", ("t-1", query))
+
+
+async def test_an_error_inside_a_stream_is_raised(remote: RemoteControl, control: ScriptedControl) -> None:
+    error = NotFound("its output is gone", hint="it was kept 7 days")
+    control.answers["task_output"] = Stream([OutputChunk(offset=0, data="a")], error=error)
+    output = aiter(remote.task_output("t-1", OutputQuery()))
+    await anext(output)
+    with pytest.raises(NotFound, match="its output is gone") as raised:
+        await anext(output)
+    assert raised.value.hint == error.hint
+
+
+async def test_a_hub_that_stops_in_mid_stream_is_a_connection_lost(
+    remote: RemoteControl, control: ScriptedControl, served: Served
+) -> None:
+    control.answers["task_output"] = Stream([OutputChunk(offset=0, data="a")])
+    output = aiter(remote.task_output("t-1", OutputQuery(follow=True)))
+    await anext(output)
+    await served.listeners.stop()
+    with pytest.raises(ConnectionLost):
+        await anext(output)
+
+
+async def test_a_reader_that_leaves_ends_the_stream_at_the_hub(
+    remote: RemoteControl, control: ScriptedControl
+) -> None:
+    stream = control.answers["task_output"] = Stream([OutputChunk(offset=0, data="a")])
+    async for _ in remote.task_output("t-1", OutputQuery(follow=True)):
+        break
+    await stream.closed.wait()
