@@ -19,7 +19,6 @@ from hub.core.effects import Kind, Save
 from hub.core.identity import sha256
 from hub.core.model import (
     Agent,
-    AgentId,
     AgentUid,
     Connection,
     Desired,
@@ -30,8 +29,8 @@ from hub.core.model import (
     TokenId,
     TokenKind,
 )
-from hub.driverset import DriverSet
 from hub.drivers.base import AgentGone, AgentHandle, Driver, Observation
+from hub.driverset import DriverSet
 from hub.errors import BadRequest, Conflict, DriverFailed, HubError, NotAvailable
 from hub.jobs import JobHandle, Jobs
 from hub.kernel import Kernel

@@ -88,15 +88,11 @@ class Control(Protocol):
     async def open_shell(self, agent_id: str, cols: int, rows: int) -> ShellSession: ...
 
     # --- tasks
-    async def submit(
-        self, agent_id: str, task: dict[str, Any], idempotency_key: str | None = None
-    ) -> Submitted:
+    async def submit(self, agent_id: str, task: dict[str, Any], idempotency_key: str | None = None) -> Submitted:
         """`task` holds the task's own fields and `TaskOptions`. Answered after the commit."""
         ...
 
-    async def dispatch(
-        self, request: DispatchRequest, idempotency_key: str | None = None
-    ) -> DispatchView: ...
+    async def dispatch(self, request: DispatchRequest, idempotency_key: str | None = None) -> DispatchView: ...
 
     async def dispatch_status(self, dispatch_id: str) -> DispatchView: ...
 

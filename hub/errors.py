@@ -116,8 +116,17 @@ class StartFailed(HubError):
 BY_STATUS: dict[int, type[HubError]] = {
     kind.status: kind
     for kind in (
-        BadRequest, Unauthorized, Forbidden, NotFound, Conflict, TooLarge, QueueFull,
-        NotAvailable, DriverFailed, Unavailable, StorageFull,
+        BadRequest,
+        Unauthorized,
+        Forbidden,
+        NotFound,
+        Conflict,
+        TooLarge,
+        QueueFull,
+        NotAvailable,
+        DriverFailed,
+        Unavailable,
+        StorageFull,
     )
 }
 """How a remote client turns an HTTP answer back into the error that caused it."""

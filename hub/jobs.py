@@ -137,7 +137,7 @@ class Jobs:
             error = TaskError(exc.code, exc.message + hint)
             log.warning("job_failed", job=job_id, kind=handle.job.kind, error=exc.message)
             await self._end(handle.job, JobState.FAILED, error=error)
-        except Exception as exc:  # noqa: BLE001 - the edge of supervised work: shown as a failed job
+        except Exception as exc:
             log.exception("job_crashed", job=job_id, kind=handle.job.kind)
             error = TaskError("internal", f"{type(exc).__name__}: {exc}")
             await self._end(handle.job, JobState.FAILED, error=error)

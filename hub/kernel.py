@@ -146,8 +146,9 @@ class Kernel:
             await self._rebuild.wait()
             if self._stopping:
                 return
-            self._rebuild.clear()
-            while not await self._try_recover():
+            if await self._try_recover():
+                self._rebuild.clear()
+            else:
                 await asyncio.sleep(PROBE_SECONDS)
 
     def stop(self) -> None:

@@ -111,7 +111,7 @@ class AgentServer:
         return socket
 
     async def _admit(self, request: web.Request) -> AgentId:
-        agent_id = request.match_info["agent_id"]
+        agent_id = request.match_info["id"]
         scheme, _, secret = request.headers.get("Authorization", "").partition(" ")
         token = secret.strip() if scheme.lower() == "bearer" else request.match_info.get("token")
         self._unauthenticated += 1

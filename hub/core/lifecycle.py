@@ -79,21 +79,12 @@ class Lifecycle:
         crashes = self._crashes.get(agent_id)
         return crashes is not None and crashes.given_up
 
-    def step(self, agent: Agent, now: Now, *, restarts_itself: bool) -> Step | None:
-        """Return what to do for `agent` now, or None.
-
-        `restarts_itself`: the platform applies the restart policy, so that an exited agent is
-        started only by that platform; the first observation after a start is the exception that
-        `hub.reconcile` asks for itself.
-        """
+    def step(self, agent: Agent, now: Now) -> Step | None:
+        """Return what to do for `agent` now, or None."""
         step = _STEPS.get((agent.desired, agent.observed))
         if agent.desired is Desired.RUNNING and agent.observed is Observed.RUNNING:
             self._ran(agent.id, now)
-        if step is not Step.START:
-            return step
-        if restarts_itself:
-            return None
-        return self._restart(agent.id, now)
+        return self._restart(agent.id, now) if step is Step.START else step
 
     def _ran(self, agent_id: AgentId, now: Now) -> None:
         crashes = self._crashes.get(agent_id)

@@ -1,0 +1,142 @@
+"""What this driver reads of the engine's answers; field names are the engine's. Unknown ones are ignored."""
+
+from __future__ import annotations
+
+from typing import TypeVar
+
+import msgspec
+
+from hub.drivers.docker.engine import NAME
+from hub.errors import DriverFailed
+
+T = TypeVar("T")
+
+
+class Pascal(msgspec.Struct, frozen=True, kw_only=True, rename="pascal"):
+    """Base: `started_at` here is `StartedAt` there."""
+
+
+class Health(Pascal, frozen=True):
+    status: str = ""
+
+
+class State(Pascal, frozen=True):
+    status: str
+    exit_code: int = 0
+    error: str = ""
+    oom_killed: bool = msgspec.field(name="OOMKilled", default=False)
+    started_at: str = ""
+    health: Health | None = None
+
+
+class ContainerConfig(Pascal, frozen=True):
+    image: str = ""
+    labels: dict[str, str] | None = None
+
+
+class ContainerMount(Pascal, frozen=True):
+    target: str = ""
+
+
+class HostConfig(Pascal, frozen=True):
+    extra_hosts: list[str] | None = None
+    mounts: list[ContainerMount] | None = None
+
+
+class Container(Pascal, frozen=True):
+    id: str
+    name: str = ""
+    state: State
+    config: ContainerConfig
+    host_config: HostConfig = HostConfig()
+    restart_count: int = 0
+
+
+class ContainerEntry(Pascal, frozen=True):
+    """One line of a list of containers."""
+
+    id: str
+    names: list[str] | None = None
+    labels: dict[str, str] | None = None
+
+
+class Created(Pascal, frozen=True):
+    id: str
+    warnings: list[str] | None = None
+
+
+class Volume(Pascal, frozen=True):
+    name: str
+    labels: dict[str, str] | None = None
+
+
+class Volumes(Pascal, frozen=True):
+    volumes: list[Volume] | None = None
+
+
+class AddressPool(Pascal, frozen=True):
+    gateway: str = ""
+
+
+class AddressPlan(Pascal, frozen=True):
+    config: list[AddressPool] | None = None
+
+
+class Network(Pascal, frozen=True):
+    id: str
+    name: str
+    created: str = ""
+    driver: str = ""
+    internal: bool = False
+    labels: dict[str, str] | None = None
+    addresses: AddressPlan = msgspec.field(name="IPAM", default=AddressPlan())
+
+
+class ImageConfig(Pascal, frozen=True):
+    labels: dict[str, str] | None = None
+
+
+class Image(Pascal, frozen=True):
+    id: str
+    config: ImageConfig | None = None
+
+
+class System(Pascal, frozen=True):
+    """The engine and the machine it runs on. `mem_total`: bytes."""
+
+    server_version: str
+    ncpu: int = msgspec.field(name="NCPU")
+    mem_total: int
+    operating_system: str = ""
+    architecture: str = ""
+    driver: str = ""
+    driver_status: list[list[str]] | None = None
+    cgroup_version: str = ""
+    security_options: list[str] | None = None
+
+    @property
+    def is_desktop(self) -> bool:
+        """Docker Desktop runs the engine in a virtual machine: its networks are not this host's."""
+        return self.operating_system == "Docker Desktop"
+
+    @property
+    def is_rootless(self) -> bool:
+        """A rootless engine has a network namespace of its own: its gateways are not this host's."""
+        return any(option.startswith("name=rootless") for option in self.security_options or [])
+
+    @property
+    def backing_filesystem(self) -> str:
+        return next((row[1] for row in self.driver_status or [] if row[:1] == ["Backing Filesystem"]), "")
+
+
+def decode(answer: bytes, kind: type[T]) -> T:
+    """Return the answer as `kind`; raises DriverFailed when it is something else."""
+    try:
+        return msgspec.json.decode(answer, type=kind)
+    except msgspec.MsgspecError as exc:
+        raise DriverFailed(
+            f"the engine's answer cannot be read: {exc}",
+            hint="Is the engine newer than this version of clawtui? `clawtui doctor` shows both.",
+            retryable=False,
+            driver=NAME,
+        ) from exc

@@ -1,0 +1,248 @@
+"""The Docker driver: an agent is a container with two volumes, recognised by its labels.
+
+The engine keeps agents running without the hub. docker-py blocks, so everything that speaks to
+the engine is a step in one of the driver's own threads (`pool`, `steps`).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import AsyncIterator, Mapping
+from contextlib import aclosing
+from typing import Final
+from weakref import WeakValueDictionary
+
+from hub.core.model import AgentId, AgentUid
+from hub.drivers.base import (
+    AgentHandle,
+    AgentPlan,
+    Features,
+    Fingerprint,
+    HubReach,
+    LogLine,
+    LogRequest,
+    Observation,
+    Progress,
+)
+from hub.drivers.docker import steps
+from hub.drivers.docker.answers import Container, System
+from hub.drivers.docker.checks import features_of, fingerprint_of, host_of
+from hub.drivers.docker.docker_py import Connector
+from hub.drivers.docker.engine import DOCTOR, NAME, Connect, Engine, EngineNotFound
+from hub.drivers.docker.image import BaseImage, BuildOptions
+from hub.drivers.docker.labels import HUB, OWNER, OWNER_NAME, Identity
+from hub.drivers.docker.logs import LogDecoder, log_call
+from hub.drivers.docker.network import Networks
+from hub.drivers.docker.observe import handle_of, identity_in, observe
+from hub.drivers.docker.plan import check_plan, plan_container
+from hub.drivers.docker.pool import Pool, Streams
+from hub.drivers.docker.watch import Watch
+from hub.errors import DriverFailed, HubError
+
+IMAGE_SHARE: Final = 0.6
+"""Of a create's progress; the rest takes half a second."""
+
+
+class DockerDriver:
+    """See `hub.drivers.base.Driver`.
+
+    Args:
+        base_url: the engine; None = DOCKER_HOST of `environment`, else the local socket.
+        environment: where DOCKER_*, CLAWTUI_EXTRA_CA, CLAWTUI_PIP_CONFIG and proxies are read;
+            None = the process's.
+        build: how images are built; None = as `environment` says.
+        agents_url: what agents dial, when it is not the gateway of their network.
+        command: what agents run instead of the runtime; for tests.
+        connect: another way to the engine; for tests.
+    """
+
+    def __init__(
+        self,
+        hub: HubReach,
+        *,
+        base_url: str | None = None,
+        environment: Mapping[str, str] | None = None,
+        build: BuildOptions | None = None,
+        agents_url: str | None = None,
+        command: tuple[str, ...] = (),
+        connect: Connect | None = None,
+    ) -> None:
+        surroundings = dict(os.environ if environment is None else environment)
+        connector = Connector(base_url, surroundings)
+        self._hub = hub
+        self._command = command
+        self._pool = Pool(connect or connector)
+        self._streams = Streams(connect or connector)
+        self._image = BaseImage(self._pool, self._streams, build or BuildOptions.from_environment(surroundings))
+        self._networks = Networks(self._pool, hub, local=connector.local, agents_url=agents_url)
+        self._watch = Watch(self._streams, hub.hub_id)
+        self._locks: WeakValueDictionary[AgentId, asyncio.Lock] = WeakValueDictionary()
+        self._system: System | None = None
+
+    @property
+    def name(self) -> str:
+        return NAME
+
+    @property
+    def features(self) -> Features:
+        return features_of(self._system)
+
+    async def fingerprint(self) -> Fingerprint:
+        try:
+            system = await self._look()
+        except HubError as exc:
+            return Fingerprint(usable=False, reason=exc.message, hint=exc.hint or DOCTOR)
+        return fingerprint_of(system)
+
+    async def _look(self) -> System:
+        self._system = await self._pool.run(steps.system)
+        return self._system
+
+    # --- create --------------------------------------------------------------------------------
+
+    async def create(self, plan: AgentPlan, progress: Progress) -> AgentHandle:
+        check_plan(plan)
+        identity = Identity(self._hub.hub_id, plan.agent_id, plan.uid)
+        async with self._lock(plan.agent_id):
+            if await self._pool.run(steps.known, identity) is not None:
+                await self._pool.run(steps.put_token, identity, plan.join_token)
+                await self._pool.run(steps.start, identity)
+                return handle_of(plan.agent_id, plan.uid)
+            try:
+                await self._make(plan, identity, progress)
+            except BaseException as exc:
+                await self._undo(identity, exc)
+                raise
+        return handle_of(plan.agent_id, plan.uid)
+
+    async def _make(self, plan: AgentPlan, identity: Identity, progress: Progress) -> None:
+        progress(0.0, "asking the engine what it has")
+        system = await self._look()
+        image = await self._image.ensure(lambda fraction, line: progress(fraction * IMAGE_SHARE, line))
+        progress(0.65, f"preparing the network for {plan.agent_id}")
+        async with self._networks.prepared(plan, system) as way:
+            container, notes = plan_container(plan, identity, image, host_of(system), way, self._command)
+            for note in notes:
+                progress(0.7, note)
+            progress(0.7, f"making the volumes of {container.name}")
+            await self._pool.run(steps.make_volumes, identity)
+            progress(0.8, f"making the container {container.name} from {image}")
+            for warning in await self._pool.run(steps.make_container, container, identity):
+                progress(0.85, f"the engine says: {warning}")
+            await self._pool.run(steps.put_token, identity, plan.join_token)
+            progress(0.9, f"starting {container.name}")
+            await self._pool.run(steps.start, identity)
+        progress(1.0, f"{container.name} runs")
+        # A caller who gives up at the last line is still in time.
+        await asyncio.sleep(0)
+
+    async def _undo(self, identity: Identity, why: BaseException) -> None:
+        try:
+            await self._remove(identity)
+        except HubError as exc:
+            raise DriverFailed(
+                f"{why}; undoing it failed too: {exc.message}", hint=exc.hint, agent=identity.agent_id, driver=NAME
+            ) from why
+
+    # --- life ----------------------------------------------------------------------------------
+
+    async def start(self, handle: AgentHandle) -> None:
+        identity = self._identity(handle)
+        async with self._lock(identity.agent_id):
+            await self._pool.run(steps.start, identity)
+
+    async def stop(self, handle: AgentHandle, grace_seconds: float) -> None:
+        identity = self._identity(handle)
+        async with self._lock(identity.agent_id):
+            await self._pool.run(steps.stop, identity, grace_seconds)
+
+    async def restart(self, handle: AgentHandle, grace_seconds: float) -> None:
+        identity = self._identity(handle)
+        async with self._lock(identity.agent_id):
+            await self._pool.run(steps.restart, identity, grace_seconds)
+
+    async def pause(self, handle: AgentHandle) -> None:
+        identity = self._identity(handle)
+        async with self._lock(identity.agent_id):
+            await self._pool.run(steps.pause, identity)
+
+    async def resume(self, handle: AgentHandle) -> None:
+        identity = self._identity(handle)
+        async with self._lock(identity.agent_id):
+            await self._pool.run(steps.resume, identity)
+
+    async def destroy(self, handle: AgentHandle) -> None:
+        identity = self._identity(handle)
+        await self.undo_create(identity.agent_id, identity.uid)
+
+    async def undo_create(self, agent_id: AgentId, uid: AgentUid) -> None:
+        async with self._lock(agent_id):
+            await self._remove(Identity(self._hub.hub_id, agent_id, uid))
+
+    async def _remove(self, identity: Identity) -> None:
+        await self._pool.run(steps.remove_agent, identity)
+        await self._networks.remove_unused()
+
+    async def renew_token(self, handle: AgentHandle, join_token: str) -> None:
+        identity = self._identity(handle)
+        async with self._lock(identity.agent_id):
+            await self._pool.run(steps.put_token, identity, join_token)
+
+    # --- looking -------------------------------------------------------------------------------
+
+    async def inspect(self, handle: AgentHandle) -> Observation:
+        identity = self._identity(handle)
+        observation = observe(await self._pool.run(steps.present, identity))
+        if observation is None:
+            raise steps.gone(identity.agent_id)
+        return observation
+
+    async def list_agents(self) -> list[Observation]:
+        """See the contract. Also makes sure that the hub listens where these agents look for it."""
+        found: list[Observation] = []
+        for container in await self._pool.run(_inspect_all, {OWNER: OWNER_NAME, HUB: self._hub.hub_id}):
+            observation = observe(container)
+            if observation is not None:
+                await self._networks.attach(observation.agent_id, observation.uid, container)
+                found.append(observation)
+        return sorted(found, key=lambda seen: seen.agent_id)
+
+    async def watch(self) -> AsyncIterator[None]:
+        async with aclosing(self._watch.changes()) as changes:
+            async for _ in changes:
+                yield
+
+    async def logs(self, handle: AgentHandle, request: LogRequest) -> AsyncIterator[LogLine]:
+        identity = self._identity(handle)
+        container = await self._pool.run(steps.present, identity)
+        decoder = LogDecoder()
+        try:
+            stream = await self._streams.open(log_call(container.id, request))
+        except EngineNotFound as exc:
+            raise steps.gone(identity.agent_id) from exc
+        try:
+            while part := await stream.read():
+                for line in decoder.feed(part):
+                    yield line
+            for line in decoder.finish():
+                yield line
+        finally:
+            await stream.close()
+
+    async def stop_driver(self) -> None:
+        self._watch.stop()
+        await self._streams.close()
+        await self._pool.close()
+
+    def _lock(self, agent_id: AgentId) -> asyncio.Lock:
+        """One operation at a time per name; the lock lives as long as somebody holds or awaits it."""
+        return self._locks.setdefault(agent_id, asyncio.Lock())
+
+    def _identity(self, handle: AgentHandle) -> Identity:
+        return identity_in(handle, self._hub.hub_id)
+
+
+def _inspect_all(engine: Engine, wanted: dict[str, str]) -> list[Container]:
+    found = (steps.find_container(engine, entry.id) for entry in steps.containers(engine, wanted))
+    return [container for container in found if container is not None]

@@ -1,0 +1,85 @@
+"""PURE: from what the engine says of a container to what the hub knows of an agent."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import msgspec
+
+from hub.core.model import AgentId, AgentUid, Observed
+from hub.drivers.base import AgentHandle, Observation
+from hub.drivers.docker.answers import Container
+from hub.drivers.docker.engine import NAME
+from hub.drivers.docker.labels import Identity, identity_of
+from hub.drivers.docker.logs import time_ms
+from hub.errors import BadRequest
+
+STATES: Final = {
+    "created": Observed.CREATING,
+    "running": Observed.RUNNING,
+    "paused": Observed.PAUSED,
+    "restarting": Observed.UNKNOWN,
+    "removing": Observed.UNKNOWN,
+    "exited": Observed.EXITED,
+    "dead": Observed.EXITED,
+}
+
+
+class Ref(msgspec.Struct, frozen=True):
+    """What a handle keeps. Not the container's id: a restored agent gets another container."""
+
+    id: AgentId
+    uid: AgentUid
+
+
+def handle_of(agent_id: AgentId, uid: AgentUid) -> AgentHandle:
+    return AgentHandle(NAME, msgspec.json.encode(Ref(agent_id, uid)).decode())
+
+
+def identity_in(handle: AgentHandle, hub_id: str) -> Identity:
+    """Return whom the handle means; raises BadRequest when it is not one of this driver's."""
+    try:
+        if handle.driver != NAME:
+            raise BadRequest(f"a handle of driver {handle.driver!r} came to the Docker driver", driver=NAME)
+        ref = msgspec.json.decode(handle.ref, type=Ref)
+    except msgspec.MsgspecError as exc:
+        raise BadRequest(f"not a handle of the Docker driver: {exc}", driver=NAME) from exc
+    return Identity(hub_id, ref.id, ref.uid)
+
+
+def observe(container: Container) -> Observation | None:
+    """Return what the container says of its agent, None when it is nobody's."""
+    owner = identity_of(container.config.labels)
+    if owner is None:
+        return None
+    state = STATES.get(container.state.status, Observed.UNKNOWN)
+    ended = state is Observed.EXITED
+    return Observation(
+        agent_id=owner.agent_id,
+        uid=owner.uid,
+        handle=handle_of(owner.agent_id, owner.uid),
+        state=state,
+        exit_code=container.state.exit_code if ended or container.state.status == "restarting" else None,
+        out_of_memory=container.state.oom_killed,
+        reason=_reason(container),
+        started_at=time_ms(container.state.started_at),
+    )
+
+
+def _reason(container: Container) -> str:
+    state = container.state
+    match state.status:
+        case "restarting":
+            return f"restarting after exit code {state.exit_code}"
+        case "removing":
+            return "being removed"
+        case "created":
+            return state.error or "made, never started"
+        case "exited" | "dead" if state.oom_killed:
+            return "out of memory"
+        case "exited" | "dead":
+            return state.error
+        case "running" if state.health is not None and state.health.status == "unhealthy":
+            return "its health check fails"
+        case _:
+            return "" if state.status in STATES else f"the engine says {state.status!r}"

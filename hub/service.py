@@ -1,0 +1,378 @@
+"""The hub: everything put together, started in order and stopped in order."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
+from typing import Self
+
+import structlog
+from msgspec.structs import replace
+
+from hub.acts import Acts
+from hub.agentlog import AgentLogs
+from hub.api.app import Parts
+from hub.api.server import Listeners
+from hub.clock import Clock, SystemClock
+from hub.config import HubConfig
+from hub.connections.server import AgentServer
+from hub.contract import HubHealth
+from hub.control import Control, Principal
+from hub.core.identity import sha256
+from hub.core.model import AgentId, AgentUid, Role, TaskState, Token, TokenId, TokenKind
+from hub.core.view import rfc3339
+from hub.drivers.base import Driver, HubReach
+from hub.driverset import DriverSet
+from hub.errors import HubError, NotAvailable, StartFailed, Unauthorized
+from hub.feed import Feed
+from hub.jobs import Jobs
+from hub.kernel import Kernel
+from hub.keylock import KeyLocks
+from hub.metrics import Metrics
+from hub.operations.admin import AdminOperations
+from hub.operations.agents import AgentOperations
+from hub.operations.base import Inside
+from hub.operations.tasks import TaskOperations
+from hub.output import OutputStore
+from hub.reception import Reception
+from hub.reconcile import Reconciler
+from hub.registry.store import Registry
+from hub.shells import Shells
+from hub.state import HubFile, StateFolder
+from hub.upkeep import Upkeep
+from runtime.wire import GoawayReason
+
+DriverFactory = Callable[[HubReach], Sequence[Driver]]
+STOP_RETRY_MS = 2_000
+CLOSE_GOING_AWAY = 1001
+SOCKET_NAME_LENGTH = 16
+"""Socket paths end at 107 bytes, so an agent's folder has a short name."""
+
+log = structlog.get_logger("hub.service")
+
+
+class LocalControl(AgentOperations, TaskOperations, AdminOperations):
+    """`Control` on a hub in this process, bound to one principal."""
+
+
+class Reach:
+    """What drivers may know of this hub; see `hub.drivers.base.HubReach`."""
+
+    def __init__(self, folder: StateFolder, hub_id: str) -> None:
+        self._folder = folder
+        self._hub_id = hub_id
+        self._listeners: Listeners | None = None
+
+    def connect(self, listeners: Listeners) -> None:
+        """Drivers are made before the hub listens."""
+        self._listeners = listeners
+
+    @property
+    def hub_id(self) -> str:
+        return self._hub_id
+
+    @property
+    def socket_path(self) -> str:
+        return str(self._ready().socket_path)
+
+    @property
+    def hub_file(self) -> str:
+        return str(self._folder.hub_file)
+
+    @property
+    def state_folder(self) -> str:
+        return str(self._folder.path)
+
+    @property
+    def agents_port(self) -> int:
+        port = self._ready().agents_port
+        if port is None:
+            raise NotAvailable("agents have no TCP port", hint="start the hub with --port-agents")
+        return port
+
+    async def listen_agents_on(self, host: str) -> None:
+        await self._ready().add_agents_host(host)
+
+    async def offer_agent_socket(self, agent_id: AgentId, uid: AgentUid) -> str:
+        short = sha256(uid)[:SOCKET_NAME_LENGTH]
+        return str(await self._ready().open_agent_socket(agent_id, short))
+
+    def _ready(self) -> Listeners:
+        if self._listeners is None:
+            raise StartFailed("the hub does not listen yet")
+        return self._listeners
+
+
+def built_in_drivers(names: Sequence[str]) -> DriverFactory:
+    """Return a factory for the drivers that ship with the hub. Raises StartFailed at its call."""
+
+    def make(reach: HubReach) -> list[Driver]:
+        return [_built_in(name, reach) for name in names]
+
+    return make
+
+
+def _built_in(name: str, reach: HubReach) -> Driver:
+    # Imported here: a hub without Docker agents need not load the Docker client.
+    if name == "process":
+        from hub.drivers.process.driver import ProcessDriver
+
+        return ProcessDriver(reach)
+    if name == "docker":
+        from hub.drivers.docker import DockerDriver
+
+        return DockerDriver(reach)
+    raise StartFailed(f"there is no driver {name!r}", code="no_such_driver", hint="drivers: process, docker")
+
+
+class Hub:
+    """A running hub; made by `open`. Implements `Door` and the health that operations read."""
+
+    def __init__(
+        self, kernel: Kernel, folder: StateFolder, drivers: DriverSet, group: asyncio.TaskGroup, reach: Reach
+    ) -> None:
+        self.kernel = kernel
+        self._folder = folder
+        self._drivers = drivers
+        self._group = group
+        self._started = kernel.now()
+        self._logs = AgentLogs(folder.path / "logs" / "agents")
+        self._shells = Shells(kernel.links, kernel.config.limits.shells_per_agent)
+        self._jobs = Jobs(kernel, group)
+        self._acts = Acts(kernel, drivers, self._jobs, self._logs)
+        self._upkeep = Upkeep(kernel, drivers)
+        self._reconcilers = [Reconciler(kernel, self._acts, driver) for driver in drivers]
+        self._inside = Inside(kernel, drivers, self._jobs, self._acts, self._shells, self._logs, KeyLocks(), self)
+        self._parts = self._make_parts()
+        self._reach = reach
+        self._listeners = Listeners(kernel.config, self._parts)
+        reach.connect(self._listeners)
+        self._loops: list[asyncio.Task[None]] = []
+        self._stopped = asyncio.Event()
+
+    @classmethod
+    @asynccontextmanager
+    async def open(
+        cls,
+        config: HubConfig,
+        *,
+        drivers: DriverFactory | None = None,
+        clock: Clock | None = None,
+    ) -> AsyncIterator[Self]:
+        """Start a hub and stop it at the end.
+
+        Raises:
+            StartFailed: second hub on the state folder, busy port, unreadable registry …
+        """
+        folder = StateFolder(config.state_folder)
+        folder.acquire()
+        try:
+            registry = await Registry.open(folder.path / "registry.db")
+            try:
+                async with asyncio.TaskGroup() as group:
+                    hub = await cls._make(config, folder, registry, group, drivers, clock)
+                    try:
+                        await hub._start()
+                        yield hub
+                    finally:
+                        await hub._stop_all()
+            finally:
+                await registry.close()
+        finally:
+            folder.release()
+
+    @classmethod
+    async def _make(
+        cls,
+        config: HubConfig,
+        folder: StateFolder,
+        registry: Registry,
+        group: asyncio.TaskGroup,
+        factory: DriverFactory | None,
+        clock: Clock | None,
+    ) -> Self:
+        clock = clock or SystemClock()
+        metrics = Metrics(config.version)
+        hub_id = (await registry.load()).hub_id
+        feed = Feed(
+            hub_id,
+            clock.new_id("run"),
+            config.limits.feed_events,
+            first_seq=clock.now().wall_ms << 8,
+            on_gap=metrics.feed_gap,
+        )
+        output = OutputStore(folder.path / "output")
+        kernel = Kernel(config, clock, registry, output, feed, metrics)
+        reach = Reach(folder, hub_id)
+        made = (factory or built_in_drivers(config.drivers))(reach)
+        return cls(kernel, folder, DriverSet(made, config.default_driver), group, reach)
+
+    # --- Door
+
+    def admit(self, secret: str | None) -> Principal:
+        """Return who a secret belongs to. Raises Unauthorized."""
+        if secret is None:
+            raise Unauthorized("a token is needed", hint="Authorization: Bearer …")
+        token = self.kernel.fleet.identity.user(secret, self.kernel.now())
+        return Principal(name=token.name or token.id, role=token.role, token_id=token.id)
+
+    async def refused(self, who: str, what: str, target: str, reason: str) -> None:
+        """Put a refused call into the audit."""
+        self.kernel.push([self.kernel.audited(who, what, target, "refused", reason)])
+
+    def control(self, principal: Principal) -> Control:
+        return LocalControl(self._inside, principal)
+
+    # --- health
+
+    async def read(self) -> HubHealth:
+        """What the hub says of itself; `degraded` names every problem."""
+        kernel, now = self.kernel, self.kernel.now()
+        problems = [*kernel.registry.problems()]
+        if not kernel.writable:
+            problems.insert(0, "the registry cannot be written: the disk may be full")
+        for reconciler, driver in zip(self._reconcilers, self._drivers, strict=True):
+            if reconciler.problem:
+                problems.append(f"driver {driver.name}: {reconciler.problem}")
+        counts = {status.value: count for status, count in kernel.fleet.count_agents().items() if count}
+        return HubHealth(
+            status="degraded" if problems else "ok",
+            version=kernel.config.version,
+            hub_id=kernel.feed.hub_id,
+            uptime_seconds=round(now.mono - self._started.mono, 3),
+            loop_lag_seconds=round(self._upkeep.loop_lag_seconds, 6),
+            registry_writable=kernel.writable,
+            agents=counts,
+            tasks={state.value: count for state, count in kernel.fleet.count_tasks().items()},
+            drivers=self._drivers.health(),
+            problems=problems,
+            addresses=self._listeners.addresses,
+        )
+
+    def agents_url(self) -> str:
+        advertised = self.kernel.config.advertise_agents or self._listeners.agents_url
+        return advertised or f"unix:{self._listeners.socket_path}"
+
+    # --- running
+
+    async def wait_stopped(self) -> None:
+        """Wait until somebody called `stop`."""
+        await self._stopped.wait()
+
+    async def stop(self) -> None:
+        """Ask the hub to stop; the owner of `open` leaves its block then."""
+        self._stopped.set()
+
+    async def _start(self) -> None:
+        kernel = self.kernel
+        for warning in kernel.registry.warnings:
+            log.warning("registry", text=warning)
+        kernel.metrics.add_source(self._measure)
+        self._group.create_task(kernel.run_pipeline(), name="pipeline")
+        await kernel.restore()
+        await self._ensure_admin_token()
+        await self._listen()
+        self._folder.write_hub_file(self._hub_file())
+        self._loops = [
+            self._group.create_task(kernel.run_clock(), name="clock"),
+            self._group.create_task(kernel.run_recovery(), name="recovery"),
+            *self._upkeep.start(self._group),
+        ]
+        await self._acts.resume_jobs(kernel.unfinished_jobs)
+        self._loops += [self._group.create_task(one.run(), name="reconcile") for one in self._reconcilers]
+
+    async def _stop_all(self) -> None:
+        """No new work, everything decided committed, everybody told; agents live on."""
+        self._jobs.stop()
+        self.kernel.links.close_all(GoawayReason.DRAINING, STOP_RETRY_MS, CLOSE_GOING_AWAY)
+        self.kernel.feed.close()
+        await self._listeners.stop()
+        self._folder.remove_hub_file()
+        self.kernel.stop()
+        for loop in self._loops:
+            loop.cancel()
+        await self._drivers.stop()
+        self.kernel.output.close()
+
+    # --- parts
+
+    def _make_parts(self) -> Parts:
+        kernel = self.kernel
+        reception = Reception(kernel, self._shells, self._logs)
+        config = kernel.config
+        server = AgentServer(reception, kernel.links, kernel.clock, kernel.metrics, config.limits, config.timing)
+        return Parts(door=self, metrics=kernel.metrics, agent_handler=server.handle, version=config.version)
+
+    async def _ensure_admin_token(self) -> None:
+        """The state folder's `token` file opens this hub; it is made at the first start."""
+        kernel = self.kernel
+        secret = self._folder.read_token()
+        if secret is not None:
+            try:
+                kernel.fleet.identity.user(secret, kernel.now())
+            except HubError as exc:
+                log.warning("local_token_is_void", why=exc.message)
+            else:
+                return
+        secret = kernel.clock.new_secret(TokenKind.USER)
+        token = Token(
+            id=TokenId(kernel.clock.new_id("tok")),
+            kind=TokenKind.USER,
+            sha256=sha256(secret),
+            created_at=kernel.now().wall_ms,
+            role=Role.ADMIN,
+            name="local",
+        )
+        audit = kernel.audited("hub", "token.create", token.id, detail="admin, at the first start")
+        await kernel.commit([*kernel.fleet.identity.add(token), audit])
+        self._folder.write_token(secret)
+
+    async def _listen(self) -> None:
+        """Port 0 picks a free one, and what was picked is used again by the next start."""
+        registry, wanted = self.kernel.registry, self.kernel.config
+        kept = wanted
+        if wanted.agents_port == 0:
+            kept = replace(kept, agents_port=int(await registry.get_meta("agents_port") or 0))
+        if wanted.api_port == 0:
+            kept = replace(kept, api_port=int(await registry.get_meta("api_port") or 0))
+        self._listen_by(kept)
+        try:
+            await self._listeners.start()
+        except StartFailed as exc:
+            if exc.code != "port_busy" or kept == wanted:
+                raise
+            self._listen_by(wanted)
+            await self._listeners.start()
+        listeners = self._listeners
+        for name, port in (("agents", listeners.agents_port), ("api", listeners.api_port)):
+            if port is not None:
+                await registry.set_meta(f"{name}_port", str(port))
+
+    def _listen_by(self, config: HubConfig) -> None:
+        self._listeners = Listeners(config, self._parts)
+        self._reach.connect(self._listeners)
+
+    def _hub_file(self) -> HubFile:
+        addresses = self._listeners.addresses
+        return HubFile(
+            pid=os.getpid(),
+            started_at=rfc3339(self._started.wall_ms) or "",
+            hub_id=self.kernel.feed.hub_id,
+            version=self.kernel.config.version,
+            socket=str(self._listeners.socket_path),
+            agents={"url": addresses["agents"]} if "agents" in addresses else {},
+            api={"url": addresses["api"]} if "api" in addresses else {},
+        )
+
+    def _measure(self, metrics: Metrics) -> None:
+        """Set the gauges when somebody reads them."""
+        kernel = self.kernel
+        agents = kernel.fleet.count_agents()
+        metrics.set_agents({status.value: count for status, count in agents.items()})
+        tasks = kernel.fleet.count_tasks()
+        active = tasks[TaskState.OFFERED] + tasks[TaskState.RUNNING]
+        metrics.set_tasks(tasks[TaskState.QUEUED], active)
+        metrics.set_connections(len(kernel.links))
+        metrics.set_feed_subscribers(kernel.feed.subscribers)

@@ -1,0 +1,76 @@
+"""The hub's own periodic care: loop lag, dead peers, platforms' answers, retention."""
+
+from __future__ import annotations
+
+import asyncio
+
+import structlog
+
+from hub.core.model import TERMINAL
+from hub.driverset import DriverSet
+from hub.errors import HubError
+from hub.kernel import Kernel
+
+LAG_SECONDS = 0.1
+"""How often the loop's lateness is measured."""
+LAG_MEMORY = 0.9
+"""Weight of the past in the lag that is shown: a stall stays visible for about a second."""
+PEER_SECONDS = 1.0
+PROBE_SECONDS = 30.0
+DAY_MS = 86_400_000
+
+log = structlog.get_logger("hub.upkeep")
+
+
+class Upkeep:
+    """Loops that run as long as the hub. Each ends by cancellation."""
+
+    def __init__(self, kernel: Kernel, drivers: DriverSet) -> None:
+        self._kernel = kernel
+        self._drivers = drivers
+        self.loop_lag_seconds = 0.0
+
+    def start(self, group: asyncio.TaskGroup) -> list[asyncio.Task[None]]:
+        loops = (self._lag, self._peers, self._platforms, self._retention)
+        return [group.create_task(loop(), name=loop.__name__) for loop in loops]
+
+    async def _lag(self) -> None:
+        loop = asyncio.get_running_loop()
+        while True:
+            expected = loop.time() + LAG_SECONDS
+            await asyncio.sleep(LAG_SECONDS)
+            lag = max(0.0, loop.time() - expected)
+            self._kernel.metrics.loop_lag(lag)
+            self.loop_lag_seconds = max(lag, self.loop_lag_seconds * LAG_MEMORY)
+
+    async def _peers(self) -> None:
+        timing = self._kernel.config.timing
+        while True:
+            await asyncio.sleep(PEER_SECONDS)
+            self._kernel.links.check_alive(timing.ping_seconds, timing.pong_seconds)
+
+    async def _platforms(self) -> None:
+        while True:
+            await self._drivers.probe()
+            await asyncio.sleep(PROBE_SECONDS)
+
+    async def _retention(self) -> None:
+        kernel = self._kernel
+        await kernel.output.measure()
+        while True:
+            try:
+                await self._purge()
+            except HubError as exc:
+                log.warning("retention_failed", error=exc.message)
+            await asyncio.sleep(kernel.config.timing.retention_seconds)
+
+    async def _purge(self) -> None:
+        kernel = self._kernel
+        retention, now_ms = kernel.config.retention, kernel.now().wall_ms
+        purged = await kernel.registry.purge(now_ms, retention)
+        kernel.fleet.dispatcher.forget(purged.task_ids)
+        await kernel.output.remove(purged.task_ids)
+        book = kernel.fleet.dispatcher.book.tasks
+        still_open = {task.id for task in book.values() if task.state not in TERMINAL}
+        before = now_ms - int(retention.output_days * DAY_MS)
+        await kernel.output.purge(before, retention.output_bytes, still_open)
