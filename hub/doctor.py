@@ -1,6 +1,6 @@
 """What works on this machine, and how to get the rest.
 
-`probe` looks and changes nothing; `judge` turns what was seen into checks and is pure. Each check
+`hub.probing.probe` looks and changes nothing; `judge` turns what was seen into checks and is pure. Each check
 says what was found, why it matters and what to do, so that a front end only has to print them.
 """
 
@@ -26,6 +26,9 @@ DESCRIPTORS_BASE: Final = 256
 INSTALL_DOCKER: Final = "clawtui doctor --install-docker"
 SUN_PATH_BYTES: Final = {"linux": 107, "darwin": 103}
 """Longest path of a Unix socket, without its closing zero."""
+
+SHORT_ID_BYTES: Final = 16
+"""Length of the folder name in which one agent's socket lies."""
 
 
 class CheckState(enum.StrEnum):
@@ -277,4 +280,4 @@ def _kernel(facts: Facts) -> list[Check]:
 
 def longest_socket(state_folder: Path) -> str:
     """Return the longest socket path under a state folder: the one that serves a single agent."""
-    return str(state_folder / "run" / "0123456789ab" / "agent.sock")
+    return str(state_folder / "run" / ("x" * SHORT_ID_BYTES) / "agent.sock")
