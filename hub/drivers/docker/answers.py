@@ -12,7 +12,7 @@ from hub.errors import DriverFailed
 T = TypeVar("T")
 
 
-class Pascal(msgspec.Struct, frozen=True, kw_only=True, rename="pascal"):
+class Pascal(msgspec.Struct, frozen=True, rename="pascal"):
     """Base: `started_at` here is `StartedAt` there."""
 
 
@@ -45,9 +45,9 @@ class HostConfig(Pascal, frozen=True):
 
 class Container(Pascal, frozen=True):
     id: str
-    name: str = ""
     state: State
     config: ContainerConfig
+    name: str = ""
     host_config: HostConfig = HostConfig()
     restart_count: int = 0
 

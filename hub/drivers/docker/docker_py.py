@@ -49,8 +49,9 @@ class _UnixConnection(unixconn.UnixHTTPConnection):
 
 
 class _UnixPool(unixconn.UnixHTTPConnectionPool):
-    def _new_conn(self) -> _UnixConnection:
-        return _UnixConnection(self.base_url, self.socket_path, self.timeout)
+    def _new_conn(self) -> Any:
+        timeout: Any = self.timeout
+        return _UnixConnection(self.base_url, self.socket_path, timeout)
 
 
 class _UnixAdapter(unixconn.UnixHTTPAdapter):

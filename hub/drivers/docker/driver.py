@@ -108,6 +108,7 @@ class DockerDriver:
             if await self._pool.run(steps.known, identity) is not None:
                 await self._pool.run(steps.put_token, identity, plan.join_token)
                 await self._pool.run(steps.start, identity)
+                progress(1.0, f"{plan.agent_id} was there already and runs")
                 return handle_of(plan.agent_id, plan.uid)
             try:
                 await self._make(plan, identity, progress)

@@ -18,7 +18,6 @@ import structlog
 
 from hub.core.model import AgentId, AgentUid
 from hub.drivers.base import AgentPlan, HubReach
-from hub.drivers.docker import labels
 from hub.drivers.docker.answers import Container, ContainerEntry, Created, Network, System, decode
 from hub.drivers.docker.engine import NAME, Call, Engine, EngineConflict, EngineNotFound
 from hub.drivers.docker.labels import ISOLATED_NETWORK, SHARED, SHARED_NETWORK, filters, is_shared_ours

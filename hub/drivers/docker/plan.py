@@ -26,8 +26,9 @@ SOCKET_FOLDER: Final = "/run/clawtui"
 HUB_HOST: Final = "host.docker.internal"
 NO_NETWORK: Final = "none"
 
-OPEN_FILES: Final = 65_536
-"""Engines differ from 1,024 to a billion; builds need thousands, and some programs loop over all."""
+OPEN_FILES: Final = 16_384
+"""Engines differ from 1,024 to a billion. Builds need thousands, some programs loop over all, and an engine that
+is itself in a container or rootless cannot give more than it has."""
 LOG_OPTIONS: Final = {"max-size": "10m", "max-file": "3"}
 STOP_GRACE_SECONDS: Final = 15
 """What the engine gives when it stops by itself; a runtime drains for 5 s by default."""
@@ -42,7 +43,8 @@ TMPFS_OPTIONS: Final = {"/tmp": "rw,nosuid,nodev,exec,mode=1777", "/run": "rw,no
 PLAIN_TMPFS: Final = "rw,nosuid,nodev,exec,mode=1777"
 
 OWN_PREFIXES: Final = ("AGENT_", "HUB_", "CLAWTUI_")
-OWN_PLACES: Final = (STATE, SOCKET_FOLDER, "/opt/clawtui", "/proc", "/sys", "/dev")
+RUNTIME: Final = "/opt/clawtui"
+OWN_PLACES: Final = (STATE, SOCKET_FOLDER, RUNTIME, "/proc", "/sys", "/dev")
 VOLUME_PATTERN: Final = r"[a-zA-Z0-9][a-zA-Z0-9_.-]{1,127}"
 UID_PATTERN: Final = r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}"
 REFUSED_NETWORKS: Final = ("host", "default")
@@ -149,8 +151,11 @@ def _check_target(field: str, target: str) -> None:
     if not target.startswith("/") or ".." in target.split("/") or normal == "/":
         raise _bad(field, f"{target!r} is not an absolute path in the agent")
     for own in OWN_PLACES:
-        if normal == own or normal.startswith(f"{own}/") or own.startswith(f"{normal}/") and field == "tmpfs":
+        if normal == own or normal.startswith(f"{own}/"):
             raise _bad(field, f"{target} would hide {own}")
+    # Our volumes are mounted over what lies above them; the runtime is part of the image.
+    if RUNTIME.startswith(f"{normal}/"):
+        raise _bad(field, f"{target} would hide {RUNTIME}")
     if normal == WORKSPACE:
         raise _bad(field, f"{WORKSPACE} is the agent's own volume", f"Mount below it, e.g. {WORKSPACE}/data.")
 

@@ -11,7 +11,7 @@ import contextlib
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from typing import Concatenate, Final, ParamSpec, TypeVar
+from typing import Any, Concatenate, Final, ParamSpec, TypeVar
 
 import structlog
 
@@ -43,7 +43,7 @@ class Pool:
         self._mine = threading.local()
         self._engines: set[Engine] = set()
         self._lock = threading.Lock()
-        self._running: set[asyncio.Future[object]] = set()
+        self._running: set[asyncio.Future[Any]] = set()
         self._closed = False
 
     async def run(self, step: Callable[Concatenate[Engine, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
@@ -81,7 +81,7 @@ class Pool:
         for engine in engines:
             engine.close()
 
-    def _done(self, future: asyncio.Future[object]) -> None:
+    def _done(self, future: asyncio.Future[Any]) -> None:
         self._running.discard(future)
         if not future.cancelled():
             # An abandoned step's error was reported as the timeout or the cancellation.

@@ -11,7 +11,7 @@ import structlog
 
 from hub.drivers.docker.engine import Call
 from hub.drivers.docker.labels import HUB, OWNER, OWNER_NAME, filters
-from hub.drivers.docker.pool import LiveStream, Streams
+from hub.drivers.docker.pool import Streams
 from hub.errors import HubError
 
 EVENTS: Final = ["create", "destroy", "die", "oom", "pause", "rename", "restart", "start", "unpause", "update"]
