@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import ipaddress
 import logging
 import os
@@ -71,8 +72,11 @@ class Listeners:
         found = {"agents": self.agents_url, "api": self.api_url, "socket": f"unix:{self.socket_path}"}
         return {name: url for name, url in found.items() if url is not None}
 
-    async def start(self) -> None:
-        """Raises StartFailed: a busy port, an address off this machine without TLS, a path too long …"""
+    async def start(self, *, kept_agents_port: int = 0, kept_api_port: int = 0) -> None:
+        """Bind and serve everything. A configured port 0 takes the kept one where that is free, else any.
+
+        Raises StartFailed: a busy port, an address off this machine without TLS, a path too long …
+        """
         config = self._config
         check_socket_path(self.socket_path)
         check_socket_path(config.state_folder / "run" / ("x" * SHORT_ID_BYTES) / AGENT_SOCKET)
@@ -82,11 +86,11 @@ class Listeners:
         try:
             await self._serve_file("hub", self._parts.local(), self.socket_path, 0o600)
             if config.agents_port is not None:
-                bound = bind_hosts(agents, config.agents_port, "--port-agents", freebind=True)
+                bound = bind_hosts(agents, config.agents_port, "--port-agents", kept=kept_agents_port, freebind=True)
                 self.agents_port = bound[0].getsockname()[1]
                 await self._serve("agents", self._parts.agents(), bound)
             if config.api_port is not None:
-                bound = bind_hosts(api, config.api_port, "--port-api")
+                bound = bind_hosts(api, config.api_port, "--port-api", kept=kept_api_port)
                 self.api_port = bound[0].getsockname()[1]
                 await self._serve("api", self._parts.api(), bound)
         except BaseException:
@@ -134,10 +138,17 @@ class Listeners:
         if path is not None and not any(path.parent.iterdir()):
             path.parent.rmdir()
 
+    async def stop_accepting(self) -> None:
+        """Take no new connection on any socket; those that are open go on."""
+        for name in self._runners:
+            await self._shut(name)
+
     async def stop(self) -> None:
         """Stop listening, end streams, let other requests finish within `Timing.drain_seconds`."""
-        for name in list(self._runners):
-            await self._close(name)
+        await self.stop_accepting()
+        async with asyncio.TaskGroup() as group:
+            for name in list(self._runners):
+                group.create_task(self._close(name), name=f"close {name}")
 
     # --- inside ---------------------------------------------------------------------------------
 
@@ -182,14 +193,19 @@ class Listeners:
         await runner.setup()
         return runner
 
-    async def _close(self, name: str) -> None:
-        runner = self._runners.pop(name, None)
-        if runner is not None:
-            await runner.cleanup()
+    async def _shut(self, name: str) -> None:
+        for site in list(self._runners[name].sites):
+            await site.stop()
         path, inode = self._files.pop(name, (None, None))
         # Another hub may have put its own socket there meanwhile.
         if path is not None and file_number(path) == inode:
             path.unlink()
+
+    async def _close(self, name: str) -> None:
+        if name not in self._runners:
+            return
+        await self._shut(name)
+        await self._runners.pop(name).cleanup()
 
     def _url(self, scheme: str, hosts: tuple[str, ...], port: int | None) -> str | None:
         if port is None or not hosts:

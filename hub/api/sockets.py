@@ -42,11 +42,13 @@ def is_loopback(address: str) -> bool:
     return ipaddress.ip_address(address).is_loopback
 
 
-def bind_hosts(addresses: list[str], port: int, flag: str, *, freebind: bool = False) -> list[socket.socket]:
-    """Bind all addresses to one port; port 0 picks one that is free on all. Raises StartFailed."""
+def bind_hosts(
+    addresses: list[str], port: int, flag: str, *, kept: int = 0, freebind: bool = False
+) -> list[socket.socket]:
+    """Bind all addresses to one port; port 0 takes `kept`, or picks one that is free on all. Raises StartFailed."""
     for attempt in range(PORT_ATTEMPTS):
         bound: list[socket.socket] = []
-        chosen = port
+        chosen = port or (kept if attempt == 0 else 0)
         try:
             for address in addresses:
                 bound.append(bind_tcp(address, chosen, flag, freebind=freebind))
