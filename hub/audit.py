@@ -32,14 +32,17 @@ _SECRET_NAME: Final = re.compile(_NAME, re.IGNORECASE)
 # Quotes may themselves be escaped, in a command inside JSON inside a command.
 _VALUE: Final = r"""(?:\\*"(?:[^"\\]|\\.)*"?|\\*'[^']*'?|[^\s"'&;,|)}\]]+)"""
 
+_ANYWHERE: Final = (
+    # Our own tokens, also inside a URL or next to other letters.
+    (r"(?i)ct[jau]_[A-Za-z0-9_\-]+", HIDDEN),
+    # scheme://user:password@host and scheme://token@host, also with @ in the password
+    (r"(?<=://)[^/\s'\"]+(?=@)", HIDDEN),
+)
 # No pattern repeats without a bound before a part that may fail: time stays linear in the text.
 _PATTERNS: Final = (
     # PEM blocks, whole or cut off.
     (r"(?s)-----BEGIN [A-Z ]{0,40}PRIVATE KEY-----.*?(?:-----END [A-Z ]{0,40}PRIVATE KEY-----|\Z)", HIDDEN),
-    # Our own tokens, anywhere, also inside a URL or next to other letters.
-    (r"(?i)ct[jau]_[A-Za-z0-9_\-]+", HIDDEN),
-    # scheme://user:password@host and scheme://token@host, also with @ in the password
-    (r"(?<=://)[^/\s'\"]+(?=@)", HIDDEN),
+    *_ANYWHERE,
     # curl -u user:password, sshpass -p password
     (rf"(?<!\S)((?:-u|--user)[\s=]\s*[\"']?[^\s:'\"]{{1,200}}:){_VALUE}", rf"\1{HIDDEN}"),
     (rf"(?i)(sshpass\s+-p\s*){_VALUE}", rf"\1{HIDDEN}"),
@@ -62,6 +65,7 @@ _SUSPICIOUS: Final = re.compile(
     r"AKIA|gh[pousr]_|github_pat|glpat|xox|sk-|eyJ"
 )
 """What some pattern below needs; most texts have none of it, and every act of every user comes by here."""
+_IN_NAMES: Final = tuple((re.compile(pattern), replacement) for pattern, replacement in _ANYWHERE)
 _COMPILED: Final = tuple((re.compile(pattern), replacement) for pattern, replacement in _PATTERNS)
 
 
@@ -83,20 +87,14 @@ def redact_value(value: Any, depth: int = 0) -> Any:
     if depth >= MAX_DEPTH:
         return HIDDEN
     if isinstance(value, Mapping):
-        return {
-            redact(str(name)): HIDDEN
-            if is_secret_name(str(name)) and item is not None
-            else redact_value(item, depth + 1)
-            for name, item in value.items()
-        }
+        return {redact(str(name)): _field(str(name), item, depth) for name, item in value.items()}
     if isinstance(value, (list, tuple, set, frozenset)):
         return [redact_value(item, depth + 1) for item in value]
     return value
 
 
 def _field(name: str, item: Any, depth: int) -> Any:
-    # A number or a yes is no secret, whatever its name: `tokens: 12`, `password: true`.
-    if is_secret_name(name) and isinstance(item, (str, bytes, Mapping, list, tuple)):
+    if is_secret_name(name) and item is not None and not isinstance(item, bool):
         return HIDDEN
     return redact_value(item, depth + 1)
 
@@ -116,10 +114,10 @@ def entry(
     """
     return AuditEntry(
         at=now_ms,
-        who=_line(who, MAX_WHO_CHARS),
-        what=_line(what, MAX_WHAT_CHARS),
-        target=_line(target, MAX_TARGET_CHARS),
-        outcome=_line(outcome, MAX_WHAT_CHARS),
+        who=_name(who, MAX_WHO_CHARS),
+        what=_name(what, MAX_WHAT_CHARS),
+        target=_name(target, MAX_TARGET_CHARS),
+        outcome=_name(outcome, MAX_WHAT_CHARS),
         detail=_line(detail, MAX_DETAIL_CHARS) if isinstance(detail, str) else _json(detail),
     )
 
@@ -128,6 +126,14 @@ def _json(detail: Mapping[str, Any]) -> str:
     # Texts of other types are made here, after `redact_value` has seen the data, so they are redacted here.
     text = json.dumps(redact_value(detail), ensure_ascii=False, default=lambda value: redact(str(value)))
     return _cut(text, MAX_DETAIL_CHARS)
+
+
+def _name(text: str, limit: int) -> str:
+    """Names are ours (`token:ada`, `agent:worker`) and stay, save for tokens and passwords in URLs."""
+    text = _beginning(text)
+    for pattern, replacement in _IN_NAMES:
+        text = pattern.sub(replacement, text)
+    return _cut(text, limit)
 
 
 def _line(text: str, limit: int) -> str:

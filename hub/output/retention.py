@@ -34,9 +34,7 @@ class _File(NamedTuple):
     size: int
 
 
-def purge(
-    folder: Path, older_than_ms: int, max_bytes: int, kept: Callable[[AttemptId], bool]
-) -> OutputPurged:
+def purge(folder: Path, older_than_ms: int, max_bytes: int, kept: Callable[[AttemptId], bool]) -> OutputPurged:
     """Remove what was last written before `older_than_ms`, then the oldest until `max_bytes` remain.
 
     Sizes are what the files occupy on the disk.

@@ -31,6 +31,7 @@ from hub.output.files import (
 )
 from hub.output.reading import START, OutputPiece, Place
 from hub.output.retention import OutputPurged
+from hub.output.waiting import Waiters
 from runtime.wire import MAX_LOG_CHUNK_BYTES, MAX_TASK_OUTPUT_BYTES, AttemptId, Stream
 
 T = TypeVar("T")
@@ -39,6 +40,8 @@ OPEN_ATTEMPTS: Final = 128
 """Attempts with an open file: well below macOS's default of 256 files per process."""
 REMEMBERED_ATTEMPTS: Final = 20_000
 """Attempts whose end is known without looking at the disk."""
+REMEMBERED_PLACES: Final = 1_000
+"""Attempts of which is known where in the file the last read ended."""
 MAX_WAITERS: Final = 10_000
 UNKNOWN: Final = -1
 """`State.end` of an attempt whose file has not been looked at."""
@@ -64,12 +67,10 @@ class OutputStore:
         self._max_attempt_bytes = max_attempt_bytes
         self._open_attempts = open_attempts
         self._remembered_attempts = remembered_attempts
-        self._max_waiters = max_waiters
+        self._waiters = Waiters(max_waiters)
         self._states: OrderedDict[AttemptId, State] = OrderedDict()
         self._handles: OrderedDict[AttemptId, int] = OrderedDict()
         self._places: OrderedDict[AttemptId, Place] = OrderedDict()
-        self._waiters: dict[AttemptId, set[asyncio.Future[None]]] = {}
-        self._waiting = 0
         self._total_bytes = 0
         self._closed = False
         self._threads = ThreadPoolExecutor(READ_THREADS, thread_name_prefix="output")
@@ -80,8 +81,7 @@ class OutputStore:
         self._closed = True
         while self._handles:
             self._close_oldest()
-        for attempt in list(self._waiters):
-            self._wake(attempt)
+        self._waiters.wake_all()
         self._threads.shutdown(wait=True)
 
     # --- writing
@@ -109,7 +109,7 @@ class OutputStore:
         except OSError as exc:
             raise translate(exc) from exc
         finally:
-            self._wake(attempt_id)
+            self._waiters.wake(attempt_id)
         return state.end
 
     def offset(self, attempt_id: AttemptId) -> int:
@@ -127,7 +127,7 @@ class OutputStore:
             state.finished = True
         elif parse_attempt_id(attempt_id) is not None:
             self._remember(attempt_id, State("", end=UNKNOWN, finished=True))
-        self._wake(attempt_id)
+        self._waiters.wake(attempt_id)
 
     # --- reading
 
@@ -146,7 +146,7 @@ class OutputStore:
         )
         self._places[attempt_id] = place
         self._places.move_to_end(attempt_id)
-        if len(self._places) > self._max_waiters:
+        if len(self._places) > REMEMBERED_PLACES:
             self._places.popitem(last=False)
         return pieces
 
@@ -161,13 +161,11 @@ class OutputStore:
                 return True
             if self._states[attempt_id].finished or self._closed:
                 return False
-            await self._woken(attempt_id)
+            await self._waiters.wait_woken(attempt_id)
 
     # --- care
 
-    async def purge(
-        self, older_than_ms: int, max_bytes: int, keep: Collection[TaskId] = frozenset()
-    ) -> OutputPurged:
+    async def purge(self, older_than_ms: int, max_bytes: int, keep: Collection[TaskId] = frozenset()) -> OutputPurged:
         """Remove output last written before `older_than_ms` (since the epoch), then the oldest until
         `max_bytes` remain. Never that of `keep`, nor of an attempt that this hub has seen unfinished.
         """
@@ -265,29 +263,11 @@ class OutputStore:
             self._close(attempt)
             self._states.pop(attempt, None)
             self._places.pop(attempt, None)
-            self._wake(attempt)
-
-    async def _woken(self, attempt_id: AttemptId) -> None:
-        if self._waiting >= self._max_waiters:
-            raise Unavailable("Too many observers follow task output.", code="too_many_observers")
-        future = asyncio.get_running_loop().create_future()
-        self._waiters.setdefault(attempt_id, set()).add(future)
-        self._waiting += 1
-        try:
-            await future
-        finally:
-            self._waiting -= 1
-            waiters = self._waiters.get(attempt_id, set())
-            waiters.discard(future)
-            if not waiters:
-                self._waiters.pop(attempt_id, None)
-
-    def _wake(self, attempt_id: AttemptId) -> None:
-        for future in self._waiters.pop(attempt_id, ()):
-            if not future.done():
-                future.set_result(None)
+            self._waiters.wake(attempt)
 
     async def _in_thread(self, work: Callable[[], T]) -> T:
+        if self._closed:
+            raise Unavailable("The output store is closed.", retryable=False)
         try:
             return await asyncio.get_running_loop().run_in_executor(self._threads, work)
         except OSError as exc:

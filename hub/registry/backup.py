@@ -67,9 +67,7 @@ def backup_file(database: Path, target: Path) -> int:
         except FileExistsError as exc:
             raise Conflict(f"{target} exists.", code="exists", field="path") from exc
         except OSError as exc:
-            raise StorageFull(
-                f"The backup cannot be written to {target}: {exc.strerror}.", retryable=False
-            ) from exc
+            raise StorageFull(f"The backup cannot be written to {target}: {exc.strerror}.", retryable=False) from exc
     return target.stat().st_size
 
 

@@ -21,9 +21,7 @@ BUSY_SECONDS: Final = 5.0
 STATEMENT_CACHE: Final = 256
 """Prepared statements per connection; the writer needs four lengths of each table's statements."""
 
-_FULL: Final = frozenset(
-    {sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN}
-)
+_FULL: Final = frozenset({sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN})
 _LOCKED: Final = frozenset({sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED})
 _BROKEN: Final = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB})
 
@@ -91,9 +89,7 @@ def _damaged(reason: str) -> Unavailable:
     )
 
 
-def connect(
-    path: Path, *, read_only: bool = False, busy_seconds: float = BUSY_SECONDS
-) -> sqlite3.Connection:
+def connect(path: Path, *, read_only: bool = False, busy_seconds: float = BUSY_SECONDS) -> sqlite3.Connection:
     """Open a connection in autocommit mode; transactions are begun explicitly."""
     mode = "ro" if read_only else "rw"
     connection = sqlite3.connect(

@@ -25,9 +25,7 @@ SAFE_SQLITE: Final = (3, 51, 3)
 """First SQLite without the WAL-reset bug (https://sqlite.org/wal.html#walresetbug)."""
 
 
-def prepare(
-    path: Path, steps: Sequence[Migration] = MIGRATIONS, *, busy_seconds: float = BUSY_SECONDS
-) -> list[str]:
+def prepare(path: Path, steps: Sequence[Migration] = MIGRATIONS, *, busy_seconds: float = BUSY_SECONDS) -> list[str]:
     """Make the file at `path` a sound registry of the newest schema; returns warnings for people.
 
     Raises StartFailed: unreadable, damaged, foreign or newer file, failed migration, no space.
@@ -102,9 +100,7 @@ def _check(connection: sqlite3.Connection, path: Path, steps: Sequence[Migration
         raise _unusable(path, verdict)
 
 
-def _migrate(
-    connection: sqlite3.Connection, pending: Sequence[Migration]
-) -> tuple[Migration, Exception] | None:
+def _migrate(connection: sqlite3.Connection, pending: Sequence[Migration]) -> tuple[Migration, Exception] | None:
     """Apply what is pending; returns the step that failed and why."""
     for step in pending:
         try:
@@ -123,17 +119,14 @@ def _give_back(path: Path, kept: Path | None, step: Migration, error: Exception)
         f"Migration {step.number} ({step.name}) of the registry failed: {error}.",
         code="migration_failed",
         hint="The registry is as it was before. Start the version of the program that you used until now, and "
-        "report this message."
-        + (f" A copy from before the migration is {kept}." if kept is not None else ""),
+        "report this message." + (f" A copy from before the migration is {kept}." if kept is not None else ""),
     ) from error
 
 
 def _finish(connection: sqlite3.Connection, path: Path) -> None:
     with transaction(connection):
         connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
-        connection.execute(
-            "INSERT OR IGNORE INTO meta (key, value) VALUES ('hub_id', ?)", (secrets.token_hex(8),)
-        )
+        connection.execute("INSERT OR IGNORE INTO meta (key, value) VALUES ('hub_id', ?)", (secrets.token_hex(8),))
     mode = connection.execute("PRAGMA journal_mode = WAL").fetchone()[0]
     if mode != "wal":
         raise StartFailed(

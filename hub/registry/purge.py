@@ -49,25 +49,20 @@ class Cutoffs(msgspec.Struct, frozen=True):
 
 
 def cutoffs(now_ms: int, retention: Retention) -> Cutoffs:
-    return Cutoffs(
-        tasks=now_ms - int(retention.task_days * DAY_MS), audit=now_ms - int(retention.audit_days * DAY_MS)
-    )
+    return Cutoffs(tasks=now_ms - int(retention.task_days * DAY_MS), audit=now_ms - int(retention.audit_days * DAY_MS))
 
 
 def steps(cut: Cutoffs) -> dict[str, Step]:
     """Return the steps in the order in which they must run: tasks before the dispatches they belong to."""
     return {
         "tasks": lambda connection: _tasks(connection, cut.tasks),
-        "keys": lambda connection: _rows(
-            connection, "idempotency", "key", "created_at < ?", (cut.tasks,)
-        ),
+        "keys": lambda connection: _rows(connection, "idempotency", "key", "created_at < ?", (cut.tasks,)),
         "jobs": lambda connection: _rows(connection, "jobs", "id", "ended_at < ?", (cut.tasks,)),
         "dispatches": lambda connection: _rows(
             connection,
             "dispatches",
             "id",
-            "ended = 1 AND created_at < ? AND NOT EXISTS "
-            "(SELECT 1 FROM tasks WHERE tasks.dispatch_id = dispatches.id)",
+            "ended = 1 AND created_at < ? AND NOT EXISTS (SELECT 1 FROM tasks WHERE tasks.dispatch_id = dispatches.id)",
             (cut.tasks,),
         ),
         "audit": lambda connection: _audit(connection, cut.audit),
@@ -87,9 +82,7 @@ def _tasks(connection: sqlite3.Connection, before: int) -> list[str]:
     return [str(task) for _, task in rows]
 
 
-def _rows(
-    connection: sqlite3.Connection, table: str, name: str, where: str, values: tuple[int, ...]
-) -> list[str]:
+def _rows(connection: sqlite3.Connection, table: str, name: str, where: str, values: tuple[int, ...]) -> list[str]:
     with transaction(connection):
         rows = connection.execute(
             f"SELECT n, {name} FROM {table} WHERE {where} LIMIT ?", (*values, STEP_ROWS)
@@ -100,9 +93,7 @@ def _rows(
 
 def _audit(connection: sqlite3.Connection, before: int) -> list[str]:
     with transaction(connection):
-        connection.execute(
-            "INSERT OR REPLACE INTO meta (key, value) VALUES (?, ?)", (_AUDIT_GUARD, str(before))
-        )
+        connection.execute("INSERT OR REPLACE INTO meta (key, value) VALUES (?, ?)", (_AUDIT_GUARD, str(before)))
         rows = connection.execute(
             "SELECT seq FROM audit WHERE at < ? ORDER BY at LIMIT ?", (before, STEP_ROWS)
         ).fetchall()

@@ -64,9 +64,7 @@ def by_id(connection: sqlite3.Connection, table: Table[R], key: str) -> R | None
     return None if row is None else table.record(row[0])
 
 
-def page(
-    connection: sqlite3.Connection, table: Table[R], limit: int, cursor: str | None
-) -> tuple[list[R], str | None]:
+def page(connection: sqlite3.Connection, table: Table[R], limit: int, cursor: str | None) -> tuple[list[R], str | None]:
     """Return one page of all rows of a table, and the cursor of the next page."""
     size, before = page_size(limit), decode_cursor(table.name, cursor)
     rows = connection.execute(

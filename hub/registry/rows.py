@@ -106,13 +106,9 @@ DISPATCHES: Final = Table(
     columns=lambda dispatch: (dispatch.created_at, int(dispatch.state in DISPATCH_ENDED)),
 )
 TOKENS: Final = Table("tokens", Token, ("id",), lambda token: (token.id,))
-POLICIES: Final = Table(
-    "policies", Policy, ("sender", "receiver"), lambda policy: (policy.sender, policy.receiver)
-)
+POLICIES: Final = Table("policies", Policy, ("sender", "receiver"), lambda policy: (policy.sender, policy.receiver))
 MESSAGES: Final = Table("messages", StoredMessage, ("id",), lambda message: (message.id,))
-JOBS: Final = Table(
-    "jobs", Job, ("id",), lambda job: (job.id,), changing=("state", "ended_at"), columns=_job_columns
-)
+JOBS: Final = Table("jobs", Job, ("id",), lambda job: (job.id,), changing=("state", "ended_at"), columns=_job_columns)
 IDEMPOTENCY: Final = Table(
     "idempotency",
     IdempotencyKey,
@@ -123,8 +119,7 @@ IDEMPOTENCY: Final = Table(
 )
 
 TABLES: Final[dict[type[Record], Table[Any]]] = {
-    table.kind: table
-    for table in (AGENTS, TASKS, DISPATCHES, TOKENS, POLICIES, MESSAGES, JOBS, IDEMPOTENCY)
+    table.kind: table for table in (AGENTS, TASKS, DISPATCHES, TOKENS, POLICIES, MESSAGES, JOBS, IDEMPOTENCY)
 }
 """Every record with a key; an `AuditEntry` has none."""
 

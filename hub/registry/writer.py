@@ -65,9 +65,11 @@ class Writer:
     def problems(self) -> list[str]:
         """Return what is wrong with the log, as sentences."""
         size = self._log_bytes()
-        found = [f"The registry's log cannot be moved into the database: {error}."] if (
-            error := self._checkpoint_error
-        ) else []
+        found = (
+            [f"The registry's log cannot be moved into the database: {error}."]
+            if (error := self._checkpoint_error)
+            else []
+        )
         if size > LOG_LIMIT_BYTES:
             found.append(
                 f"The registry's log has grown to {size // 1024**2} MiB: another program is reading "
