@@ -6,10 +6,10 @@ import asyncio
 import contextlib
 import signal
 from collections.abc import AsyncIterator
+from pathlib import Path
 from typing import Any, Final
 
 import msgspec
-from hub.service import Hub
 
 from clawtui import __version__
 from clawtui.cli import exits
@@ -21,6 +21,9 @@ from hub.contract import HubHealth
 from hub.control import Principal
 from hub.core.model import Role
 from hub.errors import StartFailed
+from hub.registry.backup import restore_backup
+from hub.service import Hub
+from hub.state import StateFolder
 
 LOCAL: Final = Principal(name="local", role=Role.ADMIN)
 """Whoever runs the hub's own process."""
@@ -119,3 +122,19 @@ async def embedded(settings: Settings) -> AsyncIterator[Hub]:
             free = msgspec.structs.replace(config, agents_port=0, api_port=0)
             hub = await stack.enter_async_context(Hub.open(free))
         yield hub
+
+
+def restore_registry(settings: Settings, backup: Path) -> dict[str, str]:
+    """Put a backup in the place of the registry while no hub runs on the state folder.
+
+    Raises:
+        StartFailed: a hub runs there.
+        BadRequest: the file is no sound registry; nothing has changed then.
+    """
+    folder = StateFolder(settings.state_folder)
+    folder.acquire()
+    try:
+        restored = restore_backup(backup, folder.path)
+    finally:
+        folder.release()
+    return {"database": str(restored.database), "kept": str(restored.kept or "")}

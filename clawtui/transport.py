@@ -7,23 +7,20 @@ that answered before is away; a hub that never answered is `NoHub` at once.
 from __future__ import annotations
 
 import asyncio
-import contextlib
-import os
 import random
 import time
-from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator, Mapping
-from typing import TYPE_CHECKING, Any, Final, TypeVar
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
+from typing import Any, Final, TypeVar
+from urllib.parse import urlencode
 
 import msgspec
 
-from clawtui.address import START_HINT, Address, find_hub, on_loopback, trusted
-from clawtui.errors import ConnectionLost, NoHub, UsageError
+from clawtui.address import Address, find_hub, on_loopback
+from clawtui.errors import ConnectionLost, NoHub
+from clawtui.exchange import Answer, Ask, Wire
 from clawtui.settings import Settings
 from hub.contract import ErrorAnswer, ErrorBody
-from hub.errors import BY_STATUS, HubError, Unavailable
-
-if TYPE_CHECKING:
-    import httpx
+from hub.errors import BY_STATUS, HubError
 
 T = TypeVar("T")
 
@@ -68,25 +65,25 @@ def decoded(body: bytes | str, kind: type[T]) -> T:
 
 
 class Transport:
-    """HTTP to one hub. `make_transport`: for tests, in place of sockets; `pause` waits between attempts."""
+    """HTTP to one hub. `make_wire`: for tests, in place of sockets; `pause` waits between attempts."""
 
     def __init__(
         self,
         settings: Settings,
         *,
-        make_transport: Callable[[Address], httpx.AsyncBaseTransport] | None = None,
+        make_wire: Callable[[Address, Settings], Wire] | None = None,
         pause: Pause = asyncio.sleep,
     ) -> None:
         self.settings = settings
-        self._make_transport = make_transport
+        self._make_wire = make_wire or wire_to
         self._pause = pause
-        self._client: httpx.AsyncClient | None = None
+        self._wire: Wire | None = None
         self._met = False
 
     async def close(self) -> None:
-        client, self._client = self._client, None
-        if client is not None:
-            await client.aclose()
+        wire, self._wire = self._wire, None
+        if wire is not None:
+            await wire.close()
 
     async def call(
         self,
@@ -104,11 +101,17 @@ class Transport:
             NoHub, ConnectionLost: nobody answers (any more).
             HubError: what the hub answered.
         """
+        headers = {"Idempotency-Key": key} if key is not None else {}
+        if body is not None:
+            headers["Content-Type"] = "application/json"
+        content = b"" if body is None else msgspec.json.encode(body)
+        timeout = self.settings.request_timeout_seconds + wait_seconds
+        ask = Ask(method, path + query_text(params), headers, content, timeout)
         deadline = time.monotonic() + self.settings.hub_return_seconds
         delay = FIRST_DELAY_SECONDS
         while True:
             try:
-                return await self._once(method, path, params, body, key, wait_seconds)
+                return await self._once(ask)
             except (NoHub, ConnectionLost) as exc:
                 self._met = self._met or isinstance(exc, ConnectionLost)
                 if not self._met or (method != "GET" and key is None) or time.monotonic() >= deadline:
@@ -120,80 +123,46 @@ class Transport:
 
     async def lines(self, path: str, params: Params | None = None) -> AsyncGenerator[bytes, None]:
         """The lines of an NDJSON answer as they come, without a limit of time between them."""
-        import httpx
-
+        timeout = self.settings.request_timeout_seconds
+        ask = Ask("GET", path + query_text(params), {}, b"", timeout, endless=True)
         buffer = b""
-        with _translated():
-            client = self._connected()
-            timeout = httpx.Timeout(self.settings.request_timeout_seconds, read=None)
-            async with client.stream("GET", path, params=_query(params), timeout=timeout) as answer:
-                self._met = True
-                if answer.is_error:
-                    raise error_from(answer.status_code, await answer.aread(), answer.headers.get("Retry-After"))
-                async for piece in answer.aiter_bytes():
-                    *whole, buffer = (buffer + piece).split(b"\n")
-                    for line in filter(None, whole):
-                        yield _line(line)
+        async with self._connected().exchange(ask) as answer:
+            self._met = True
+            if answer.status >= 400:
+                raise error_from(answer.status, await _whole(answer), answer.retry_after)
+            async for piece in answer.pieces:
+                *whole, buffer = (buffer + piece).split(b"\n")
+                for line in filter(None, whole):
+                    yield _line(line)
         if buffer:
             yield _line(buffer)
 
-    async def _once(
-        self, method: str, path: str, params: Params | None, body: Any, key: str | None, wait_seconds: float
-    ) -> bytes:
-        headers = {"Idempotency-Key": key} if key is not None else {}
-        content = None
-        if body is not None:
-            headers["Content-Type"] = "application/json"
-            content = msgspec.json.encode(body)
-        timeout = self.settings.request_timeout_seconds + wait_seconds
-        with _translated():
-            answer = await self._connected().request(
-                method, path, params=_query(params), content=content, headers=headers, timeout=timeout
-            )
+    async def _once(self, ask: Ask) -> bytes:
+        async with self._connected().exchange(ask) as answer:
+            body = await _whole(answer)
         self._met = True
-        if answer.is_error:
-            raise error_from(answer.status_code, answer.content, answer.headers.get("Retry-After"))
-        return answer.content
+        if answer.status >= 400:
+            raise error_from(answer.status, body, answer.retry_after)
+        return body
 
-    def _connected(self) -> httpx.AsyncClient:
-        if self._client is None:
-            import httpx
-
-            address = find_hub(self.settings)
-            transport = None
-            if self._make_transport is not None:
-                transport = self._make_transport(address)
-            elif address.socket is not None:
-                # No TLS on a socket: loading the trusted certificates would cost more than the call.
-                transport = httpx.AsyncHTTPTransport(uds=os.fspath(address.socket), verify=False)
-            self._client = httpx.AsyncClient(
-                base_url=address.url,
-                headers=address.headers,
-                transport=transport,
-                verify=trusted(self.settings) if address.url.startswith("https:") else False,
-                # A hub on this machine is never behind a proxy.
-                trust_env=not on_loopback(address.url),
-            )
-        return self._client
+    def _connected(self) -> Wire:
+        if self._wire is None:
+            self._wire = self._make_wire(find_hub(self.settings), self.settings)
+        return self._wire
 
 
-@contextlib.contextmanager
-def _translated() -> Iterator[None]:
-    """Turn what httpx raises into what the front end knows."""
-    import httpx
+def wire_to(address: Address, settings: Settings) -> Wire:
+    if address.socket is not None or (address.url.startswith("http:") and on_loopback(address.url)):
+        from clawtui.local_wire import LocalWire
 
-    try:
-        yield
-    except (httpx.ConnectError, httpx.ConnectTimeout) as exc:
-        raise NoHub(f"no hub answers: {exc or 'the connection took too long'}", hint=START_HINT) from exc
-    except (httpx.NetworkError, httpx.RemoteProtocolError) as exc:
-        raise ConnectionLost(f"the hub went away in the middle: {exc or type(exc).__name__}") from exc
-    except httpx.TimeoutException as exc:
-        raise Unavailable("the hub did not answer in time", code="timeout") from exc
-    except (httpx.InvalidURL, httpx.UnsupportedProtocol) as exc:
-        raise UsageError(f"that is no address of a hub: {exc}", field="hub") from exc
-    except httpx.HTTPError as exc:
-        raise Unavailable(f"the hub cannot be reached: {exc}") from exc
+        return LocalWire(address)
+    from clawtui.httpx_wire import HttpxWire
+
+    return HttpxWire(address, settings)
+
+
+async def _whole(answer: Answer) -> bytes:
+    return b"".join([piece async for piece in answer.pieces])
 
 
 def _line(line: bytes) -> bytes:
@@ -203,11 +172,12 @@ def _line(line: bytes) -> bytes:
     return line
 
 
-def _query(params: Params | None) -> dict[str, Any] | None:
-    """Query parameters without those that are not set."""
+def query_text(params: Params | None) -> str:
+    """The query string with its question mark, without parameters that are not set."""
     words = {True: "true", False: "false"}
-    return {
+    given = {
         name: words[value] if isinstance(value, bool) else value
         for name, value in (params or {}).items()
         if value is not None
     }
+    return f"?{urlencode(given)}" if given else ""

@@ -123,31 +123,35 @@ def _add_launcher(app: App, world: World) -> None:
 
 
 def run(words: Sequence[str], world: World) -> int:
-    """Carry out one call and return its exit code; nothing is raised but SystemExit of a second signal."""
+    """Carry out one call and return its exit code; nothing of ours is raised."""
     words = separated(words)
     verb = verb_position(words)
     executes = verb is not None and words[verb] == "exec"
     try:
-        app = make_app(world)
-        result = app.meta(words, exit_on_error=False, print_error=False, result_action="return_value")
+        result = make_app(world).meta(words, exit_on_error=False, print_error=False, result_action="return_value")
         if inspect.iscoroutine(result):
             result = asyncio.run(result)
         return result if isinstance(result, int) else exits.DONE
-    except CycloptsError as exc:
-        return _usage(exc, world)
-    except HubError as exc:
-        exits.print_error(exc, world.stderr)
-        code = exits.exit_code(exc)
+    except (Exception, KeyboardInterrupt, BaseExceptionGroup) as exc:  # noqa: BLE001 - the edge to the user
+        code = _failed(exits.cause(exc), world)
         return exits.EXEC_FAILED if executes and code != exits.USAGE else code
-    except KeyboardInterrupt:
-        world.stderr.write("interrupted\n")
-        return exits.FAILED
-    except BrokenPipeError:
-        _close_quietly(world)
-        return exits.EXEC_FAILED if executes else exits.FAILED
-    except Exception as exc:  # noqa: BLE001 - the edge to the user: never a traceback, always a file that has it
-        exits.report_defect(exc, world.stderr)
-        return exits.EXEC_FAILED if executes else exits.FAILED
+
+
+def _failed(error: BaseException, world: World) -> int:
+    """Tell the user and return the exit code."""
+    match error:
+        case CycloptsError():
+            return _usage(error, world)
+        case HubError():
+            exits.print_error(error, world.stderr)
+            return exits.exit_code(error)
+        case KeyboardInterrupt() | asyncio.CancelledError():
+            world.stderr.write("interrupted\n")
+        case BrokenPipeError():
+            _close_quietly(world)
+        case _:
+            exits.report_defect(error, world.stderr)
+    return exits.FAILED
 
 
 def _usage(error: CycloptsError, world: World) -> int:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import tempfile
 import traceback
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Final, TextIO
 
@@ -37,6 +38,23 @@ def exit_code(error: HubError) -> int:
             return FAILED
 
 
+def cause(error: BaseException) -> BaseException:
+    """What a group of errors comes down to: one error of ours says more than what it set off."""
+    leaves = list(_leaves(error))
+    known = [leaf for leaf in leaves if isinstance(leaf, HubError)]
+    if len(known) == len(leaves) or len(leaves) == 1:
+        return leaves[0]
+    return error
+
+
+def _leaves(error: BaseException) -> Iterator[BaseException]:
+    if isinstance(error, BaseExceptionGroup):
+        for inner in error.exceptions:
+            yield from _leaves(inner)
+    else:
+        yield error
+
+
 def print_error(error: HubError, stderr: TextIO) -> None:
     stderr.write(f"error: {printable(error.message)}\n")
     if isinstance(error, Unauthorized) and not error.hint:
@@ -46,7 +64,7 @@ def print_error(error: HubError, stderr: TextIO) -> None:
     stderr.flush()
 
 
-def report_defect(error: Exception, stderr: TextIO) -> None:
+def report_defect(error: BaseException, stderr: TextIO) -> None:
     """A mistake of ours: the traceback goes into a file, its path to the user."""
     text = "".join(traceback.format_exception(error))
     where = _write_defect(text)

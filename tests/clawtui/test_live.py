@@ -114,9 +114,7 @@ async def test_a_terminal_that_fails_says_why(remote: RemoteControl, shell: Scri
     await session.close()
 
 
-async def test_a_hub_that_stops_ends_the_terminal(
-    served: Served, remote: RemoteControl, shell: ScriptedShell
-) -> None:
+async def test_a_hub_that_stops_ends_the_terminal(served: Served, remote: RemoteControl, shell: ScriptedShell) -> None:
     session = await remote.open_shell("a-1", 80, 24)
     shell.shown.give(b"$ ")
     output = aiter(session.output())

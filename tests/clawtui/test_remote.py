@@ -223,9 +223,7 @@ async def test_a_hub_that_stops_in_mid_stream_is_a_connection_lost(
         await anext(output)
 
 
-async def test_a_reader_that_leaves_ends_the_stream_at_the_hub(
-    remote: RemoteControl, control: ScriptedControl
-) -> None:
+async def test_a_reader_that_leaves_ends_the_stream_at_the_hub(remote: RemoteControl, control: ScriptedControl) -> None:
     stream = control.answers["task_output"] = Stream([OutputChunk(offset=0, data="a")])
     async for _ in remote.task_output("t-1", OutputQuery(follow=True)):
         break

@@ -9,6 +9,7 @@ import httpx
 import pytest
 
 from clawtui.errors import ConnectionLost, NoHub, UsageError
+from clawtui.httpx_wire import HttpxWire
 from clawtui.settings import Settings
 from clawtui.transport import Transport, decoded, error_from
 from hub.contract import AgentView
@@ -41,7 +42,7 @@ class Hub:
         pause: Callable[[float], Awaitable[None]] = self.pause
         return Transport(
             Settings(hub="http://hub.example:9091", token="ctu_x", **settings),  # pyright: ignore[reportArgumentType]
-            make_transport=lambda _: httpx.MockTransport(self),
+            make_wire=lambda address, settings: HttpxWire(address, settings, httpx.MockTransport(self)),
             pause=pause,
         )
 

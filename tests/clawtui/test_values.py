@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from pathlib import Path
 
 import pytest
@@ -14,10 +15,8 @@ from clawtui.values import KINDS, Parse, as_bool, as_list, as_path, as_size
 @pytest.mark.parametrize("parse", list(KINDS), ids=lambda parse: parse.__name__)
 @given(value=st.one_of(st.none(), st.booleans(), st.floats(), st.integers(), st.text(), st.lists(st.integers())))
 def test_whatever_is_given_a_parser_answers_or_raises_value_error(parse: Parse, value: object) -> None:
-    try:
-        parse(value)
-    except ValueError as exc:
-        assert str(exc)
+    with contextlib.suppress(ValueError):
+        assert parse(value) is not NotImplemented
 
 
 def test_words_for_true_and_false() -> None:
