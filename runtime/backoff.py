@@ -24,7 +24,8 @@ class Backoff:
         self._chance = chance
         self._spread_seconds = spread_seconds
         self._failures = 0
-        self._first = False
+        self._after_loss = False
+        self._was_stable = False
         self._not_before = 0.0
 
     def welcomed(self, spread_seconds: float) -> None:
@@ -33,8 +34,9 @@ class Backoff:
 
     def lost(self, lived_seconds: float) -> None:
         """Take the end of a connection that had been welcomed."""
-        self._first = True
-        if lived_seconds >= STABLE_SECONDS:
+        self._after_loss = True
+        self._was_stable = lived_seconds >= STABLE_SECONDS
+        if self._was_stable:
             self._failures = 0
 
     def hold_off(self, seconds: float) -> None:
@@ -43,15 +45,13 @@ class Backoff:
 
     def next_delay(self) -> float:
         """Return the seconds to wait now; each call counts as one more attempt."""
-        if self._first and self._failures == 0:
-            window = self._spread_seconds
-        else:
-            window = min(MAX_DELAY_SECONDS, BASE_DELAY_SECONDS * 2 ** min(self._failures, 10))
-        if self._first:
-            self._first = False
-            window = max(window, self._spread_seconds)
-        else:
+        window = min(MAX_DELAY_SECONDS, BASE_DELAY_SECONDS * 2 ** min(self._failures, 10))
+        if self._after_loss:
+            window = self._spread_seconds if self._failures == 0 else max(window, self._spread_seconds)
+        if not (self._after_loss and self._was_stable):
+            # A connection that did not last is one more failure: a loop of them must slow down.
             self._failures += 1
+        self._after_loss = False
         floor, self._not_before = self._not_before, 0.0
         # On top of the floor, not instead: everybody was told the same number of seconds.
         return floor + self._chance.uniform(0.0, window)

@@ -21,13 +21,12 @@ remnants are dead, and then ends `failed` with `interrupted`; it is never starte
 
 from __future__ import annotations
 
-import enum
 from collections import OrderedDict
 from collections.abc import Iterable
-from dataclasses import dataclass
 from typing import Final
 
 from runtime import records
+from runtime.attempt import Attempt, Phase
 from runtime.effects import (
     Drained,
     DropOutput,
@@ -59,29 +58,7 @@ from runtime.wire import (
 STOP_GRACE_MS: Final = 5_000
 """Between TERM and KILL for stops that no `cancel` frame gave a grace to."""
 MAX_PENDING: Final = 256
-"""Deliveries beyond the concurrency limit that are kept in order; more are rejected `overloaded`.
-
-A hub that keeps the contract offers at most `concurrency` and never comes here."""
-
-
-class Phase(enum.Enum):
-    PENDING = "pending"
-    RUNNING = "running"
-    STOPPING = "stopping"
-    FINISHED = "finished"
-
-
-@dataclass(slots=True)
-class _Attempt:
-    attempt_id: AttemptId
-    phase: Phase
-    spec: AnyTaskSpec | None = None
-    timeout_seconds: float | None = None
-    stops_without_hub: bool = False
-    deadline_seconds: float | None = None
-    started_at: int | None = None
-    reason: StopReason | None = None
-    response: Response | None = None
+"""Deliveries beyond the concurrency limit that wait; a hub that keeps the contract sends none."""
 
 
 class Core:
@@ -93,9 +70,9 @@ class Core:
 
     def __init__(self, concurrency: int) -> None:
         self.concurrency = concurrency
-        self._held: OrderedDict[AttemptId, _Attempt] = OrderedDict()
-        self._pending: OrderedDict[AttemptId, _Attempt] = OrderedDict()
-        self._active: dict[AttemptId, _Attempt] = {}
+        self._held: OrderedDict[AttemptId, Attempt] = OrderedDict()
+        self._pending: OrderedDict[AttemptId, Attempt] = OrderedDict()
+        self._active: dict[AttemptId, Attempt] = {}
         self._tombstones: OrderedDict[AttemptId, None] = OrderedDict()
         self._connected = False
         self._lease_seconds = Welcome().lease_seconds
@@ -114,9 +91,9 @@ class Core:
         effects: list[Effect] = []
         for attempt_id, record in ledger.open.items():
             if isinstance(record, records.Finished):
-                attempt = _Attempt(attempt_id, Phase.FINISHED, response=record.response)
+                attempt = Attempt(attempt_id, Phase.FINISHED, response=record.response)
             else:
-                attempt = _Attempt(attempt_id, Phase.STOPPING, started_at=record.accepted_at)
+                attempt = Attempt(attempt_id, Phase.STOPPING, started_at=record.accepted_at)
                 attempt.reason = StopReason.RESTART
                 core._active[attempt_id] = attempt
                 effects.append(EndRemnants(attempt_id))
@@ -131,10 +108,7 @@ class Core:
 
     def held(self) -> tuple[tuple[AttemptId, AttemptState], ...]:
         """Return every attempt that the hub has not let go, as `hello` names them."""
-        return tuple(
-            (a.attempt_id, AttemptState.FINISHED if a.phase is Phase.FINISHED else AttemptState.RUNNING)
-            for a in self._held.values()
-        )
+        return tuple((attempt.attempt_id, attempt.state) for attempt in self._held.values())
 
     def next_deadline(self) -> float | None:
         """Return the monotonic second at which `tick` has something to do, or None."""
@@ -153,7 +127,7 @@ class Core:
         known = self._recorded(attempt_id)
         if known is not None:
             return known
-        attempt = _Attempt(
+        attempt = Attempt(
             attempt_id,
             Phase.PENDING,
             spec=spec,
@@ -177,8 +151,7 @@ class Core:
         known = self._recorded(attempt_id)
         if known is not None:
             return known
-        attempt = _Attempt(attempt_id, Phase.PENDING)
-        return self._finish(attempt, refused(attempt_id, code, message, now.wall_ms))
+        return self._finish(Attempt(attempt_id, Phase.PENDING), refused(attempt_id, code, message, now.wall_ms))
 
     def finished(self, now: Moment, attempt_id: AttemptId, outcome: Outcome) -> list[Effect]:
         """Take the end of an execution; a second end of the same attempt changes nothing."""
@@ -283,12 +256,9 @@ class Core:
             return [ReportResponse(attempt.response)]
         return [ReportAccepted(attempt_id)]
 
-    def _accept(self, now: Moment, attempt: _Attempt) -> list[Effect]:
+    def _accept(self, now: Moment, attempt: Attempt) -> list[Effect]:
         assert attempt.spec is not None
-        attempt.phase = Phase.RUNNING
-        attempt.started_at = now.wall_ms
-        if attempt.timeout_seconds is not None:
-            attempt.deadline_seconds = now.monotonic_seconds + attempt.timeout_seconds
+        attempt.begin(now)
         self._held[attempt.attempt_id] = self._active[attempt.attempt_id] = attempt
         return [
             Journal(records.Accepted(attempt.attempt_id, now.wall_ms)),
@@ -296,10 +266,8 @@ class Core:
             Start(attempt.attempt_id, attempt.spec),
         ]
 
-    def _finish(self, attempt: _Attempt, response: Response) -> list[Effect]:
-        attempt.phase = Phase.FINISHED
-        attempt.response = response
-        attempt.spec = None
+    def _finish(self, attempt: Attempt, response: Response) -> list[Effect]:
+        attempt.finish(response)
         self._held[attempt.attempt_id] = attempt
         effects: list[Effect] = [Journal(records.Finished(attempt.attempt_id, response))]
         if self._connected:
@@ -324,11 +292,9 @@ class Core:
             return []
         return self._stop(attempt, StopReason.DISOWNED, STOP_GRACE_MS)
 
-    def _stop(self, attempt: _Attempt, reason: StopReason, grace_ms: int) -> list[Effect]:
+    def _stop(self, attempt: Attempt, reason: StopReason, grace_ms: int) -> list[Effect]:
         """Begin to stop a running attempt; asked again, only the grace may change."""
-        if attempt.phase is Phase.RUNNING:
-            attempt.phase = Phase.STOPPING
-            attempt.reason = reason
+        attempt.begin_stop(reason)
         return [Stop(attempt.attempt_id, grace_ms)]
 
 

@@ -215,6 +215,8 @@ class OutputSender:
             sending = waiting.popleft()
             if self._send_chunk(sending, partial or sending.spool.finished):
                 waiting.append(sending)
+                # Whoever was served goes to the end of the row for the next pump too.
+                self._sending.move_to_end(sending.attempt_id)
             elif sending.response is not None and self._all_sent(sending):
                 self._send_held_response(sending)
             elif not partial and sending.cursor < sending.spool.readable_end():
