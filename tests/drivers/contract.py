@@ -23,6 +23,8 @@ import abc
 import asyncio
 import contextlib
 import itertools
+import os
+import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable
 
 import pytest
@@ -106,8 +108,9 @@ class Bench(abc.ABC):
         """A plan with an id that no other test uses. Override to add what the platform needs."""
         number = next(_numbers)
         return AgentPlan(
-            agent_id=AgentId(f"contract-{number}"),
-            uid=AgentUid(f"c0ffee{number:04d}"),
+            # Tests in several processes may share one platform.
+            agent_id=AgentId(f"contract-{os.getpid()}-{number}"),
+            uid=AgentUid(uuid.uuid4().hex),
             hub_id=self.hub_id,
             join_token=f"ctj_contract{number}",
         )

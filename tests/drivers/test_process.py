@@ -259,6 +259,17 @@ async def test_a_reused_pid_is_never_touched(bench: ProcessBench, bystander: sub
     assert not processes.send(bystander.pid, old.process.mark, signal.SIGKILL)
 
 
+async def test_a_copy_of_the_registry_elsewhere_does_not_end_this_agent(bench: ProcessBench, tmp_path: Path) -> None:
+    """Same hub id, same uid, another state folder."""
+    plan = bench.plan()
+    handle = await bench.driver.create(plan, no_progress)
+    copy = ProcessBench(tmp_path / "copy")
+    await copy.driver.undo_create(plan.agent_id, plan.uid)
+    await copy.driver.destroy(await copy.driver.create(plan, no_progress))
+    await copy.close()
+    assert (await bench.driver.inspect(handle)).state is Observed.RUNNING
+
+
 async def test_a_process_of_another_boot_is_not_ours(bench: ProcessBench, bystander: subprocess.Popen[bytes]) -> None:
     identity = processes.identify(bystander.pid)
     assert identity is not None
@@ -371,6 +382,7 @@ async def test_an_agent_gets_what_it_needs_and_none_of_the_hubs_secrets(bench: P
         "AGENT_CAPABILITIES": "git,node",
         "AGENT_CONCURRENCY": "3",
         "CLAWTUI_AGENT_UID": plan.uid,
+        "CLAWTUI_AGENT_FOLDER": str(folder.path),
     }
     assert plan.join_token not in folder.record_file.read_text()
 

@@ -123,7 +123,7 @@ class ProcessDriver:
     async def _start(self, folder: AgentFolder, record: Record) -> None:
         leader = running(record)
         if leader is not None:
-            await self._pool.run(processes.thaw_all, marker_of(folder.uid), leader)
+            await self._pool.run(processes.thaw_all, marker_of(folder), leader)
             return
         # What a crashed runtime left running must not meet the next one.
         await self._pool.run(self._keeper.end, folder, None)
@@ -161,7 +161,7 @@ class ProcessDriver:
         folder = self._folder(handle)
         async with self._lock(folder.uid):
             leader = await self._leader(folder)
-            if not await self._pool.run(processes.freeze_all, marker_of(folder.uid), leader):
+            if not await self._pool.run(processes.freeze_all, marker_of(folder), leader):
                 raise DriverFailed(
                     f"some processes of {folder.agent_id} went on running",
                     hint="They belong to another user, or start children faster than they can be stopped.",
@@ -173,7 +173,7 @@ class ProcessDriver:
         folder = self._folder(handle)
         async with self._lock(folder.uid):
             leader = await self._leader(folder)
-            await self._pool.run(processes.thaw_all, marker_of(folder.uid), leader)
+            await self._pool.run(processes.thaw_all, marker_of(folder), leader)
 
     async def destroy(self, handle: AgentHandle) -> None:
         folder = self._folder(handle)

@@ -39,7 +39,7 @@ class Keeper:
     """`root` is the agents folder; `inherited` the hub's environment, of which little is passed on."""
 
     def __init__(self, hub: HubReach, command: tuple[str, ...], inherited: Mapping[str, str]) -> None:
-        self.root = Path(hub.state_folder).absolute() / "agents"
+        self.root = Path(hub.state_folder).resolve() / "agents"
         self.log_lock = threading.Lock()
         self._hub = hub
         self._command = command
@@ -89,7 +89,7 @@ class Keeper:
 
     def ask_to_end(self, folder: AgentFolder, leader: Identity) -> list[ProcessInfo]:
         """Send TERM to the runtime; return everything that belongs to the agent just before."""
-        marker = launch.marker_of(folder.uid)
+        marker = launch.marker_of(folder)
         members = processes.belonging(marker, leader)
         processes.send(leader.pid, leader.mark, signal.SIGTERM)
         if any(info.frozen for info in members):
@@ -103,7 +103,7 @@ class Keeper:
         Raises:
             DriverFailed: some processes did not die; they are named.
         """
-        left = processes.end_all(launch.marker_of(folder.uid), leader, members)
+        left = processes.end_all(launch.marker_of(folder), leader, members)
         if left:
             raise DriverFailed(
                 f"these processes of {folder.agent_id} did not end: {', '.join(map(str, left))}",

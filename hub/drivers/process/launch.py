@@ -19,8 +19,10 @@ from hub.drivers.process.folder import AgentFolder, Record
 from hub.drivers.process.processes import Identity
 from hub.errors import BadRequest, DriverFailed
 
-MARKER: Final = "CLAWTUI_AGENT_UID"
-"""In the environment of the runtime and so of everything it starts: what belongs to an agent."""
+UID_VARIABLE: Final = "CLAWTUI_AGENT_UID"
+MARKER: Final = "CLAWTUI_AGENT_FOLDER"
+"""In the environment of the runtime and so of everything it starts: what belongs to an agent. The
+folder names the incarnation and, unlike its uid, is not in a copy of the registry elsewhere."""
 RUN_MARKER: Final = "CLAWTUI_AGENT_RUN"
 """New for every start: recognises a runtime whose pid a killed hub had no time to write down."""
 INHERITED: Final = (
@@ -42,8 +44,8 @@ class DetachedProcess(subprocess.Popen[bytes]):
         """Leave the process alone."""
 
 
-def marker_of(uid: str) -> str:
-    return f"{MARKER}={uid}"
+def marker_of(folder: AgentFolder) -> str:
+    return f"{MARKER}={folder.path}"
 
 
 def check_environment(environment: Mapping[str, str]) -> None:
@@ -77,7 +79,8 @@ def environment_of(
         "AGENT_WORKSPACE": str(folder.workspace),
         "AGENT_CAPABILITIES": ",".join(plan.capabilities),
         "AGENT_CONCURRENCY": str(plan.concurrency),
-        MARKER: plan.uid,
+        UID_VARIABLE: plan.uid,
+        MARKER: str(folder.path),
         RUN_MARKER: run,
     }
 
