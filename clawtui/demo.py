@@ -227,7 +227,7 @@ class Demo:
     def _record(self, title: str, agent: str, task: TaskView, started: float, misses: str, output: str) -> None:
         says = next((line for line in reversed(output.splitlines()) if line.strip()), "")
         if isinstance(task.result, dict) and task.result:
-            says = ", ".join(f"{name} {value}" for name, value in task.result.items() if not isinstance(value, dict))
+            says = ", ".join(f"{name} {_short(value)}" for name, value in task.result.items())
         seconds = time.monotonic() - started
         self.outcomes.append(Outcome(title, agent, task.status.value, task.exit_code, seconds, says[:60], misses))
 
@@ -242,6 +242,13 @@ class Demo:
         colour = COLOURS[self.names.index(agent)]
         parts = ((f"{agent}  {title:<16} ", colour), (line, "red" if error else ""))
         self._console.print(Text.assemble(*parts), soft_wrap=True)
+
+
+def _short(value: object) -> str:
+    """A value of a result in few letters: of a path its name, of a number no more than it needs."""
+    if isinstance(value, float):
+        return f"{value:g}"
+    return str(value).rsplit("/", 1)[-1]
 
 
 def _one_after_the_other(before: TaskView, after: TaskView) -> bool:

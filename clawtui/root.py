@@ -20,10 +20,30 @@ from hub.config import HubConfig, TlsFiles
 from hub.contract import HubHealth
 from hub.control import Principal
 from hub.core.model import Role
-from hub.errors import StartFailed
+from hub.docker_install import InstallPlan, docker_install_plan, probe_engine, run_plan
+from hub.doctor import Check, CheckState, judge, usable
+from hub.drivers.base import Fingerprint
+from hub.errors import HubError, StartFailed
+from hub.probing import probe
 from hub.registry.backup import restore_backup
-from hub.service import Hub
+from hub.registry.opening import SQLITE_VERSION
+from hub.service import Hub, Reach, built_in_drivers
 from hub.state import StateFolder
+
+__all__ = [
+    "LOCAL",
+    "Check",
+    "CheckState",
+    "InstallPlan",
+    "checks",
+    "docker_plan",
+    "embedded",
+    "hub_config",
+    "restore_registry",
+    "run_plan",
+    "serve",
+    "usable",
+]
 
 LOCAL: Final = Principal(name="local", role=Role.ADMIN)
 """Whoever runs the hub's own process."""
@@ -138,3 +158,32 @@ def restore_registry(settings: Settings, backup: Path) -> dict[str, str]:
     finally:
         folder.release()
     return {"database": str(restored.database), "kept": str(restored.kept or "")}
+
+
+async def checks(settings: Settings) -> list[Check]:
+    """What works on this machine; changes nothing."""
+    fingerprints = {name: await _fingerprint(name, settings) for name in settings.drivers}
+    ports = {"agents": settings.port_agents, "api": settings.port_api}
+    wanted = {name: number for name, number in ports.items() if number}
+    facts = await asyncio.to_thread(probe, settings.state_folder, wanted, SQLITE_VERSION, fingerprints)
+    return judge(facts)
+
+
+async def _fingerprint(name: str, settings: Settings) -> Fingerprint:
+    """Ask a driver outside of any hub; one that cannot even be loaded is not usable."""
+    try:
+        (driver,) = built_in_drivers([name])(Reach(StateFolder(settings.state_folder), "doctor"))
+    except (HubError, ImportError) as exc:
+        return Fingerprint(usable=False, reason=str(exc))
+    try:
+        return await driver.fingerprint()
+    except HubError as exc:
+        return Fingerprint(usable=False, reason=exc.message, hint=exc.hint)
+    finally:
+        await driver.stop_driver()
+
+
+def docker_plan(found: list[Check]) -> InstallPlan:
+    """What would give this machine a Docker engine; `found` are the answers of `checks`."""
+    answers = any(check.name == "driver docker" and check.state is CheckState.OK for check in found)
+    return docker_install_plan(probe_engine(answers))

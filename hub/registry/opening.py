@@ -18,6 +18,8 @@ from hub.registry import backup, migrations
 from hub.registry.connection import BUSY_SECONDS, connect, transaction, translate
 from hub.registry.migrations import MIGRATIONS, Migration
 
+SQLITE_VERSION: Final = sqlite3.sqlite_version
+"""The library that this Python brings, e.g. `3.51.3`."""
 APPLICATION_ID: Final = 0x636C6177
 """`claw`, in the header of every registry: tells it from other programs' SQLite files."""
 
