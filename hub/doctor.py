@@ -173,9 +173,15 @@ def _disk(facts: Facts) -> Check:
     )
 
 
+_PORT_USES: Final = {
+    "agents": "Agents' connections; process agents use a Unix socket instead.",
+    "api": "The HTTP API, for command lines and programs on this machine.",
+}
+
+
 def _port(port: PortFacts) -> Check:
     name = f"port {port.number}"
-    why = f"Default of the {port.name}."
+    why = _PORT_USES.get(port.name, f"Wanted for {port.name}.")
     if port.free:
         return Check(name=name, state=CheckState.OK, found="free", why=why)
     owner = f"{port.owner or 'a process'} ({port.owner_pid})" if port.owner_pid else "a process of another user"
