@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import functools
 import time
 from collections.abc import Awaitable, Callable
@@ -19,7 +18,7 @@ from hub.api.openapi import openapi_document
 from hub.api.page import documentation_page
 from hub.api.route import MAX_BODY_BYTES, Site
 from hub.api.routes import LATER, ROUTES
-from hub.api.streams import bug
+from hub.api.streams import Departure, bug
 from hub.control import Door
 from hub.errors import Forbidden, HubError
 from hub.metrics import Metrics
@@ -29,6 +28,9 @@ AgentHandler = Callable[[web.Request, str | None], Awaitable[web.StreamResponse]
 that may come through this listener, or None when any may."""
 UNMATCHED = "unmatched"
 """Stands for the route of every request that no route matches, so that paths never become labels."""
+
+DEPARTURE = web.AppKey("departure", Departure)
+"""Where an application with streams keeps how to end them; whoever stops it does that first."""
 
 _log = structlog.get_logger(__name__)
 
@@ -66,14 +68,9 @@ class Parts(msgspec.Struct, frozen=True):
     def _add_api(self, application: web.Application) -> None:
         document, page = _documents(self.version)
         site = Site(metrics=self.metrics, document=document, page=page)
-        leaving = asyncio.Event()
-
-        async def leave(_: web.Application) -> None:
-            leaving.set()
-
-        application.on_shutdown.append(leave)
+        departure = application[DEPARTURE] = Departure()
         for route in ROUTES:
-            handler = endpoint(route, self.door, site, leaving)
+            handler = endpoint(route, self.door, site, departure)
             application.router.add_route(route.method, route.path, handler)
         for later in LATER:
             handler = later_endpoint(later, self.door)

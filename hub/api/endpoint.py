@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from typing import Final
+from typing import Any, Final
 
 from aiohttp import http_exceptions, web
 
@@ -13,7 +13,7 @@ from hub.api.answers import HEADERS, json_answer
 from hub.api.parse import parse_body, parse_idempotency_key, parse_query
 from hub.api.queries import NoQuery
 from hub.api.route import Call, Later, Plain, Route, Site, Streaming
-from hub.api.streams import need_websocket, serve_events, stream_lines
+from hub.api.streams import Departure, need_websocket, serve_events, stream_lines
 from hub.api.terminal import serve_shell
 from hub.control import Control, Door
 from hub.core.model import Role
@@ -27,14 +27,14 @@ CALLER: Final = web.RequestKey("caller", str)
 AioHandler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
-def endpoint(route: Route, door: Door, site: Site, leaving: asyncio.Event) -> AioHandler:
-    """Return the handler of `route`. `leaving` is set when the hub stops, and ends streams."""
+def endpoint(route: Route, door: Door, site: Site, departure: Departure) -> AioHandler:
+    """Return the handler of `route`."""
 
     async def handle(request: web.Request) -> web.StreamResponse:
         principal = await admit(door, route, request)
         request[CALLER] = principal.name
         call = await _read(route, site, request)
-        return await _answer(route, door.control(principal), call, request, leaving)
+        return await _answer(route, door.control(principal), call, request, departure)
 
     return handle
 
@@ -90,12 +90,21 @@ def _too_large(route: Route) -> TooLarge:
 
 
 async def _answer(
-    route: Route, control: Control, call: Call, request: web.Request, leaving: asyncio.Event
+    route: Route, control: Control, call: Call, request: web.Request, departure: Departure
 ) -> web.StreamResponse:
     if route.streaming in (Streaming.EVENTS, Streaming.SHELL):
         need_websocket(request)
     answer = await route.handler(control, call)
-    match route.streaming:
+    if route.streaming is Streaming.NONE:
+        return _plain(answer) if isinstance(answer, Plain) else json_answer(answer, route.status)
+    with departure.stream():
+        return await _stream(route.streaming, answer, call, request, departure.leaving)
+
+
+async def _stream(
+    streaming: Streaming, answer: Any, call: Call, request: web.Request, leaving: asyncio.Event
+) -> web.StreamResponse:
+    match streaming:
         case Streaming.EVENTS:
             return await serve_events(request, answer, leaving)
         case Streaming.SHELL:
@@ -103,7 +112,7 @@ async def _answer(
         case Streaming.NDJSON:
             return await stream_lines(request, answer, leaving, follow=call.query.follow)
         case Streaming.NONE:
-            return _plain(answer) if isinstance(answer, Plain) else json_answer(answer, route.status)
+            raise AssertionError("no stream")
 
 
 def _plain(answer: Plain) -> web.Response:

@@ -14,7 +14,7 @@ from typing import Final
 import structlog
 from aiohttp import web
 
-from hub.api.app import Parts
+from hub.api.app import DEPARTURE, Parts
 from hub.api.sockets import (
     bind_hosts,
     bind_tcp,
@@ -205,7 +205,11 @@ class Listeners:
         if name not in self._runners:
             return
         await self._shut(name)
-        await self._runners.pop(name).cleanup()
+        runner = self._runners.pop(name)
+        departure = runner.app.get(DEPARTURE)
+        if departure is not None:
+            await departure.leave(self._config.timing.drain_seconds)
+        await runner.cleanup()
 
     def _url(self, scheme: str, hosts: tuple[str, ...], port: int | None) -> str | None:
         if port is None or not hosts:

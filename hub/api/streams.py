@@ -10,7 +10,7 @@ import asyncio
 import contextlib
 import traceback
 import uuid
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterator
 from typing import Any, Final
 
 import msgspec
@@ -35,6 +35,39 @@ _log = structlog.get_logger(__name__)
 
 class _Over(Exception):
     """A watcher saw a reason to end the stream. Not an error."""
+
+
+class Departure:
+    """Tells streams that the hub stops, and the hub when the last one has said goodbye.
+
+    Streams must end before the server library shuts their connections, because from then on it
+    drops what comes in, and a WebSocket's closing needs an answer.
+    """
+
+    def __init__(self) -> None:
+        self.leaving = asyncio.Event()
+        self._streams = 0
+        self._quiet = asyncio.Event()
+        self._quiet.set()
+
+    @contextlib.contextmanager
+    def stream(self) -> Iterator[None]:
+        """Surrounds the serving of one stream."""
+        self._streams += 1
+        self._quiet.clear()
+        try:
+            yield
+        finally:
+            self._streams -= 1
+            if self._streams == 0:
+                self._quiet.set()
+
+    async def leave(self, patience_seconds: float) -> None:
+        """End all streams, and wait at most that long for them."""
+        self.leaving.set()
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(patience_seconds):
+                await self._quiet.wait()
 
 
 @contextlib.asynccontextmanager

@@ -26,7 +26,7 @@ class Served:
         self.door = ScriptedDoor()
         self.metrics = Metrics("1.2.3")
         self.agent_calls: list[tuple[str, str | None]] = []
-        settings: dict[str, object] = {"agents_port": 0, "api_port": 0, "timing": Timing(drain_seconds=1.0), **config}
+        settings: dict[str, object] = {"agents_port": 0, "api_port": 0, "timing": Timing(drain_seconds=20.0), **config}
         self.config = HubConfig(state_folder=folder, **settings)  # pyright: ignore[reportArgumentType]
         self.listeners = Listeners(self.config, Parts(self.door, self.metrics, self.serve_agent, "1.2.3"))
 
