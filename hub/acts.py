@@ -108,6 +108,7 @@ class Acts:
         agent = kernel.fleet.agent(agent_id)
         effects = kernel.fleet.desire(agent.id, Desired.ABSENT, kernel.now())
         effects.append(kernel.audited(by, "agent.destroy", agent.id))
+        self._jobs.cancel_of(agent.id, "create")
         return await self._jobs.start("destroy", agent.id, by, lambda job: self._destroy(agent, job), effects=effects)
 
     async def release(self, agent_id: str, by: str) -> None:
@@ -212,7 +213,7 @@ class Acts:
                 raise
             made = replace(kernel.fleet.agents[agent.id], handle=handle.ref, observed=Observed.RUNNING)
             await kernel.commit(kernel.fleet.change_agent(made))
-        await self._wait_online(agent, job)
+        await self._wait_online(agent, job, agent.epoch)
         return {"agentId": agent.id, "uid": agent.uid}
 
     async def _act(
@@ -240,7 +241,9 @@ class Acts:
                     raise NotAvailable("upgrade is not available in this version")
             seen = await self.look(driver, agent)
         if act in {AgentAct.START, AgentAct.RESTART}:
-            await self._wait_online(agent, job)
+            # An agent that ran already keeps its connection when it is started once more.
+            kept = act is AgentAct.START and agent.observed is Observed.RUNNING
+            await self._wait_online(agent, job, agent.epoch - 1 if kept else agent.epoch)
         return {"agentId": agent.id, "observed": seen.value}
 
     async def look(self, driver: Driver, agent: Agent) -> Observed:
@@ -273,13 +276,12 @@ class Acts:
             await self._kernel.commit(self._kernel.fleet.remove_agent(agent.id, self._kernel.now()))
         return {"agentId": agent.id}
 
-    async def _wait_online(self, agent: Agent, job: JobHandle) -> None:
+    async def _wait_online(self, agent: Agent, job: JobHandle, after_epoch: int) -> None:
         """Success is what was observed: wait until the agent has connected."""
         job.progress(0.8, f"waiting for {agent.id} to connect")
-        fleet_epoch = agent.epoch
         try:
             async with asyncio.timeout(ONLINE_SECONDS):
-                while not self._is_online(agent, fleet_epoch):
+                while not self._is_online(agent, after_epoch):
                     await self._kernel.feed.wait_for(Kind.AGENT, agent.id)
         except TimeoutError as exc:
             raise DriverFailed(

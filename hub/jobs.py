@@ -115,6 +115,12 @@ class Jobs:
         self._cancelled.add(entry[0].id)
         entry[1].cancel()
 
+    def cancel_of(self, agent_id: AgentId, kind: str) -> None:
+        """Cancel the agent's running jobs of a kind, if there are any."""
+        for job, _ in list(self._running.values()):
+            if job.agent_id == agent_id and job.kind == kind:
+                self.cancel(job.id)
+
     def stop(self) -> None:
         """The hub stops: end all work, and leave the rows for the next start."""
         self._stopping = True

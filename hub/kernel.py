@@ -176,6 +176,7 @@ class Kernel:
         log.error("commit_failed", error=error.message)
         self.metrics.commit_failed()
         self.links.close_all(GoawayReason.OVERLOADED, RETRY_AFTER_MS, CLOSE_RESTART)
+        self.links.forget_all()
         self._rebuild.set()
 
     @staticmethod

@@ -4,22 +4,23 @@ from __future__ import annotations
 
 import base64
 import binascii
-import platform
 import time
 from typing import Final
 
 import structlog
+from msgspec.structs import replace
 
 from hub.agentlog import AgentLogs
 from hub.connections.link import Link
 from hub.core.effects import Effect
 from hub.core.mail import receiver_of
-from hub.core.model import AgentId, StoredMessage, TokenId
+from hub.core.model import AgentId, StoredMessage, TokenId, parse_attempt_id
 from hub.errors import Conflict, Forbidden, HubError, NotFound, StorageFull, Unauthorized
 from hub.kernel import Kernel
 from hub.metrics import Refusal
 from hub.shells import Shells
 from runtime.wire import (
+    MAX_SUBMISSION_BYTES,
     Ack,
     AttemptId,
     Encoding,
@@ -35,6 +36,7 @@ from runtime.wire import (
     WireError,
 )
 
+MAX_ID_CHARACTERS: Final = 128
 QUARANTINE_RETRY_SECONDS: Final = 60.0
 REFUSAL_RETRY_SECONDS: Final = 5.0
 DISK_RETRY_MS: Final = 10_000
@@ -111,23 +113,28 @@ class Reception:
         agent = kernel.fleet.agents.get(agent_id)
         if agent is not None:
             spoken = f"{hello.protocol.min} to {hello.protocol.max}"
-            reason = f"speaks protocol {spoken}, which this hub ({platform.node()}) does not"
-            kernel.push(kernel.fleet.observe(agent_id, agent.observed, agent.exit_code, reason))
+            reason = f"its runtime speaks protocol {spoken}, which this hub does not"
+            kernel.push(kernel.fleet.change_agent(replace(agent, reason=reason)))
 
     def agent_heard(self, link: Link) -> None:
         kernel = self._kernel
-        kernel.push(kernel.fleet.heard(link.agent_id, link.epoch, kernel.now()))
+        if kernel.links.is_current(link):
+            kernel.push(kernel.fleet.heard(link.agent_id, link.epoch, kernel.now()))
 
     def agent_disconnected(self, link: Link) -> None:
         kernel = self._kernel
-        kernel.links.remove(link)
         self._shells.agent_left(link)
+        if not kernel.links.remove(link):
+            return
         kernel.push(kernel.fleet.disconnected(link.agent_id, link.epoch, kernel.now(), clean=link.closed_cleanly))
 
     # --- frames
 
     def agent_frame(self, link: Link, envelope: Envelope, message: Message | None) -> None:
         kernel = self._kernel
+        if not kernel.links.is_current(link):
+            return
+        _check_attempt(message)
         if message is None:
             self._route(link, envelope)
         elif isinstance(message, Log):
@@ -166,9 +173,13 @@ class Reception:
     def _route(self, link: Link, envelope: Envelope) -> None:
         """An application message: committed, then acknowledged to the sender and delivered."""
         kernel = self._kernel
-        if not envelope.id or len(envelope.id) > 128:
+        if not envelope.id or len(envelope.id) > MAX_ID_CHARACTERS:
             raise WireError("malformed", "a message needs an id of 1 to 128 characters")
+        if len(envelope.payload) > MAX_SUBMISSION_BYTES:
+            raise WireError("too_large", f"a message may have {MAX_SUBMISSION_BYTES} bytes")
         receiver = kernel.fleet.agents[receiver_of(envelope.to, kernel.fleet.agents)]
+        if receiver.basic:
+            raise Conflict(f"agent {receiver.id} is basic and takes no messages", code="basic_agent")
         message = StoredMessage(
             id=envelope.id,
             sender=link.agent_id,
@@ -230,6 +241,13 @@ class Reception:
             return False
         self._audit_allowance -= 1
         return True
+
+
+def _check_attempt(message: Message | None) -> None:
+    """Raises WireError for an attempt id that no hub can have made."""
+    named = getattr(message, "attempt_id", None)
+    if named is not None and (len(named) > MAX_ID_CHARACTERS or parse_attempt_id(named) is None):
+        raise WireError("malformed", f"{named[:64]!r} is not an attempt id")
 
 
 def _bytes_of(message: Log) -> bytes:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import msgspec
+import structlog
 
 from hub.clock import Clock
 from hub.connections.link import Link
@@ -12,7 +13,9 @@ from hub.core.effects import Close, Send
 from hub.core.fleet import CLOSE_SUPERSEDED
 from hub.core.model import AgentId
 from hub.metrics import Metrics
-from runtime.wire import HUB_ADDRESS, Ack, Goaway, GoawayReason, Message, encode
+from runtime.wire import HUB_ADDRESS, Ack, Goaway, GoawayReason, Message, WireError, encode
+
+log = structlog.get_logger("hub.connections")
 
 
 class LinkTable:
@@ -32,8 +35,19 @@ class LinkTable:
     def add(self, link: Link) -> None:
         self._links[link.agent_id, link.epoch] = link
 
-    def remove(self, link: Link) -> None:
-        self._links.pop((link.agent_id, link.epoch), None)
+    def remove(self, link: Link) -> bool:
+        """Forget a link; False when it was not current any more, so its end means nothing."""
+        if not self.is_current(link):
+            return False
+        del self._links[link.agent_id, link.epoch]
+        return True
+
+    def is_current(self, link: Link) -> bool:
+        """True while the link is the one that its epoch stands for.
+
+        A rebuilt fleet may give an epoch again that was decided but never committed.
+        """
+        return self._links.get((link.agent_id, link.epoch)) is link
 
     def get(self, agent_id: AgentId, epoch: int) -> Link | None:
         return self._links.get((agent_id, epoch))
@@ -64,7 +78,26 @@ class LinkTable:
         sender: str = HUB_ADDRESS,
     ) -> None:
         """Encode a message and put it into the link's outbox."""
-        frame = encode(
+        try:
+            frame = self._encoded(link, payload, kind, message_id, sender)
+        except WireError as exc:
+            # Only a peer that claims absurd amounts gets here; its connection is no use.
+            log.warning("frame_not_sent", agent=link.agent_id, error=exc.message)
+            link.abort()
+            return
+        self._metrics.message()
+        if not link.send(frame):
+            self._metrics.outbox_drop()
+
+    def _encoded(
+        self,
+        link: Link,
+        payload: Message | msgspec.Raw,
+        kind: str | None,
+        message_id: str | None,
+        sender: str,
+    ) -> str:
+        return encode(
             payload,
             sender=sender,
             to=link.agent_id,
@@ -72,9 +105,6 @@ class LinkTable:
             timestamp_ms=self._clock.now().wall_ms,
             kind=kind,
         )
-        self._metrics.message()
-        if not link.send(frame):
-            self._metrics.outbox_drop()
 
     def encode_ack(self, link: Link, ack: Ack) -> str:
         self._metrics.message()
@@ -101,6 +131,10 @@ class LinkTable:
             if not link.basic:
                 self.put(link, Goaway(retry_after_ms=retry_after_ms, reason=reason))
             link.close(code, reason.value)
+
+    def forget_all(self) -> None:
+        """Nothing that the present links say counts any more: the fleet is rebuilt."""
+        self._links.clear()
 
     def check_alive(self, ping_seconds: float, pong_seconds: float) -> None:
         for link in self:

@@ -159,6 +159,11 @@ class Fleet:
         agent = self.agents.get(agent_id)
         if agent is None:
             return []
+        if not reason and (agent.observed, agent.exit_code) == (observed, exit_code):
+            # Nothing new was seen, so what is known of the cause stays.
+            reason = agent.reason
+        if agent.quarantined:
+            reason = agent.reason
         return self.change_agent(replace(agent, observed=observed, exit_code=exit_code, reason=reason))
 
     def release(self, agent_id: AgentId, now: Now) -> list[Effect]:
@@ -335,7 +340,7 @@ class Fleet:
         return [Save(agent), Publish(Kind.AGENT, agent.id)]
 
     def _greeted(self, agent: Agent, hello: Hello | None, epoch: int, now: Now) -> Agent:
-        known = replace(agent, epoch=epoch, last_seen_at=now.wall_ms, basic=hello is None)
+        known = replace(agent, epoch=epoch, last_seen_at=now.wall_ms, basic=hello is None, reason="")
         if hello is None:
             return replace(known, concurrency=1, instance="")
         return replace(
