@@ -13,16 +13,18 @@ import shutil
 import tempfile
 import time
 from collections.abc import AsyncIterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from typing import Final
+
+import msgspec
 
 from clawtui.cli import exits
 from clawtui.cli.output import Column, Mode, Output, printable
 from clawtui.demo_steps import Step, lanes
 from clawtui.errors import NoHub
-from clawtui.follow import Piece, follow_output
+from clawtui.follow import Piece, closed, follow_output
 from clawtui.settings import Settings
 from hub.contract import AgentQuery, CreateAgent, DispatchRequest, DispatchView, JobView, RolloutRequest, TaskView
 from hub.control import Control
@@ -36,8 +38,7 @@ WAIT_SECONDS: Final = 120.0
 COLOURS: Final = ("cyan", "magenta")
 
 
-@dataclass(frozen=True)
-class Outcome:
+class Outcome(msgspec.Struct, frozen=True, rename="camel"):
     """One row of the table. `misses` is empty when everything was as expected."""
 
     title: str
@@ -162,13 +163,15 @@ class Demo:
         submitted = await self._control.submit(agent, step.spec)
         lines = Lines(self, agent, step.title)
         cancel = step.cancel
-        async for piece in follow_output(
+        output = follow_output(
             self._control, submitted.task_id, patience_seconds=self._patience_seconds, say=self._out.say
-        ):
-            lines.take(piece)
-            if cancel:
-                cancel = False
-                await self._control.cancel_task(submitted.task_id)
+        )
+        async with closed(output) as pieces:
+            async for piece in pieces:
+                lines.take(piece)
+                if cancel:
+                    cancel = False
+                    await self._control.cancel_task(submitted.task_id)
         lines.close()
         return await self._control.get_task(submitted.task_id, WAIT_SECONDS), lines.text
 

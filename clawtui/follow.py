@@ -7,7 +7,7 @@ import base64
 import contextlib
 import time
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
-from typing import Final, NamedTuple, cast
+from typing import Final, NamedTuple, TypeVar
 
 from clawtui.errors import ConnectionLost, NoHub
 from hub.contract import OutputChunk, OutputQuery
@@ -16,6 +16,7 @@ from hub.control import Control
 FIRST_DELAY_SECONDS: Final = 0.2
 MOST_DELAY_SECONDS: Final = 2.0
 
+T = TypeVar("T")
 Say = Callable[[str], None]
 Pause = Callable[[float], Awaitable[None]]
 
@@ -30,6 +31,16 @@ class Piece(NamedTuple):
 
 def raw(chunk: OutputChunk) -> bytes:
     return base64.b64decode(chunk.data) if chunk.encoding == "base64" else chunk.data.encode()
+
+
+@contextlib.asynccontextmanager
+async def closed(items: AsyncIterator[T]) -> AsyncIterator[AsyncIterator[T]]:
+    """Close a stream when its reader leaves, so that the other side learns of it now and not at random."""
+    try:
+        yield items
+    finally:
+        if isinstance(items, AsyncGenerator):
+            await items.aclose()
 
 
 async def follow_output(
@@ -52,10 +63,7 @@ async def follow_output(
     delay = FIRST_DELAY_SECONDS
     while True:
         try:
-            chunks = cast(
-                AsyncGenerator[OutputChunk, None], control.task_output(task_id, OutputQuery(offset=offset, follow=True))
-            )
-            async with contextlib.aclosing(chunks):
+            async with closed(control.task_output(task_id, OutputQuery(offset=offset, follow=True))) as chunks:
                 async for chunk in chunks:
                     if deadline is not None:
                         say("the hub is back")

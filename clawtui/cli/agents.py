@@ -13,6 +13,7 @@ from cyclopts import Parameter
 from clawtui.cli import exits
 from clawtui.cli.output import Column, Mode, age_text, size_text
 from clawtui.cli.world import Context, Ctx
+from clawtui.follow import closed
 from hub.contract import AgentAnswer, AgentList, AgentQuery, AgentView, LogQuery
 from hub.control import Control
 from hub.core.model import AgentStatus
@@ -152,15 +153,16 @@ def show_agent(context: Context, agent: AgentView) -> None:
 
 async def _watch(control: Control, name: str, context: Context) -> int:
     """One full picture per change. On a terminal the picture replaces the one before."""
-    with contextlib.suppress(asyncio.CancelledError):
-        # Subscribed first, then read: a change in between is seen twice rather than never.
-        feed = control.events()
-        _draw(context, await control.agent(name))
-        async for event in feed:
-            if event.kind == "gap" or (event.id == name and event.kind in {"agent", "health"}):
+    # Subscribed first, then read: a change in between is seen twice rather than never.
+    with _until_interrupted(expected=True):
+        async with closed(control.events()) as feed:
+            _draw(context, await control.agent(name))
+            async for event in feed:
+                if event.kind != "gap" and (event.id != name or event.kind not in {"agent", "health"}):
+                    continue
                 if event.gone:
                     context.out.say(f"{name} is gone")
-                    return exits.DONE
+                    break
                 _draw(context, await control.agent(name))
     return exits.DONE
 
@@ -199,8 +201,9 @@ async def logs(
         write = _write_entry(context)
     async with context.control() as control:
         with _until_interrupted(follow):
-            async for entry in control.agent_logs(name, query):
-                write(entry)
+            async with closed(control.agent_logs(name, query)) as entries:
+                async for entry in entries:
+                    write(entry)
     return exits.DONE
 
 

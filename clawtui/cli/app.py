@@ -20,7 +20,7 @@ from clawtui.cli import exits
 from clawtui.cli.later import LATER_VERBS, register_later
 from clawtui.cli.output import Mode, Output
 from clawtui.cli.start import start
-from clawtui.cli.words import separated, verb_position
+from clawtui.cli.words import prepared, verb_position
 from clawtui.cli.world import Context, World
 from clawtui.errors import UsageError
 from clawtui.settings import load_settings
@@ -124,7 +124,7 @@ def _add_launcher(app: App, world: World) -> None:
 
 def run(words: Sequence[str], world: World) -> int:
     """Carry out one call and return its exit code; nothing of ours is raised."""
-    words = separated(words)
+    words = prepared(words)
     verb = verb_position(words)
     executes = verb is not None and words[verb] == "exec"
     try:

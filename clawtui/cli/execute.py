@@ -14,7 +14,7 @@ from clawtui.cli import exits
 from clawtui.cli.values import Streams, pairs
 from clawtui.cli.world import Context, Ctx
 from clawtui.errors import UsageError
-from clawtui.follow import follow_output
+from clawtui.follow import closed, follow_output
 from hub.contract import TaskView
 from hub.control import Control
 from hub.core.model import TaskState
@@ -111,10 +111,11 @@ class Attended:
             say=self._context.out.say,
         )
         try:
-            async for piece in output:
-                if piece.skipped:
-                    self._context.out.say(f"[{piece.skipped} bytes of output were cut here]")
-                streams.write(piece)
+            async with closed(output) as pieces:
+                async for piece in pieces:
+                    if piece.skipped:
+                        self._context.out.say(f"[{piece.skipped} bytes of output were cut here]")
+                    streams.write(piece)
         except BrokenPipeError:
             await self._control.cancel_task(self._task_id)
             raise

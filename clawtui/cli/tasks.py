@@ -14,7 +14,7 @@ from clawtui.cli.rollout import show_dispatch, wait_dispatch
 from clawtui.cli.values import Streams, task_from, words
 from clawtui.cli.world import Context, Ctx
 from clawtui.errors import UsageError
-from clawtui.follow import follow_output, unseen
+from clawtui.follow import closed, follow_output, unseen
 from hub.contract import DispatchRequest, OutputQuery, RolloutRequest, TaskQuery, TaskView
 from hub.control import Control
 from hub.core.model import OPEN, TaskState
@@ -67,7 +67,10 @@ def task_status(task: TaskView) -> str:
 
 
 async def task(
-    *what: Annotated[str, Parameter(allow_leading_hyphen=True)],
+    name: str,
+    json: str | None = None,
+    /,
+    *,
     select: str | None = None,
     agents: str | None = None,
     canary: int = 0,
@@ -82,7 +85,8 @@ async def task(
     task NAME JSON|- [--wait] or task --select EXPR JSON|- [rollout options].
 
     Args:
-        what: NAME and JSON, or JSON alone for many agents.
+        name: The agent; left out with --select and --agents.
+        json: The task.
         select: Which agents, e.g. 'type=builder'.
         agents: Names of agents, with commas between them.
         canary: So many tasks first; the rest goes out when they succeeded.
@@ -92,18 +96,18 @@ async def task(
         idempotency_key: The same key twice makes one task.
     """
     many = select is not None or agents is not None
-    if len(what) != (1 if many else 2):
+    if many is (json is not None):
         raise UsageError(
             "this needs the task only" if many else "this needs the agent's name and the task",
             hint="task NAME JSON, or task --select EXPR JSON",
         )
-    spec = task_from(what[-1], context.world.stdin)
+    spec = task_from(name if json is None else json, context.world.stdin)
     rollout = RolloutRequest(canary=canary, concurrency=concurrency, stop_on_failures=stop_on_failures)
     async with context.control() as control:
         if not many:
             if rollout != RolloutRequest():
                 raise UsageError("rollout options need --select or --agents")
-            submitted = await control.submit(what[0], spec, idempotency_key)
+            submitted = await control.submit(name, spec, idempotency_key)
             if wait:
                 return await _show_end(context, control, submitted.task_id)
             context.out.record(submitted, SUBMITTED_COLUMNS, submitted)
@@ -213,12 +217,14 @@ async def output(
     async with context.control() as control:
         if follow:
             patience = context.settings.hub_return_seconds
-            pieces = follow_output(control, task_id, offset=offset, patience_seconds=patience, say=context.out.say)
-            async for piece in pieces:
-                streams.write(piece)
+            output = follow_output(control, task_id, offset=offset, patience_seconds=patience, say=context.out.say)
+            async with closed(output) as pieces:
+                async for piece in pieces:
+                    streams.write(piece)
             return exits.DONE
-        async for chunk in control.task_output(task_id, OutputQuery(offset=offset)):
-            streams.write(unseen(chunk, offset)[0])
+        async with closed(control.task_output(task_id, OutputQuery(offset=offset))) as chunks:
+            async for chunk in chunks:
+                streams.write(unseen(chunk, offset)[0])
     return exits.DONE
 
 

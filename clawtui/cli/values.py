@@ -7,6 +7,7 @@ from typing import Any, TextIO
 
 import msgspec
 
+from clawtui.cli.words import STDIN
 from clawtui.errors import UsageError
 from clawtui.follow import Piece
 
@@ -28,8 +29,8 @@ def pairs(texts: Sequence[str] | None, option: str) -> dict[str, str]:
 
 
 def task_from(text: str, stdin: TextIO) -> dict[str, Any]:
-    """A task as JSON, or `-` to read it from stdin. Raises UsageError."""
-    source = stdin.read() if text == "-" else text
+    """A task as JSON, or `STDIN` to read it from there. Raises UsageError."""
+    source = stdin.read() if text == STDIN else text
     try:
         # Long decimal integers are an error of Python's own, not of msgspec.
         return msgspec.json.decode(source.encode(), type=dict[str, Any])

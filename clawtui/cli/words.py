@@ -1,4 +1,4 @@
-"""The words of the command line before they are parsed: where the options of `exec` end."""
+"""The words of the command line before they are parsed: where the options of `exec` end, what `-` means."""
 
 from __future__ import annotations
 
@@ -10,6 +10,8 @@ GLOBAL_OPTIONS: Final = frozenset({"--hub", "--token-file", "--ca-file", "--home
 EXEC_OPTIONS: Final = frozenset({"--timeout", "--cwd", "--env", "-e"})
 """Options of `exec` that take a value."""
 END_OF_OPTIONS: Final = "--"
+STDIN: Final = "@stdin"
+"""Stands for `-` where a task is expected."""
 
 
 def verb_position(words: Sequence[str]) -> int | None:
@@ -25,14 +27,21 @@ def verb_position(words: Sequence[str]) -> int | None:
     return None
 
 
-def separated(words: Sequence[str]) -> list[str]:
-    """Put `--` before the command of `exec`, so that its options stay the command's own.
+def prepared(words: Sequence[str]) -> list[str]:
+    """The words as the parser takes them.
 
-    `exec [options] NAME [options] [--] COMMAND…`: our options end at the command's first word.
+    `exec [options] NAME [options] [--] COMMAND…`: `--` is put before the command, so that its options
+    stay the command's own. `task … -`: the dash, which no parser takes for a value, becomes `STDIN`.
     """
     verb = verb_position(words)
-    if verb is None or words[verb] != "exec":
-        return list(words)
+    if verb is not None and words[verb] == "exec":
+        return _separated(words, verb)
+    if verb is not None and words[verb] == "task":
+        return [STDIN if word == "-" else word for word in words]
+    return list(words)
+
+
+def _separated(words: Sequence[str], verb: int) -> list[str]:
     seen_name = False
     position = verb + 1
     while position < len(words):
