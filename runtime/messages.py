@@ -26,6 +26,8 @@ class MessageRefused(Exception):
 
 
 class _Waiting(msgspec.Struct, frozen=True):
+    number: int
+    message_id: str
     to: str
     payload: msgspec.Raw
 
@@ -51,10 +53,10 @@ class Mailbox:
         self._inbox = inbox
         self._send_message = send_message
         self._send_ack = send_ack
-        self._waiting: dict[str, _Waiting] = {}
         outbox.mkdir(mode=0o700, parents=True, exist_ok=True)
-        for path in sorted(outbox.glob("*.json"), key=lambda p: p.stat().st_mtime_ns):
-            self._waiting[path.stem] = msgspec.json.decode(path.read_bytes(), type=_Waiting)
+        kept = sorted(_load(outbox), key=lambda message: message.number)
+        self._waiting = {message.message_id: message for message in kept}
+        self._next_number = kept[-1].number + 1 if kept else 0
 
     def send(self, to: str, payload: msgspec.Raw) -> str:
         """Keep a message until the hub has taken it, and return its id.
@@ -70,7 +72,8 @@ class Mailbox:
         if len(self._waiting) >= MAX_WAITING_MESSAGES:
             raise MessageRefused(f"{MAX_WAITING_MESSAGES} messages already wait for the hub")
         message_id = str(uuid.uuid4())
-        message = _Waiting(to, msgspec.Raw(bytes(payload)))
+        message = _Waiting(self._next_number, message_id, to, msgspec.Raw(bytes(payload)))
+        self._next_number += 1
         replace_durably(self._outbox / f"{message_id}.json", msgspec.json.encode(message))
         self._waiting[message_id] = message
         self._send_message(to, message.payload, message_id)
@@ -101,3 +104,14 @@ class Mailbox:
         fresh.write_bytes(msgspec.json.encode(envelope))
         os.replace(fresh, path)
         self._send_ack(Ack(messages=[envelope.id]))
+
+
+def _load(outbox: Path) -> list[_Waiting]:
+    """Return the kept messages; a damaged one is put aside, so that the agent starts."""
+    messages: list[_Waiting] = []
+    for path in outbox.glob("*.json"):
+        try:
+            messages.append(msgspec.json.decode(path.read_bytes(), type=_Waiting))
+        except msgspec.MsgspecError:
+            path.rename(path.with_suffix(".damaged"))
+    return messages

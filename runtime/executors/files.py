@@ -36,14 +36,15 @@ def read_file(paths: Paths, spec: FileRead) -> ReadFile:
         fd = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW | os.O_CLOEXEC)
     except OSError as exc:
         raise failure_of(exc) from exc
-    with os.fdopen(fd, "rb") as file:
+    try:
         status = os.fstat(fd)
         if not stat.S_ISREG(status.st_mode):
             raise TaskFailure("not_a_file", f"{path} is not a regular file")
-        try:
-            data = file.read(MAX_FILE_READ_BYTES + 1)
-        except OSError as exc:
-            raise failure_of(exc) from exc
+        data = _read_up_to(fd, MAX_FILE_READ_BYTES + 1)
+    except OSError as exc:
+        raise failure_of(exc) from exc
+    finally:
+        os.close(fd)
     if len(data) > MAX_FILE_READ_BYTES:
         raise TaskFailure("file_too_large", f"{path} has {status.st_size} bytes, more than {MAX_FILE_READ_BYTES}")
     facts: dict[str, object] = {"path": str(path), "size": len(data), "mode": f"{stat.S_IMODE(status.st_mode):04o}"}
@@ -85,6 +86,14 @@ def write_file(paths: Paths, spec: FileWrite) -> msgspec.Raw:
     except OSError as exc:
         raise failure_of(exc) from exc
     return msgspec.Raw(msgspec.json.encode({"path": str(path), "size": len(data), "mode": f"{mode:04o}"}))
+
+
+def _read_up_to(fd: int, limit: int) -> bytes:
+    pieces: list[bytes] = []
+    while limit > 0 and (piece := os.read(fd, min(limit, 1 << 20))):
+        pieces.append(piece)
+        limit -= len(piece)
+    return b"".join(pieces)
 
 
 def _mode(text: str) -> int:

@@ -161,10 +161,13 @@ class TreeEnder:
     send: Callable[[Iterable[int], signal.Signals], None]
     grace_seconds: float
     _deadline: float | None = None
+    _killing: bool = False
 
     def hurry(self, grace_seconds: float) -> None:
         """Let the grace end after `grace_seconds` from now, if that is sooner."""
         deadline = asyncio.get_running_loop().time() + grace_seconds
+        if self._killing:
+            return
         if self._deadline is None:
             self.grace_seconds = min(self.grace_seconds, grace_seconds)
         else:
@@ -180,6 +183,7 @@ class TreeEnder:
         pids = await self._wait_gone(signal.SIGTERM, pids)
         if not pids:
             return ()
+        self._killing = True
         self._deadline = asyncio.get_running_loop().time() + AFTER_KILL_SECONDS
         self.send(pids, signal.SIGKILL)
         pids = await self._wait_gone(signal.SIGKILL, pids)

@@ -16,6 +16,7 @@ from runtime.effects import (
     Outcome,
     ReportAccepted,
     ReportResponse,
+    ResumeOutput,
     SendHello,
     Start,
     Stop,
@@ -58,7 +59,6 @@ class AgentMachine(RuleBasedStateMachine):
         self.disowned: set[AttemptId] = set()
         self.connected = False
         self.draining = False
-        self.drained = 0
 
     def now(self) -> Moment:
         return Moment(self.seconds, int(self.seconds * 1000))
@@ -86,22 +86,20 @@ class AgentMachine(RuleBasedStateMachine):
                 assert not self.draining
                 self.starts[attempt_id] = self.starts.get(attempt_id, 0) + 1
                 self.processes.add(attempt_id)
-            case Stop(attempt_id):
-                self.stopping.add(attempt_id)
-            case EndRemnants(attempt_id):
-                self.remnants.add(attempt_id)
+            case Stop() | EndRemnants():
+                (self.stopping if isinstance(effect, Stop) else self.remnants).add(effect.attempt_id)
             case SendHello(held):
-                for attempt_id, state in held:
-                    wanted = Finished if state is AttemptState.FINISHED else Accepted
-                    assert self.on_disk(attempt_id, wanted), "hello must name only what is on disk"
-            case DropOutput(attempt_id):
-                assert attempt_id in self.acked | self.disowned
+                self.check_hello(held)
             case Drained():
                 assert self.draining
                 assert not self.core.running()
-                self.drained += 1
-            case _:
-                pass
+            case DropOutput() | ResumeOutput():
+                assert isinstance(effect, ResumeOutput) or effect.attempt_id in self.acked | self.disowned
+
+    def check_hello(self, held: tuple[tuple[AttemptId, AttemptState], ...]) -> None:
+        for attempt_id, state in held:
+            wanted = Finished if state is AttemptState.FINISHED else Accepted
+            assert self.on_disk(attempt_id, wanted), "hello must name only what is on disk"
 
     def on_disk(self, attempt_id: AttemptId, kind: type[Record]) -> bool:
         return any(isinstance(r, kind) and r.attempt_id == attempt_id for r in self.disk)
