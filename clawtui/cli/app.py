@@ -61,13 +61,18 @@ VERBS: Final[dict[str, str]] = {
 EVERYWHERE: Final = Parameter(group=Group("Options of every verb", sort_key=9))
 
 
+def _default_shown(value: Any) -> Any:
+    """Flags that are off and texts that are empty need no word in the help."""
+    return value or None
+
+
 def make_app(world: World) -> App:
     """The whole command line. `app.meta` parses a call and returns what the verb returns."""
     app = App(
         name=world.program,
         version=__version__,
         help="Run real work on a fleet of agents, and lose none of it.",
-        default_parameter=Parameter(negative=()),
+        default_parameter=Parameter(negative=(), negative_iterable=(), show_default=_default_shown),
         result_action="return_value",
         help_format="plaintext",
     )
