@@ -260,9 +260,7 @@ class FaultyConnect:
             engine sees it, or "after" it did it, so that only the answer is lost.
     """
 
-    def __init__(
-        self, fail: Callable[[int, Call], str | None], error: Callable[[], Exception] = no_answer
-    ) -> None:
+    def __init__(self, fail: Callable[[int, Call], str | None], error: Callable[[], Exception] = no_answer) -> None:
         self._inner = Connector(None, os.environ)
         self._fail = fail
         self._error = error

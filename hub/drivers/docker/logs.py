@@ -13,8 +13,11 @@ from hub.drivers.docker.engine import Call, EngineRefused
 HEADER: Final = struct.Struct(">BxxxL")
 """Before each frame: the stream's number, three zero bytes, the frame's length."""
 STREAMS: Final = {1: "stdout", 2: "stderr"}
+PART_BYTES: Final = 16 * 1024
+"""A part of a longer line has exactly this size and no line end; the last part is shorter, and some log drivers leave
+its line end out."""
 MAX_FRAME_BYTES: Final = 1024 * 1024
-"""The engine cuts a line at 16 KiB; much more means that we misread the stream."""
+"""Much more than a part means that we misread the stream."""
 MAX_LINE_BYTES: Final = 64 * 1024
 """A longer line is given in pieces."""
 
@@ -68,11 +71,12 @@ class LogDecoder:
             text = frame
         begun_at, begun = self._begun.pop(stream, (at, bytearray()))
         begun += text
+        ended = text.endswith(b"\n") or len(text) != PART_BYTES
         while len(begun) > MAX_LINE_BYTES:
             yield _line(stream, begun_at, bytes(begun[:MAX_LINE_BYTES]))
             del begun[:MAX_LINE_BYTES]
-        if begun.endswith(b"\n"):
-            yield _line(stream, begun_at, bytes(begun[:-1]))
+        if ended:
+            yield _line(stream, begun_at, bytes(begun.removesuffix(b"\n")))
         else:
             self._begun[stream] = (begun_at, begun)
 

@@ -15,7 +15,8 @@ from hub.drivers.docker.logs import time_ms
 from hub.errors import BadRequest
 
 STATES: Final = {
-    "created": Observed.CREATING,
+    # Made and never started: whoever finds it so can start it. While a create goes on, the hub does not ask.
+    "created": Observed.EXITED,
     "running": Observed.RUNNING,
     "paused": Observed.PAUSED,
     "restarting": Observed.UNKNOWN,
@@ -53,13 +54,13 @@ def observe(container: Container) -> Observation | None:
     if owner is None:
         return None
     state = STATES.get(container.state.status, Observed.UNKNOWN)
-    ended = state is Observed.EXITED
+    ended = container.state.status in ("exited", "dead", "restarting")
     return Observation(
         agent_id=owner.agent_id,
         uid=owner.uid,
         handle=handle_of(owner.agent_id, owner.uid),
         state=state,
-        exit_code=container.state.exit_code if ended or container.state.status == "restarting" else None,
+        exit_code=container.state.exit_code if ended else None,
         out_of_memory=container.state.oom_killed,
         reason=_reason(container),
         started_at=time_ms(container.state.started_at),
@@ -75,8 +76,6 @@ def _reason(container: Container) -> str:
             return "being removed"
         case "created":
             return state.error or "made, never started"
-        case "exited" | "dead" if state.oom_killed:
-            return "out of memory"
         case "exited" | "dead":
             return state.error
         case "running" if state.health is not None and state.health.status == "unhealthy":

@@ -38,7 +38,7 @@ SUDO_CAPABILITIES: Final = (
     "AUDIT_WRITE", "CHOWN", "DAC_OVERRIDE", "FOWNER", "FSETID", "KILL", "SETFCAP", "SETGID", "SETUID",
 )  # fmt: skip
 """What sudo itself and package managers need; nothing that reaches beyond the container."""
-TMPFS_OPTIONS: Final = {"/tmp": "rw,nosuid,nodev,exec,mode=1777", "/run": "rw,nosuid,nodev,mode=1777"}
+TMPFS_OPTIONS: Final = {"/tmp": "rw,nosuid,nodev,exec,mode=1777", "/run": "rw,nosuid,nodev,mode=755"}
 """With a read-only root. Programs may run in /tmp, because builds unpack and run there."""
 PLAIN_TMPFS: Final = "rw,nosuid,nodev,exec,mode=1777"
 
