@@ -56,11 +56,27 @@ class Called:
         return msgspec.json.decode(self.stdout)
 
 
+class Hub(ScriptedControl):
+    """A scripted hub that may answer differently each time: a list gives its items in turn and stays
+    at the last, a function is called with what was given."""
+
+    def _note(self, method: str, *given: Any) -> Any:
+        self.calls.append((method, given))
+        answer = self.answers[method]
+        if isinstance(answer, list):
+            answer = answer.pop(0) if len(answer) > 1 else answer[0]
+        if callable(answer):
+            answer = answer(*given)
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+
 class CommandLine:
     """Calls the command line; `control` is the hub it meets, `settings` what it was called with last."""
 
     def __init__(self, home: Path) -> None:
-        self.control = ScriptedControl()
+        self.control = Hub()
         self.home = home
         self.settings: Settings | None = None
 
@@ -99,9 +115,13 @@ class CommandLine:
             path.write_text("")
         return path
 
+    def given(self, method: str) -> list[tuple[Any, ...]]:
+        """What the hub was given with every call of `method`."""
+        return [given for name, given in self.control.calls if name == method]
+
     def last(self, method: str) -> tuple[Any, ...]:
         """What the hub was given with the last call of `method`."""
-        return [given for name, given in self.control.calls if name == method][-1]
+        return self.given(method)[-1]
 
 
 @pytest.fixture

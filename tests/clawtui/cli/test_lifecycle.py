@@ -1,0 +1,134 @@
+"""create, start, stop, …, destroy, register, release, adopt."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+from msgspec.structs import replace
+
+from hub.contract import AdoptAnswer, AgentAct, CreateAgent, MountRequest, RegisterMetadata, Resources
+from hub.core.model import JobState
+from runtime.wire import TaskError
+from tests.clawtui.conftest import CommandLine
+from tests.hub.api.scripted import JOB, WHEN
+
+Answers = Callable[..., None]
+DONE = replace(JOB, state=JobState.SUCCEEDED, progress=1.0, finished_at=WHEN)
+FAILED = replace(JOB, state=JobState.FAILED, finished_at=WHEN, error=TaskError("image_missing", "no image"))
+
+
+@pytest.fixture(autouse=True)
+def jobs_succeed(answers: Answers) -> None:
+    answers(job=[replace(JOB, message="pulling", progress=0.5), DONE])
+
+
+def test_create_passes_on_every_option_and_shows_the_agent(cli: CommandLine) -> None:
+    called = cli(
+        *"create a-1 --driver docker --profile p --type b --display-name N --cpu 1.5 --memory 512m --disk 3G".split(),
+        *"--capabilities x,y --label k=v --label l= --env A=1 -e B=2=3 --concurrency 2 --network n".split(),
+        *"--mount /a:/b --mount vol:/c:ro --tmpfs /tmp --read-only-root --restart no".split(),
+    )
+    assert called.code == 0, called.stderr
+    assert cli.last("create_agent") == (
+        CreateAgent(
+            name="a-1",
+            driver="docker",
+            profile="p",
+            type="b",
+            display_name="N",
+            resources=Resources(cpus=1.5, memory="512m", disk="3G"),
+            capabilities=["x", "y"],
+            labels={"k": "v", "l": ""},
+            environment={"A": "1", "B": "2=3"},
+            concurrency=2,
+            network="n",
+            mounts=[MountRequest(source="/a", target="/b"), MountRequest(source="vol", target="/c", read_only=True)],
+            tmpfs=["/tmp"],
+            read_only=True,
+            restart="no",
+        ),
+    )
+    assert "online" in called.out
+    assert "pulling" in called.stderr
+
+
+def test_create_leaves_defaults_to_the_hub(cli: CommandLine) -> None:
+    cli("create", "a-1")
+    assert cli.last("create_agent") == (CreateAgent(name="a-1"),)
+
+
+@pytest.mark.parametrize("option", ["--mount x", "--mount a:b", "--mount a:/b:x", "--mount :/b", "--label x", "--env =1"])
+def test_create_refuses_what_cannot_be_meant(cli: CommandLine, option: str) -> None:
+    called = cli("create", "a-1", *option.split())
+    assert called.code == 2
+    assert option.split()[1] in called.stderr
+    assert cli.control.calls == []
+
+
+def test_gpus_come_later(cli: CommandLine) -> None:
+    assert "not available in this version" in cli("create", "a-1", "--gpus", "all").stderr
+
+
+@pytest.mark.parametrize("act", list(AgentAct))
+def test_an_act_waits_for_its_job_and_shows_the_agent(cli: CommandLine, act: AgentAct) -> None:
+    called = cli(act.value, "a-1")
+    assert called.code == 0, called.stderr
+    assert cli.last("act") == ("a-1", act)
+    assert cli.last("job")[0] == JOB.id
+    assert "a-1" in called.out
+
+
+def test_without_waiting_the_job_is_printed(cli: CommandLine) -> None:
+    called = cli("stop", "a-1", "--no-wait", "--plain")
+    assert called.out.split("\t")[:2] == ["j-1", "create"]
+    assert cli.given("job") == []
+
+
+def test_json_is_the_finished_job(cli: CommandLine) -> None:
+    assert cli("start", "a-1", "--json").json["state"] == "succeeded"
+
+
+def test_a_job_that_fails_is_an_error_with_its_reason(cli: CommandLine, answers: Answers) -> None:
+    answers(job=FAILED)
+    called = cli("create", "a-1")
+    assert called.code == 1
+    assert called.stderr.splitlines()[-2:] == ["error: no image", "hint: clawtui jobs show j-1"]
+
+
+def test_on_a_terminal_there_is_a_bar(cli: CommandLine) -> None:
+    called = cli("create", "a-1", terminal=True)
+    assert called.code == 0
+    assert "pulling" in called.stderr
+
+
+def test_destroy_asks_on_a_terminal(cli: CommandLine) -> None:
+    for answer, code, calls in (("n\n", 1, 0), ("\n", 1, 0), ("yes\n", 0, 1)):
+        called = cli("destroy", "a-1", stdin=answer, terminal=True)
+        assert called.code == code
+        assert "Destroy a-1 with its workspace?" in called.stderr
+        assert len(cli.given("destroy")) == calls
+
+
+def test_destroy_needs_force_where_nobody_can_be_asked(cli: CommandLine) -> None:
+    called = cli("destroy", "a-1", stdin="y\n")
+    assert called.code == 2
+    assert "clawtui destroy a-1 --force" in called.stderr
+    assert cli.control.calls == []
+    forced = cli("destroy", "a-1", "--force")
+    assert (forced.code, forced.out) == (0, "")
+    assert "a-1 is destroyed" in forced.stderr
+
+
+def test_register_prints_the_token_once(cli: CommandLine) -> None:
+    called = cli("register", "a-1", "--type", "t", "--capabilities", "x", "--plain")
+    assert "TOKEN\tcta_secret" in called.out.splitlines()
+    (request,) = cli.last("register")
+    assert (request.agent_id, request.metadata) == ("a-1", RegisterMetadata(type="t", capabilities=["x"]))
+
+
+def test_release_and_adopt(cli: CommandLine, answers: Answers) -> None:
+    answers(adopt=AdoptAnswer(adopted=["a-1"], skipped={"b-1": "its name is taken"}))
+    assert cli("release", "a-1").code == 0
+    assert cli.last("release") == ("a-1",)
+    assert cli("adopt", "--plain").out == "a-1\tadopted\nb-1\tits name is taken\n"
