@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import fcntl
+import gc
 import os
 import random
 import signal
@@ -69,6 +70,8 @@ def main() -> int:
     except OSError as exc:
         events.error("state_unusable", reason=str(exc), state_dir=str(settings.state_dir))
         return EXIT_STATE
+    # What is loaded now lives as long as the process: collections need not look at it again.
+    gc.freeze()
     reaper = Reaper(adopts_orphans=become_subreaper() or os.getpid() == 1)
     agent = Agent(settings, events, reaper, random.Random())
     try:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import platform
 import random
 import time
@@ -36,6 +37,8 @@ from runtime.shell import Shells
 from runtime.streaming import OutputSender
 from runtime.wire import AttemptId
 
+LEAVE_SECONDS: Final = 2.0
+"""For the goodbye; a hub that does not read must not keep the agent."""
 DRAIN_ACK_SECONDS: Final = 2.0
 """After the last attempt has ended in a drain, how long its result may wait for the hub's `ack`."""
 
@@ -54,6 +57,8 @@ class Agent:
         self._chance = chance
         self._instance = str(uuid.uuid4())
         self._core = Core(settings.concurrency)
+        credentials = Credentials(self._state("credential"), token=settings.token, token_file=settings.token_file)
+        self.connection = Connection(settings, credentials, Backoff(self._chance), self, self._log)
         self._timer: asyncio.TimerHandle | None = None
         self._drained = asyncio.Event()
         self._all_acked = asyncio.Event()
@@ -72,11 +77,12 @@ class Agent:
                 self._restore(loaded)
                 await self._local.start()
                 health = tasks.create_task(self._health.run(), name="health")
-                dialling = tasks.create_task(self._connection.run(), name="connection")
+                dialling = tasks.create_task(self.connection.run(), name="connection")
                 await stop.wait()
                 await self._drain()
                 health.cancel()
                 dialling.cancel()
+                await asyncio.wait([health, dialling])
             finally:
                 self._close()
 
@@ -87,9 +93,7 @@ class Agent:
 
     def _build(self, tasks: asyncio.TaskGroup, past: Sequence[Record]) -> None:
         settings = self._settings
-        credentials = Credentials(self._state("credential"), token=settings.token, token_file=settings.token_file)
-        self._connection = Connection(settings, credentials, Backoff(self._chance), self, self._log)
-        send = self._connection.send
+        send = self.connection.send
         self._journal = Journal(
             self._state("attempts.log"),
             past,
@@ -104,10 +108,8 @@ class Agent:
         self._health = HealthReporter(
             Sampler(settings.workspace), self._send_when_welcomed, lambda: self._core.running(), self._chance
         )
-        self._local = LocalSocket(settings.state_dir, lambda: self._connection.state, self._mailbox)
-        self._router = Router(
-            self, self._connection, self._output, self._shells, self._mailbox, self._health, self._log
-        )
+        self._local = LocalSocket(settings.state_dir, lambda: self.connection.state, self._mailbox)
+        self._router = Router(self, self.connection, self._output, self._shells, self._mailbox, self._health, self._log)
         self._log.on_line = self._send_log_lines
 
     def _build_executors(self, tasks: asyncio.TaskGroup) -> None:
@@ -122,10 +124,10 @@ class Agent:
             settings.child_environment,
             self._reaper,
             self._send_when_welcomed,
-            lambda: self._connection.queued_bytes,
+            lambda: self.connection.queued_bytes,
         )
         self._performer = Performer(
-            self._journal, self._connection, self._output, self._executor, self._send_hello, self._drained.set
+            self._journal, self.connection, self._output, self._executor, self._send_hello, self._drained.set
         )
 
     def _restore(self, loaded: Loaded) -> None:
@@ -141,8 +143,8 @@ class Agent:
     def _close(self) -> None:
         if self._timer is not None:
             self._timer.cancel()
-        self._shells.close_all()
         self._local.close()
+        self._shells.close_all()
         self._executor.close()
         self._output.close()
         self._journal.close()
@@ -198,7 +200,7 @@ class Agent:
 
     def welcomed(self, welcome: wire.Welcome) -> None:
         """Take the hub's welcome: output and results that it lacks go out again."""
-        self._connection.welcome_received(welcome)
+        self.connection.welcome_received(welcome)
         self._output.connected()
         self.perform(self._core.connected(self.now(), welcome))
         self._mailbox.connected()
@@ -208,7 +210,7 @@ class Agent:
     # --- what goes out ---
 
     def _send_hello(self, attempts: list[wire.HeldAttempt]) -> None:
-        self._connection.send(
+        self.connection.send(
             wire.Hello(
                 protocol=wire.ProtocolRange(wire.PROTOCOL_MIN, wire.PROTOCOL_MAX),
                 instance=self._instance,
@@ -221,17 +223,17 @@ class Agent:
         )
 
     def _send_when_welcomed(self, message: wire.Message) -> None:
-        if self._connection.welcomed:
-            self._connection.send(message)
+        if self.connection.welcomed:
+            self.connection.send(message)
 
     def _send_message(self, to: str, payload: msgspec.Raw, message_id: str) -> None:
-        if self._connection.welcomed:
-            self._connection.send(payload, kind="message", to=to, message_id=message_id)
+        if self.connection.welcomed:
+            self.connection.send(payload, kind="message", to=to, message_id=message_id)
 
     def _send_log_lines(self) -> None:
-        if self._connection.welcomed:
+        if self.connection.welcomed:
             for level, text in self._log.take():
-                self._connection.send(wire.Log(data=text, stream=wire.Stream.AGENT, level=level))
+                self.connection.send(wire.Log(data=text, stream=wire.Stream.AGENT, level=level))
 
     def _journal_trouble(self, error: OSError | None) -> None:
         if error is None:
@@ -247,10 +249,12 @@ class Agent:
         self.perform(self._core.drain(self.now(), self._settings.drain_seconds))
         await self._drained.wait()
         self.acked_all()
-        if self._connection.welcomed:
+        if self.connection.welcomed:
             try:
                 async with asyncio.timeout(DRAIN_ACK_SECONDS):
                     await self._all_acked.wait()
             except TimeoutError:
                 self._log.info("drain_unacked", results=len(self._core.held()))
-            await self._connection.leave("shutting down")
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(LEAVE_SECONDS):
+                    await self.connection.leave("shutting down")

@@ -231,10 +231,10 @@ class Connection:
             self._open = False
             self._socket = None
             self._room.set()
-            if self._welcomed_at is not None:
-                self._backoff.lost(self._clock() - self._welcomed_at)
+            welcomed_at, self._welcomed_at = self._welcomed_at, None
+            if welcomed_at is not None:
+                self._backoff.lost(self._clock() - welcomed_at)
                 self._log.info("disconnected", code=socket.close_code, reason=socket.close_reason)
-            self._welcomed_at = None
             self._handler.lost()
 
     async def _receive_all(self, socket: ClientConnection) -> None:

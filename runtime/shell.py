@@ -243,8 +243,13 @@ class Shells:
         if terminal.process.returncode is None:
             signal_directly([terminal.process.pid], signal.SIGHUP)
             family = Family(f"{MARKER_VARIABLE}=shell:{shell_id}", terminal.process.pid)
-            ender = TreeEnder(family, signal_directly, HANG_UP_GRACE_SECONDS)
-            self._tasks.create_task(ender.wait_ended(), name=f"hang up {shell_id}")
+            ending = TreeEnder(family, signal_directly, HANG_UP_GRACE_SECONDS).wait_ended()
+            try:
+                self._tasks.create_task(ending, name=f"hang up {shell_id}")
+            except RuntimeError:
+                # The agent is coming down after a fault and nobody can wait any more.
+                ending.close()
+                signal_directly([terminal.process.pid], signal.SIGKILL)
 
     def _ended(self, shell_id: str, exit_code: int) -> None:
         if self._terminals.pop(shell_id, None) is not None:

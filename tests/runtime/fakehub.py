@@ -11,6 +11,7 @@ import contextlib
 import hashlib
 import http
 import json
+import ssl
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -94,7 +95,9 @@ class FakeHub:
     # --- life ---
 
     @contextlib.asynccontextmanager
-    async def running(self, socket_path: Path | None = None) -> AsyncIterator[str]:
+    async def running(
+        self, socket_path: Path | None = None, *, ssl_context: ssl.SSLContext | None = None
+    ) -> AsyncIterator[str]:
         """Serve on a Unix socket, or on a free loopback port; yields the HUB_URL."""
         options: dict[str, Any] = {
             "process_request": self._process_request,
@@ -107,9 +110,9 @@ class FakeHub:
             async with unix_serve(self._serve, str(socket_path), **options):
                 yield f"unix:{socket_path}"
         else:
-            async with serve(self._serve, "127.0.0.1", 0, **options) as server:
+            async with serve(self._serve, "127.0.0.1", 0, ssl=ssl_context, **options) as server:
                 port = next(iter(server.sockets)).getsockname()[1]
-                yield f"ws://127.0.0.1:{port}"
+                yield f"{'ws' if ssl_context is None else 'wss'}://127.0.0.1:{port}"
 
     def drop(self) -> None:
         """Break every connection without a close frame, as a killed hub does."""

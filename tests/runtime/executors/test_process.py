@@ -27,13 +27,15 @@ class Bench:
         self.lingering = Lingering()
         self.output: list[tuple[Stream, bytes]] = []
 
-    def start(self, text: str, ended: asyncio.Future[int], **options: int) -> Run:
-        command = Command(argv=["/bin/sh", "-c", text], cwd=str(self.folder), environment=dict(os.environ), **options)
+    def start(self, text: str, ended: asyncio.Future[int], stdin_fd: int | None = None) -> Run:
+        command = Command(
+            argv=["/bin/sh", "-c", text], cwd=str(self.folder), environment=dict(os.environ), stdin_fd=stdin_fd
+        )
         return Run(command, self.reaper, self.lingering, lambda s, d: self.output.append((s, d)), ended.set_result)
 
-    async def run(self, text: str, **options: int) -> int:
+    async def run(self, text: str, stdin_fd: int | None = None) -> int:
         ended = asyncio.get_running_loop().create_future()
-        self.start(text, ended, **options)
+        self.start(text, ended, stdin_fd)
         async with asyncio.timeout(10):
             return await ended
 
