@@ -25,7 +25,7 @@ from hub.registry.migrations import MIGRATIONS, Migration
 from hub.registry.opening import prepare
 from hub.registry.purge import Purged
 from hub.registry.rows import DISPATCHES, JOBS, TASKS, TOKENS
-from hub.registry.writer import Writer
+from hub.registry.writer import LOG_LIMIT_BYTES, Writer
 
 T = TypeVar("T")
 
@@ -46,14 +46,19 @@ class Registry:
 
     @classmethod
     async def open(
-        cls, path: Path, *, read_connections: int = 2, migrations: Sequence[Migration] = MIGRATIONS
+        cls,
+        path: Path,
+        *,
+        read_connections: int = 2,
+        migrations: Sequence[Migration] = MIGRATIONS,
+        log_limit_bytes: int = LOG_LIMIT_BYTES,
     ) -> Registry:
         """Check, migrate and open the database, making it when it does not exist.
 
         The caller holds the state folder's lock. Raises StartFailed.
         """
         warnings = await asyncio.to_thread(prepare, path, migrations)
-        writer = Writer(path)
+        writer = Writer(path, log_limit_bytes)
         await writer.open()
         readers: list[BatchConnection] = []
         try:

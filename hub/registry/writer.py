@@ -17,10 +17,9 @@ T = TypeVar("T")
 
 CHECKPOINT_PAGES: Final = 1_000
 """Pages in the log after which SQLite moves them into the database (its own default, 4 MiB)."""
-KEPT_LOG_BYTES: Final = 16 * 1024 * 1024
-"""What remains of the log file when it begins anew."""
 LOG_LIMIT_BYTES: Final = 64 * 1024 * 1024
-"""From here on the writer asks for the log to begin anew, and again after as much growth."""
+"""From here on the writer asks for the log to begin anew, and again after as much growth; a quarter
+of it stays reserved on the disk."""
 TRUNCATE_WAIT_MS: Final = 50
 """How long one such request waits for readers; commits wait with it."""
 
@@ -29,11 +28,12 @@ class Writer:
     """Commits in order. A reader elsewhere can make the log grow, but never make a commit fail:
     the log begins anew when that reader is done."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, log_limit_bytes: int = LOG_LIMIT_BYTES) -> None:
         self._path = path
+        self._limit = log_limit_bytes
         self._log = str(path.with_name(f"{path.name}-wal"))
         self._connection: BatchConnection | None = None
-        self._truncate_at = LOG_LIMIT_BYTES
+        self._truncate_at = log_limit_bytes
         self._checkpoint_error: str | None = None
 
     async def open(self) -> None:
@@ -70,7 +70,7 @@ class Writer:
             if (error := self._checkpoint_error)
             else []
         )
-        if size > LOG_LIMIT_BYTES:
+        if size > 2 * self._limit:
             found.append(
                 f"The registry's log has grown to {size // 1024**2} MiB: another program is reading "
                 "registry.db and does not end its transaction."
@@ -84,7 +84,7 @@ class Writer:
             "synchronous = FULL",
             "fullfsync = ON",
             f"wal_autocheckpoint = {CHECKPOINT_PAGES}",
-            f"journal_size_limit = {KEPT_LOG_BYTES}",
+            f"journal_size_limit = {self._limit // 4}",
         ):
             connection.execute(f"PRAGMA {pragma}")
         return connection
@@ -95,6 +95,8 @@ class Writer:
         Runs after a commit that has succeeded: whatever fails here is a note, not an error.
         """
         size = self._log_bytes()
+        if size < self._limit:
+            self._truncate_at, self._checkpoint_error = self._limit, None
         if size < self._truncate_at:
             return
         try:
@@ -106,7 +108,7 @@ class Writer:
             self._checkpoint_error = str(exc)
         finally:
             connection.execute(f"PRAGMA busy_timeout = {int(BUSY_SECONDS * 1000)}")
-        self._truncate_at = size + LOG_LIMIT_BYTES if busy else LOG_LIMIT_BYTES
+        self._truncate_at = size + self._limit if busy else self._limit
 
     def _log_bytes(self) -> int:
         try:

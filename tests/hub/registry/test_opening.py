@@ -35,12 +35,6 @@ def test_a_new_registry_has_the_pragmas_it_needs(database: Path) -> None:
         assert connection.execute("PRAGMA application_id").fetchone() == (APPLICATION_ID,)
 
 
-async def test_the_writer_syncs_every_commit(registry: Registry) -> None:
-    """2 is FULL: the log is synced before a commit returns."""
-    level = await registry._writer.run(lambda connection: connection.execute("PRAGMA synchronous").fetchone())
-    assert level == (2,)
-
-
 async def test_a_damaged_page_stops_the_start_and_names_the_backups(database: Path) -> None:
     await filled(database)
     (database.parent / "backups").mkdir()
