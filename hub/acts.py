@@ -8,7 +8,9 @@ the next start.
 from __future__ import annotations
 
 import asyncio
-from contextlib import AbstractAsyncContextManager
+from collections import Counter
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from typing import Any, Final
 
 from msgspec.structs import replace
@@ -59,14 +61,22 @@ class Acts:
         self._jobs = jobs
         self._logs = logs
         self._locks = KeyLocks()
+        self._turns: Counter[AgentUid] = Counter()
+
+    def turn(self, uid: AgentUid) -> int:
+        """A number that grows with every act on the agent: what was seen before the last one is old."""
+        return self._turns[uid]
 
     def is_busy(self, uid: AgentUid) -> bool:
         """True while an act on the agent runs; reconcile leaves it alone then."""
         return self._locks.is_held(uid)
 
-    def hold(self, uid: AgentUid) -> AbstractAsyncContextManager[None]:
+    @asynccontextmanager
+    async def hold(self, uid: AgentUid) -> AsyncIterator[None]:
         """Keep everybody else from acting on the agent."""
-        return self._locks.hold(uid)
+        async with self._locks.hold(uid):
+            self._turns[uid] += 1
+            yield
 
     # --- the operator's side
 
@@ -163,8 +173,10 @@ class Acts:
     # --- after a restart
 
     async def resume_jobs(self, unfinished: list[Job]) -> None:
-        """Finish what a stopped or killed hub left running; a create is undone."""
+        """Finish what a stopped or killed hub, or a full disk, left running; a create is undone."""
         for job in unfinished:
+            if self._jobs.running(job.id) is not None:
+                continue
             agent = self._kernel.fleet.agents.get(job.agent_id) if job.agent_id else None
             if agent is None:
                 # The agent is gone, so a destroy is done and anything else has no object.
@@ -175,12 +187,12 @@ class Acts:
             elif job.kind == "destroy":
                 self._jobs.resume(job, lambda handle, a=agent: self._destroy(a, handle))
             else:
-                self._resume_act(job, agent)
+                self._jobs.resume(job, lambda handle, a=agent: self._resume_act(a, handle))
 
-    def _resume_act(self, job: Job, agent: Agent) -> None:
+    async def _resume_act(self, agent: Agent, job: JobHandle) -> dict[str, Any]:
+        # In the job and not before it: a driver that is switched off now must not keep the hub from starting.
         driver, handle = self._driver_of(agent)
-        act = AgentAct(job.kind)
-        self._jobs.resume(job, lambda running: self._act(driver, handle, agent.uid, act, running))
+        return await self._act(driver, handle, agent.uid, AgentAct(job.job.kind), job)
 
     async def _close_job(self, job: Job, state: JobState, why: str) -> None:
         error = None if state is JobState.SUCCEEDED else TaskError("interrupted", why)
@@ -192,8 +204,9 @@ class Acts:
             driver = self._drivers.get(agent.driver)
             await driver.undo_create(agent.id, agent.uid)
             await self._kernel.commit(self._kernel.fleet.remove_agent(agent.id, self._kernel.now()))
+        del self._turns[agent.uid]
         raise DriverFailed(
-            f"the hub ended while agent {agent.id} was being made; everything of it was removed",
+            f"agent {agent.id} was not finished; everything of it was removed",
             code="interrupted",
             agent=agent.id,
         )
@@ -210,6 +223,7 @@ class Acts:
                 handle = await driver.create(plan, job.progress)
             except BaseException:
                 kernel.push(kernel.fleet.remove_agent(agent.id, kernel.now()))
+                del self._turns[agent.uid]
                 raise
             made = replace(kernel.fleet.agents[agent.id], handle=handle.ref, observed=Observed.RUNNING)
             await kernel.commit(kernel.fleet.change_agent(made))
@@ -274,6 +288,7 @@ class Acts:
                     await driver.destroy(AgentHandle(driver.name, present.handle))
             self._logs.remove(agent.id)
             await self._kernel.commit(self._kernel.fleet.remove_agent(agent.id, self._kernel.now()))
+        del self._turns[agent.uid]
         return {"agentId": agent.id}
 
     async def _wait_online(self, agent: Agent, job: JobHandle, after_epoch: int) -> None:

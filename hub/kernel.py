@@ -8,7 +8,7 @@ fleet is thrown away and built anew from the registry; that is the same path as 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from typing import assert_never
 
 import structlog
@@ -20,7 +20,7 @@ from hub.connections.table import LinkTable
 from hub.core.book import DispatchLimits
 from hub.core.effects import Close, Delete, Effect, Kind, Publish, Save, Send
 from hub.core.fleet import Fleet, FleetLimits, Stored
-from hub.core.model import Job, Now, Task, TaskId, TaskState
+from hub.core.model import TERMINAL, Job, Now, Task, TaskId, TaskState, attempt_id
 from hub.errors import HubError, NotFound
 from hub.feed import Feed
 from hub.metrics import Metrics
@@ -60,6 +60,8 @@ class Kernel:
         self.links = LinkTable(clock, metrics)
         self.fleet = Fleet(self._limits())
         self.unfinished_jobs: list[Job] = []
+        self.on_recovered: Callable[[], Awaitable[None]] | None = None
+        """Called after a rebuild, with `unfinished_jobs` as the registry has them."""
         self._pipeline = Pipeline(registry, self._perform, self._on_failure, metrics.commit)
         self._rebuild = asyncio.Event()
         self._rearm = asyncio.Event()
@@ -116,10 +118,20 @@ class Kernel:
                 self.links.close(effect)
             case Publish():
                 self.feed.publish(effect.kind, effect.id, effect.gone)
+            case Save(record=Task() as task):
+                self._task_saved(task)
             case Save() | Delete():
                 return
             case _:
                 assert_never(effect)
+
+    def _task_saved(self, task: Task) -> None:
+        """Count ends, and tell those who wait for output that will not come any more."""
+        if task.state in TERMINAL:
+            self.metrics.task_ended(task.state)
+            self.output.finish(task.attempt_id)
+        elif task.attempt > 1 and task.state is TaskState.QUEUED:
+            self.output.finish(attempt_id(task.id, task.attempt - 1))
 
     # --- loops
 
@@ -164,6 +176,8 @@ class Kernel:
         try:
             await self.registry.probe()
             await self.restore()
+            if self.on_recovered is not None:
+                await self.on_recovered()
         except HubError as exc:
             log.warning("registry_not_writable", error=exc.message)
             return False

@@ -23,6 +23,8 @@ class Committer(Protocol):
 class Pipeline:
     """Commits and releases effects in the order in which they were decided.
 
+    `perform` gets every effect of a committed batch, saved records too.
+
     After a failed commit memory is ahead of the disk: every waiter gets the error, what was decided
     meanwhile is dropped, and nothing is taken any more until `reopen`; `on_failure` rebuilds.
     """
@@ -104,8 +106,7 @@ class Pipeline:
             self._on_commit(len(records), asyncio.get_running_loop().time() - started)
         for effects, future in batch:
             for effect in effects:
-                if not isinstance(effect, Save | Delete):
-                    self._perform(effect)
+                self._perform(effect)
             if future is not None and not future.done():
                 future.set_result(None)
 

@@ -30,7 +30,6 @@ from runtime.wire import (
     Hello,
     Log,
     Message,
-    Response,
     Shell,
     Welcome,
     WireError,
@@ -91,6 +90,8 @@ class Reception:
 
     def agent_connected(self, link: Link, hello: Hello | None) -> None:
         kernel = self._kernel
+        # A connection that cannot be kept would be one that the rebuilt fleet does not know.
+        kernel.check_writable()
         if link.agent_id not in kernel.fleet.agents:
             raise NotFound(f"agent {link.agent_id} is gone", code="agent_gone")
         try:
@@ -144,10 +145,7 @@ class Reception:
         else:
             if envelope.type == "bye":
                 link.said_bye = True
-            effects = kernel.fleet.frame(link.agent_id, link.epoch, message, kernel.now())
-            kernel.push(effects)
-            if isinstance(message, Response) and message.attempt_id is not None:
-                kernel.output.finish(message.attempt_id)
+            kernel.push(kernel.fleet.frame(link.agent_id, link.epoch, message, kernel.now()))
 
     def _log(self, link: Link, message: Log) -> None:
         data = _bytes_of(message)

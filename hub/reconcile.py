@@ -63,6 +63,7 @@ class Reconciler:
             # Nothing to compare; the platform is not asked for nothing.
             self.problem = ""
             return
+        turns = {agent.uid: self._acts.turn(agent.uid) for agent in mine}
         try:
             seen = {found.uid: found for found in await self._driver.list_agents()}
         except HubError as exc:
@@ -71,6 +72,10 @@ class Reconciler:
         self.problem = ""
         steps: list[tuple[Agent, Step]] = []
         for agent in mine:
+            if self._acts.turn(agent.uid) != turns[agent.uid]:
+                # Somebody acted on it while the platform was asked: what was seen is old.
+                self._changed.set()
+                continue
             if (step := self._judge(agent.id, seen.get(agent.uid))) is not None:
                 steps.append((agent, step))
         await self._carry_out(steps)

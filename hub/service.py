@@ -178,6 +178,12 @@ class Hub:
                         yield hub
                     finally:
                         await hub._stop_all()
+            except BaseExceptionGroup as errors:
+                # The group wraps what the caller's block or the start raised; callers want that itself.
+                error, *others = errors.exceptions
+                if others:
+                    raise
+                raise error from error.__cause__
             finally:
                 await registry.close()
         finally:
@@ -280,8 +286,12 @@ class Hub:
             self._group.create_task(kernel.run_recovery(), name="recovery"),
             *self._upkeep.start(self._group),
         ]
-        await self._acts.resume_jobs(kernel.unfinished_jobs)
+        await self._resume_jobs()
+        kernel.on_recovered = self._resume_jobs
         self._loops += [self._group.create_task(one.run(), name="reconcile") for one in self._reconcilers]
+
+    async def _resume_jobs(self) -> None:
+        await self._acts.resume_jobs(self.kernel.unfinished_jobs)
 
     async def _stop_all(self) -> None:
         """No new work, everything decided committed, everybody told; agents live on."""

@@ -5,7 +5,6 @@ from __future__ import annotations
 import fcntl
 import os
 from pathlib import Path
-from typing import Any
 
 import msgspec
 
@@ -87,9 +86,9 @@ class StateFolder:
 
     def _second_hub(self) -> StartFailed:
         try:
-            other: dict[str, Any] = msgspec.json.decode(self.hub_file.read_bytes())
-            who = f"process {other.get('pid')}"
-        except (OSError, msgspec.DecodeError):
+            other = msgspec.json.decode(self.hub_file.read_bytes(), type=HubFile)
+            who = f"process {other.pid}"
+        except (OSError, msgspec.MsgspecError, UnicodeError):
             who = "another process"
         return StartFailed(
             f"a hub ({who}) already runs on {self.path}",

@@ -14,6 +14,8 @@ from runtime.wire import Ack
 CLEAN_CODES = frozenset({WSCloseCode.OK, WSCloseCode.GOING_AWAY})
 SLOW_CONSUMER = 4008
 PROTOCOL_ERROR = 4400
+GOODBYE_SECONDS = 5.0
+"""A peer that has not taken its last frames and the close by then is cut off."""
 
 
 class Link:
@@ -39,6 +41,8 @@ class Link:
         self._outbox = outbox
         self._now = now
         self._close_with: tuple[int, str] = (WSCloseCode.OK, "")
+        self._closing = False
+        self._patience: asyncio.Timeout | None = None
 
     @property
     def closed_cleanly(self) -> bool:
@@ -57,12 +61,19 @@ class Link:
         return True
 
     def acknowledge(self, ack: Ack) -> None:
-        self._outbox.acknowledge(ack)
+        """Tell the agent as soon as it reads; one that only sends is cut off."""
+        try:
+            self._outbox.acknowledge(ack)
+        except OutboxFull:
+            self.abort()
 
     def close(self, code: int, reason: str) -> None:
         """End the connection after what is in the outbox; the close frame carries `reason`."""
         self._close_with = (code, reason)
         self._outbox.close()
+        if not self._closing and self._patience is not None:
+            self._patience.reschedule(asyncio.get_running_loop().time() + GOODBYE_SECONDS)
+        self._closing = True
 
     def abort(self) -> None:
         """End the connection at once: the peer is dead or does not read."""
@@ -73,16 +84,24 @@ class Link:
     async def write(self, encode_ack: Callable[[Ack], str]) -> None:
         """Write the outbox until the link is closed."""
         try:
-            while await self._outbox.wait_ready():
-                if (ack := self._outbox.take_ack()) is not None:
-                    await self._socket.send_str(encode_ack(ack))
-                while (frame := self._outbox.take()) is not None:
-                    await self._write_one(frame)
-            code, reason = self._close_with
-            await self._socket.close(code=code, message=reason.encode()[:120])
+            async with asyncio.timeout(GOODBYE_SECONDS if self._closing else None) as self._patience:
+                await self._write_all(encode_ack)
         except (ClientConnectionResetError, ConnectionError):
             # The reader sees the same end and reports it.
             return
+        except TimeoutError:
+            self.abort()
+        finally:
+            self._patience = None
+
+    async def _write_all(self, encode_ack: Callable[[Ack], str]) -> None:
+        while await self._outbox.wait_ready():
+            if (ack := self._outbox.take_ack()) is not None:
+                await self._socket.send_str(encode_ack(ack))
+            while (frame := self._outbox.take()) is not None:
+                await self._write_one(frame)
+        code, reason = self._close_with
+        await self._socket.close(code=code, message=reason.encode()[:120])
 
     async def _write_one(self, frame: str | Control) -> None:
         if isinstance(frame, str):

@@ -8,11 +8,19 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from typing import Literal
+from itertools import islice
+from typing import Final, Literal, TypeVar
 
 import msgspec
 
 from runtime.wire import Ack, AttemptId
+
+T = TypeVar("T")
+
+ACK_ENTRIES: Final = 500
+"""Acknowledgements in one frame: ids of 128 characters, each escaped to six bytes, still fit."""
+MAX_ACK_ENTRIES: Final = 20_000
+"""Acknowledgements that may wait. Who sends so much and reads nothing is no use."""
 
 
 class Control(msgspec.Struct, frozen=True):
@@ -50,6 +58,9 @@ class Outbox:
         self._ready.set()
 
     def acknowledge(self, ack: Ack) -> None:
+        """Raises OutboxFull."""
+        if len(self._output) + len(self._responses) + len(self._messages) >= MAX_ACK_ENTRIES:
+            raise OutboxFull
         self._output.update(ack.output)
         self._responses += ack.responses
         self._messages += ack.messages
@@ -70,11 +81,15 @@ class Outbox:
         return True
 
     def take_ack(self) -> Ack | None:
+        """As many acknowledgements as fit into one frame, or None."""
         if not self._has_ack():
             return None
-        ack = Ack(output=self._output, responses=self._responses, messages=self._messages)
-        self._output, self._responses, self._messages = {}, [], []
-        return ack
+        output = dict(islice(self._output.items(), ACK_ENTRIES))
+        for attempt_id in output:
+            del self._output[attempt_id]
+        responses, self._responses = _split(self._responses, ACK_ENTRIES - len(output))
+        messages, self._messages = _split(self._messages, ACK_ENTRIES - len(output) - len(responses))
+        return Ack(output=output, responses=responses, messages=messages)
 
     def take(self) -> str | Control | None:
         """The next frame, or None."""
@@ -86,6 +101,10 @@ class Outbox:
 
     def _has_ack(self) -> bool:
         return bool(self._output or self._responses or self._messages)
+
+
+def _split(items: list[T], count: int) -> tuple[list[T], list[T]]:
+    return items[:count], items[count:]
 
 
 def _size(frame: str | Control) -> int:
