@@ -46,9 +46,16 @@ def parse_query(pairs: Iterable[tuple[str, str]], kind: type[msgspec.Struct]) ->
             raise BadRequest(f"the parameter {name!r} is given twice", field=name)
         values[name] = text
     try:
-        return msgspec.convert(values, kind, strict=False)
+        query = msgspec.convert(values, kind, strict=False)
     except msgspec.ValidationError as error:
         raise _invalid(str(error)) from error
+    for field in msgspec.structs.fields(kind):
+        # The lenient conversion takes the text "null" for None; leaving the parameter out is the way to say that.
+        if field.encode_name in values and getattr(query, field.name) is None:
+            raise BadRequest(
+                f"{values[field.encode_name]!r} is no value of {field.encode_name}", field=field.encode_name
+            )
+    return query
 
 
 def parse_idempotency_key(headers: Mapping[str, str]) -> str | None:

@@ -10,7 +10,7 @@ from hub.api.answers import JSON
 from hub.api.queries import EventsQuery, ShellQuery, WaitQuery
 from hub.api.route import Later, Route, Streaming
 from hub.core.model import Role
-from hub.errors import Conflict, DriverFailed, NotAvailable, QueueFull, StorageFull
+from hub.errors import Conflict, DriverFailed, NotAvailable, NotFound, QueueFull, StorageFull
 from hub.metrics import CONTENT_TYPE
 from runtime.wire import MAX_SUBMISSION_BYTES
 
@@ -118,7 +118,7 @@ TASKS: Final = (
     ),
     Route(
         method="POST", path="/tasks", role=_OPERATOR, tag="tasks", handler=do.dispatch, status=202,
-        request=contract.DispatchRequest, response=contract.DispatchView, errors=_SUBMITS, idempotent=True,
+        request=contract.DispatchRequest, response=contract.DispatchView, errors=(*_SUBMITS, NotFound), idempotent=True,
         summary="Give a task to many agents, by selector or by name, all at once or as a rollout",
     ),
     Route(

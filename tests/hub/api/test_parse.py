@@ -89,6 +89,8 @@ def test_names_of_values_pass_unharmed() -> None:
         (PageQuery, [("limit", "1"), ("limit", "2")], "limit"),
         (PageQuery, [("colour", "1")], "colour"),
         (AgentQuery, [("status", "happy")], "status"),
+        (AgentQuery, [("status", "null")], "status"),
+        (LogQuery, [("lines", "null")], "lines"),
         (LogQuery, [("follow", "perhaps")], "follow"),
         (LogQuery, [("lines", "-5")], "lines"),
     ],
@@ -102,6 +104,7 @@ def test_a_bad_query_names_the_parameter(kind: Any, pairs: list[tuple[str, str]]
 def test_a_query_is_converted() -> None:
     assert parse_query([("limit", "7"), ("status", "open")], TaskQuery) == TaskQuery(limit=7, status="open")
     assert parse_query([("follow", "true"), ("lines", "0")], LogQuery) == LogQuery(follow=True, lines=0)
+    assert parse_query([("label", "null")], AgentQuery) == AgentQuery(label="null")
 
 
 @pytest.mark.parametrize("key", ["", "x" * 201, "ä", "a\tb", "a\x7f"])
