@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import io
+import shlex
 from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -107,6 +108,10 @@ class CommandLine:
         )
         code = run(words, world)
         return Called(code, streams[1].raw(), streams[2].raw().decode())
+
+    def line(self, text: str) -> Called:
+        """A call as it would be typed."""
+        return self(*shlex.split(text))
 
     @property
     def config(self) -> Path:

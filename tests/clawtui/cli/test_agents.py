@@ -31,7 +31,18 @@ HEALTHY = replace(
 def test_list_shows_what_matters_of_every_agent(cli: CommandLine, answers: Answers) -> None:
     answers(agents=AgentList(agents=[HEALTHY]))
     header, row = cli("list").out.splitlines()
-    assert header.split() == ["NAME", "STATUS", "TYPE", "DRIVER", "CPU", "MEMORY", "QUEUED", "RUNNING", "SEEN", "REASON"]
+    assert header.split() == [
+        "NAME",
+        "STATUS",
+        "TYPE",
+        "DRIVER",
+        "CPU",
+        "MEMORY",
+        "QUEUED",
+        "RUNNING",
+        "SEEN",
+        "REASON",
+    ]
     assert row.split() == ["a-1", "online", "builder", "process", "1.50/2", "1.0G/4.0G", "3", "1", "1m00s"]
 
 
@@ -88,7 +99,11 @@ def test_watching_draws_again_with_every_change_of_this_agent_until_it_is_gone(
 
 
 def test_logs_pass_on_what_is_asked_for(cli: CommandLine, answers: Answers) -> None:
-    answers(agent_logs=Stream([LogEntry(text="one", source="runtime", at=WHEN), LogEntry(text="two", source="x")], ends=True))
+    answers(
+        agent_logs=Stream(
+            [LogEntry(text="one", source="runtime", at=WHEN), LogEntry(text="two", source="x")], ends=True
+        )
+    )
     called = cli("logs", "a-1", "-n", "5", "--since", "10m", "--source", "runtime")
     assert called.out == f"{WHEN} one\ntwo\n"
     assert cli.last("agent_logs") == ("a-1", LogQuery(source="runtime", since="10m", lines=5, follow=False))

@@ -46,7 +46,7 @@ def test_one_word_is_shell_text_and_several_are_quoted(cli: CommandLine) -> None
 
 
 def test_options_are_passed_on_and_defaults_are_the_hubs(cli: CommandLine) -> None:
-    cli(*"exec --sudo --timeout 5 a-1 --cwd sub -e A=1 --env B=x=y -- printenv".split())
+    cli.line("exec --sudo --timeout 5 a-1 --cwd sub -e A=1 --env B=x=y -- printenv")
     assert spec(cli) == {
         "type": "exec",
         "command": "printenv",

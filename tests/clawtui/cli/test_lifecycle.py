@@ -24,10 +24,10 @@ def jobs_succeed(answers: Answers) -> None:
 
 
 def test_create_passes_on_every_option_and_shows_the_agent(cli: CommandLine) -> None:
-    called = cli(
-        *"create a-1 --driver docker --profile p --type b --display-name N --cpu 1.5 --memory 512m --disk 3G".split(),
-        *"--capabilities x,y --label k=v --label l= --env A=1 -e B=2=3 --concurrency 2 --network n".split(),
-        *"--mount /a:/b --mount vol:/c:ro --tmpfs /tmp --read-only-root --restart no".split(),
+    called = cli.line(
+        "create a-1 --driver docker --profile p --type b --display-name N --cpu 1.5 --memory 512m --disk 3G "
+        "--capabilities x,y --label k=v --label l= --env A=1 -e B=2=3 --concurrency 2 --network n "
+        "--mount /a:/b --mount vol:/c:ro --tmpfs /tmp --read-only-root --restart no"
     )
     assert called.code == 0, called.stderr
     assert cli.last("create_agent") == (
@@ -58,7 +58,9 @@ def test_create_leaves_defaults_to_the_hub(cli: CommandLine) -> None:
     assert cli.last("create_agent") == (CreateAgent(name="a-1"),)
 
 
-@pytest.mark.parametrize("option", ["--mount x", "--mount a:b", "--mount a:/b:x", "--mount :/b", "--label x", "--env =1"])
+@pytest.mark.parametrize(
+    "option", ["--mount x", "--mount a:b", "--mount a:/b:x", "--mount :/b", "--label x", "--env =1"]
+)
 def test_create_refuses_what_cannot_be_meant(cli: CommandLine, option: str) -> None:
     called = cli("create", "a-1", *option.split())
     assert called.code == 2
