@@ -48,7 +48,8 @@ class Slot:
 
     `held` are the tasks whose attempt it has or may have, with the monotonic time since when, as
     far as this hub knows. `silent_since`: monotonic time since when nothing has been heard, None
-    while it speaks. `accepting`: new attempts may be offered.
+    while it speaks. `accepting`: the hub wants to offer it attempts; `leaving`: it said that its
+    connection ends.
     """
 
     def __init__(self, agent_id: AgentId, uid: AgentUid, *, basic: bool, silent_since: float | None) -> None:
@@ -57,6 +58,7 @@ class Slot:
         self.basic = basic
         self.epoch = 0
         self.connected = False
+        self.leaving = False
         self.accepting = True
         self.paused = False
         self.concurrency = 1
@@ -65,6 +67,11 @@ class Slot:
         self.held: dict[TaskId, float] = {}
         self.bytes = 0
         self.silent_since = silent_since
+
+    @property
+    def takes_offers(self) -> bool:
+        """False also for a silent agent: its tasks would only be lost one by one."""
+        return self.connected and self.accepting and not self.leaving and self.silent_since is None
 
 
 class Deadline(msgspec.Struct, frozen=True, order=True):
@@ -188,9 +195,8 @@ class TaskBook:
             heapq.heappush(slot.queue, (-task.priority, task.seq, task.id))
 
     def pump(self, slot: Slot, now: Now) -> Iterator[Effect]:
-        """Offer queued tasks while the agent has places. A silent agent is offered nothing: its
-        tasks would only be lost one by one."""
-        while slot.connected and slot.accepting and slot.silent_since is None:
+        """Offer queued tasks while the agent has places."""
+        while slot.takes_offers:
             task = self._next_queued(slot, now) if len(slot.held) < slot.concurrency else None
             if task is None:
                 return

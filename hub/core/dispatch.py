@@ -177,7 +177,7 @@ class Dispatcher:
     ) -> list[Effect]:
         """A full agent said hello. The answer is a whole plan, never a patch of an old one."""
         slot = self.book.slots[agent_id]
-        slot.epoch, slot.connected, slot.basic = epoch, True, False
+        slot.epoch, slot.connected, slot.leaving, slot.basic = epoch, True, False, False
         slot.concurrency, slot.silent_since = max(1, concurrency), None
         # What the plan ends may release tasks of a rollout: none goes out before the welcome.
         slot.accepting = False
@@ -199,9 +199,15 @@ class Dispatcher:
             # It was a full agent, which keeps timeouts itself; now the hub has to.
             for task_id in slot.held:
                 self.book.arm_timeout(self.book.tasks[task_id], now)
-        slot.epoch, slot.connected, slot.basic = epoch, True, True
+        slot.epoch, slot.connected, slot.leaving, slot.basic = epoch, True, False, True
         slot.concurrency, slot.silent_since, slot.accepting = 1, None, accepting
         return list(self.book.pump(slot, now))
+
+    def leaving(self, agent_id: AgentId) -> None:
+        """The agent's connection is about to end; nothing more goes out over it."""
+        slot = self.book.slots.get(agent_id)
+        if slot is not None:
+            slot.leaving = True
 
     def _reconciled(self, slot: Slot, held: Mapping[AttemptId, HeldAttempt], now: Now) -> list[Effect]:
         """Make the book agree with what the agent has in its attempt log."""

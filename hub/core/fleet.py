@@ -171,13 +171,13 @@ class Fleet:
         agent = self.agents[agent_id]
         self.freshness.forget_flapping(agent_id)
         effects = self.identity.revoke_agent(agent_id, now)
-        effects += self._close(agent, CLOSE_REVOKED, "released: a new join token is there")
-        return effects + self.change_agent(replace(agent, quarantined=False, reason=""))
+        effects += self._end(agent, CLOSE_REVOKED, "released: a new join token is there", now)
+        return effects + self.change_agent(replace(self.agents[agent_id], quarantined=False, reason=""))
 
     def revoke_credentials(self, agent_id: AgentId, now: Now) -> list[Effect]:
         """Void every credential of an agent and end its connection."""
         effects = self.identity.revoke_agent(agent_id, now)
-        return effects + self._close(self.agents[agent_id], CLOSE_REVOKED, "credential revoked")
+        return effects + self._end(self.agents[agent_id], CLOSE_REVOKED, "credential revoked", now)
 
     def revoke_token(self, token_id: TokenId, now: Now) -> list[Effect]:
         """Void a token; an agent whose credential it is loses its connection. Raises NotFound."""
@@ -241,9 +241,8 @@ class Fleet:
         if agent.quarantined:
             return []
         reason = "two instances use this agent's credential and drive each other out"
-        effects = self._close(agent, CLOSE_QUARANTINED, reason)
-        effects += self.dispatcher.set_accepting(agent_id, False, now)
-        effects += self.change_agent(replace(agent, quarantined=True, reason=reason))
+        effects = self._end(agent, CLOSE_QUARANTINED, reason, now)
+        effects += self.change_agent(replace(self.agents[agent_id], quarantined=True, reason=reason))
         entry = AuditEntry(
             at=now.wall_ms,
             who=f"agent:{agent_id}",
@@ -282,7 +281,8 @@ class Fleet:
             case Ack():
                 return self.mail.acknowledged(agent_id, message.messages)
             case Bye():
-                return self.dispatcher.set_accepting(agent_id, False, now)
+                self.dispatcher.leaving(agent_id)
+                return []
             case _:
                 return []
 
@@ -357,6 +357,12 @@ class Fleet:
         if not presence.open:
             return []
         return [Close(agent.id, presence.epoch, code, reason)]
+
+    def _end(self, agent: Agent, code: int, reason: str, now: Now) -> list[Effect]:
+        """End the agent's connection from our side: it counts as ended at once, not when its socket is gone, so that
+        nothing more is given to it or taken from it."""
+        effects = self._close(agent, code, reason)
+        return effects + self.disconnected(agent.id, self.presence(agent.id).epoch, now, clean=True)
 
     def _freshness(self, changes: Iterable[Change], now: Now) -> list[Effect]:
         """Tell dispatch who went silent, keep when the agent was last seen, tell observers."""

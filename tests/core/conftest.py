@@ -18,7 +18,7 @@ slow = [HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.filter_too
 settings.register_profile(
     "core-dev",
     deadline=None,
-    max_examples=80,
+    max_examples=40,
     stateful_step_count=40,
     derandomize=True,
     database=None,

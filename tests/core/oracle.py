@@ -102,13 +102,14 @@ def _acknowledged(effects: list[Effect]) -> list[str]:
 class Patience:
     """When a task may and when it must be lost, expire or time out, by the monotonic clock.
 
-    `sign`: last sign of life; `gone`: since when there is no connection; `since`: since when an attempt is held, None
-    when only the wall clock could know.
+    `boot`: when this hub started; `sign`: last sign of life; `gone`: since when there is no connection; `since`: since
+    when an attempt is held, None when only the wall clock could know.
     """
 
     def __init__(self, limits: FleetLimits) -> None:
         self.lost_after = limits.dispatch.lost_after_seconds
         self.stale_after = limits.stale_after_seconds
+        self.boot = 0.0
         self.sign: dict[str, float] = {}
         self.gone: dict[str, float | None] = {}
         self.since: dict[str, float | None] = {}
@@ -134,10 +135,10 @@ class Patience:
     def restarted(self, ledger: Ledger, clock: Clock) -> None:
         for agent in ledger.agents.values():
             self.began(agent.id, clock.mono)
-        self.since, self.expiry = {}, {}
+        self.boot, self.since, self.expiry = clock.mono, {}, {}
         for task in ledger.open_tasks().values():
             if task.state in HELD:
-                self.since[task.attempt_id] = clock.mono if ledger.agents[task.agent_id].basic else None
+                self.since[task.attempt_id] = None
             if task.expires_at is not None:
                 self.expiry[task.id] = clock.mono + (task.expires_at - clock.wall_ms) / 1000
 
@@ -170,8 +171,7 @@ class Patience:
             assert after.state is not TaskState.EXPIRED or self.is_expired(task.id, now), "expired too early"
         elif after.state is TaskState.TIMED_OUT:
             assert agent.basic
-            assert since is not None
-            assert now - since >= task.timeout_ms / 1000, "timed out too early"
+            assert now - (self.boot if since is None else since) >= task.timeout_ms / 1000, "timed out too early"
         elif after.state is TaskState.LOST or after.attempt > task.attempt:
             assert agent.desired is not Desired.PAUSED, "lost while we held it still"
             assert now - self.sign[agent.id] >= self.lost_after, "lost too early"

@@ -26,8 +26,8 @@ from runtime.wire import (
 
 
 class Link:
-    """One connection. `down` and `up` are frames on their way; `told`: the hub knows that it has ended, `ordered`: the
-    hub wants it closed, `bye`: the agent said that it leaves."""
+    """One connection. `down` and `up` are frames on their way; `told`: the hub knows that it has ended, or ended
+    it; `bye`: the agent said that it leaves."""
 
     def __init__(self, name: str, epoch: int, *, basic: bool) -> None:
         self.name = name
@@ -36,7 +36,6 @@ class Link:
         self.down: deque[Send] = deque()
         self.up: deque[Message] = deque()
         self.told = False
-        self.ordered = False
         self.bye = False
         self.welcome_decided = basic
 

@@ -232,6 +232,16 @@ def test_a_released_agent_comes_back_with_a_new_credential() -> None:
     assert offered(desk.connect(instance="y")) == ["t:1"]
 
 
+def test_nothing_is_given_to_a_connection_that_was_ended_from_our_side() -> None:
+    desk = Desk()
+    desk.connect_basic()
+    desk.fleet.revoke_credentials(A, desk.clock.now)
+    assert offered(desk.submit()) == []
+    assert desk.frame(Health()) == []
+    assert desk.fleet.view(A).status is AgentStatus.OFFLINE
+    assert desk.close() == []
+
+
 def test_release_ends_the_connection_of_the_old_credential() -> None:
     desk = Desk()
     desk.connect()

@@ -31,7 +31,7 @@ from hub.core.model import (
 from hub.errors import Conflict, NotFound, QueueFull
 from runtime.wire import Accepted, Bye, Health, ResponseStatus, Welcome
 from tests.core.ledger import HELD
-from tests.core.runtimes import Runtime, response
+from tests.core.runtimes import Link, Runtime, response
 from tests.core.support import SPEC, make_task
 from tests.core.world import World
 
@@ -42,8 +42,8 @@ ROUNDS = 100
 
 names = st.sampled_from(NAMES)
 index = st.integers(0, 5)
-statuses = st.sampled_from([ResponseStatus.SUCCEEDED, *ResponseStatus])
-retry_on = st.sampled_from([frozenset[RetryOn](), frozenset({RetryOn.LOST}), frozenset(RetryOn)])
+statuses = st.sampled_from([ResponseStatus.SUCCEEDED, ResponseStatus.FAILED, *ResponseStatus])
+retry_on = st.sampled_from([frozenset(RetryOn), frozenset({RetryOn.LOST}), frozenset[RetryOn]()])
 timeouts = st.sampled_from([60_000, 7_200_000])
 expiries = st.sampled_from([None, None, 30_000])
 steps = st.sampled_from([1.0, 31.0, 46.0, 61.0, 901.0, 7_201.0])
@@ -92,9 +92,17 @@ class FleetMachine(RuleBasedStateMachine):
         retry=retry_on,
         timeout=timeouts,
         expiry=expiries,
+        talk=st.booleans(),
     )
     def submit(
-        self, name: str, priority: int, most: int, retry: frozenset[RetryOn], timeout: int, expiry: int | None
+        self,
+        name: str,
+        priority: int,
+        most: int,
+        retry: frozenset[RetryOn],
+        timeout: int,
+        expiry: int | None,
+        talk: bool,
     ) -> None:
         task = self.make(
             name,
@@ -115,6 +123,12 @@ class FleetMachine(RuleBasedStateMachine):
             refused = None
             self.world.decide(effects)
         assert refused is expected
+        self.talk(name, talk)
+
+    def talk(self, name: str, wanted: bool) -> None:
+        """Often everything arrives at once; without that, deep states would be rare."""
+        if wanted:
+            self.world.converse(name)
 
     @rule(
         members=st.lists(names, min_size=1, max_size=4),
@@ -146,14 +160,19 @@ class FleetMachine(RuleBasedStateMachine):
 
     # --- connections
 
-    @rule(name=names, straggler=st.booleans())
-    def connect(self, name: str, straggler: bool) -> None:
-        if name not in self.world.runtimes:
-            return
+    @precondition(lambda self: self.world.runtimes)
+    @rule(n=index, straggler=st.booleans(), talk=st.booleans())
+    def connect(self, n: int, straggler: bool, talk: bool) -> None:
+        name = self.some_agent(n)
         if self.world.decided.agents[name].quarantined:
             self.refused(name)
         else:
             self.world.connect(name, straggler=straggler)
+            self.talk(name, talk)
+
+    def some_agent(self, n: int) -> str:
+        present = sorted(self.world.runtimes)
+        return present[n % len(present)]
 
     def refused(self, name: str) -> None:
         runtime = self.world.runtimes[name]
@@ -165,72 +184,86 @@ class FleetMachine(RuleBasedStateMachine):
             return
         raise AssertionError("a quarantined agent was let in")
 
+    @precondition(lambda self: self.world.links)
     @rule(n=index, clean=st.booleans())
     def notice_the_end_of_a_connection(self, n: int, clean: bool) -> None:
         """The newest, or one that was superseded or closed long ago."""
-        if self.world.links:
-            self.world.disconnect(self.world.links[-1 - n % len(self.world.links)], clean=clean)
+        self.world.disconnect(self.some_link(n), clean=clean)
 
-    @rule(name=names)
-    def agent_restarts(self, name: str) -> None:
-        if name in self.world.runtimes:
-            self.world.runtimes[name].restart()
+    def some_link(self, n: int) -> Link:
+        """The newest ones first."""
+        return self.world.links[-1 - n % len(self.world.links)]
 
-    @rule(name=names)
-    def agent_changes_kind(self, name: str) -> None:
-        runtime = self.world.runtimes.get(name)
-        if runtime is not None and self.world.live(name) is None:
+    @precondition(lambda self: self.world.runtimes)
+    @rule(n=index)
+    def agent_restarts(self, n: int) -> None:
+        self.world.runtimes[self.some_agent(n)].restart()
+
+    @precondition(lambda self: any(self.world.live(name) is None for name in self.world.runtimes))
+    @rule(n=index)
+    def agent_changes_kind(self, n: int) -> None:
+        runtime = self.world.runtimes[self.some_agent(n)]
+        if self.world.live(runtime.name) is None:
             runtime.link = None
             runtime.change_kind()
 
-    @rule(name=names)
-    def agent_says_bye(self, name: str) -> None:
-        link = self.world.live(name)
+    @precondition(lambda self: any(self.world.live(name) for name in self.world.runtimes))
+    @rule(n=index)
+    def agent_says_bye(self, n: int) -> None:
+        link = self.world.live(self.some_agent(n))
         if link is not None:
             self.world.frame(link, Bye())
 
     # --- frames
 
-    @rule(name=names)
-    def frame_reaches_agent(self, name: str) -> None:
-        runtime = self.world.runtimes.get(name)
-        if runtime is not None and runtime.link is not None and runtime.link.down:
-            runtime.receive(runtime.link.down.popleft())
+    @precondition(lambda self: self.waiting_agents())
+    @rule(n=index)
+    def frame_reaches_agent(self, n: int) -> None:
+        waiting = self.waiting_agents()
+        runtime = waiting[n % len(waiting)]
+        assert runtime.link is not None
+        runtime.receive(runtime.link.down.popleft())
 
+    def waiting_agents(self) -> list[Runtime]:
+        return [runtime for runtime in self.world.runtimes.values() if runtime.link is not None and runtime.link.down]
+
+    @precondition(lambda self: any(link.up for link in self.world.links))
     @rule(n=index)
     def frame_reaches_hub(self, n: int) -> None:
         """Also frames of connections that ended: they must change nothing."""
         waiting = [link for link in self.world.links if link.up]
-        if waiting:
-            link = waiting[-1 - n % len(waiting)]
-            self.world.frame(link, link.up.popleft())
+        link = waiting[-1 - n % len(waiting)]
+        self.world.frame(link, link.up.popleft())
 
-    @rule(name=names)
-    def converse(self, name: str) -> None:
-        self.world.converse(name)
+    @rule()
+    def everything_arrives(self) -> None:
+        for name in list(self.world.runtimes):
+            self.world.converse(name)
 
+    @precondition(lambda self: self.world.links)
     @rule(n=index)
     def health(self, n: int) -> None:
-        if self.world.links:
-            self.world.frame(self.world.links[-1 - n % len(self.world.links)], Health())
+        self.world.frame(self.some_link(n), Health())
 
+    @precondition(lambda self: self.world.links)
     @rule(n=index)
     def pong(self, n: int) -> None:
-        if not self.world.links:
-            return
-        link = self.world.links[-1 - n % len(self.world.links)]
+        link = self.some_link(n)
         if self.world.live(link.name) is link:
             self.world.pong(link)
         else:
             self.world.unmoved(lambda: self.world.fleet.heard(AgentId(link.name), link.epoch, self.world.clock.now))
 
-    @rule(name=names, n=index, status=statuses)
-    def work_ends(self, name: str, n: int, status: ResponseStatus) -> None:
-        runtime = self.world.runtimes.get(name)
-        if runtime is not None and runtime.todo:
+    @precondition(lambda self: any(runtime.todo or runtime.running() for runtime in self.world.runtimes.values()))
+    @rule(n=index, status=statuses, talk=st.booleans())
+    def work_ends(self, n: int, status: ResponseStatus, talk: bool) -> None:
+        busy = [runtime for runtime in self.world.runtimes.values() if runtime.todo or runtime.running()]
+        runtime = busy[n % len(busy)]
+        if runtime.todo:
             runtime.answer(n, status)
-        elif runtime is not None and (running := runtime.running()):
-            runtime.end(running[n % len(running)], status)
+        else:
+            runtime.end(runtime.running()[n % len(runtime.running())], status)
+        self.talk(runtime.name, talk)
 
     @precondition(lambda self: self.world.decided.tasks)
     @rule(name=names, n=index, attempt=st.integers(1, 3), status=statuses, accepted=st.booleans())
@@ -263,8 +296,7 @@ class FleetMachine(RuleBasedStateMachine):
 
     @rule(name=names, desired=st.sampled_from([Desired.RUNNING, Desired.PAUSED, Desired.RUNNING, Desired.STOPPED]))
     def desire(self, name: str, desired: Desired) -> None:
-        link = self.world.live(name)
-        if name in self.world.runtimes and (link is None or not link.bye):
+        if name in self.world.runtimes:
             self.world.desire(name, desired)
 
     @rule(name=names)
