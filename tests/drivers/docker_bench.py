@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import io
 import itertools
 import os
@@ -10,6 +12,7 @@ import tarfile
 import uuid
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import msgspec
 
@@ -73,6 +76,39 @@ class Reach:
         return str(folder)
 
 
+class RelayReach(Reach):
+    """Listens where it is asked to, and hands every connection on to a hub on loopback."""
+
+    def __init__(self, hub_id: str, folder: Path, agents_port: int) -> None:
+        super().__init__(hub_id, folder, agents_port)
+        self.relays: list[asyncio.Server] = []
+
+    async def listen_agents_on(self, host: str) -> None:
+        if host not in self.listening:
+            self.relays.append(await asyncio.start_server(self._relay, host, self.agents_port))
+        await super().listen_agents_on(host)
+
+    def close(self) -> None:
+        for relay in self.relays:
+            relay.close()
+
+    async def _relay(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        there_reader, there_writer = await asyncio.open_connection("127.0.0.1", self.agents_port)
+        async with asyncio.TaskGroup() as group:
+            group.create_task(_copy(reader, there_writer))
+            group.create_task(_copy(there_reader, writer))
+
+
+async def _copy(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    with contextlib.suppress(ConnectionError):
+        while data := await reader.read(64 * 1024):
+            writer.write(data)
+            await writer.drain()
+    writer.close()
+    with contextlib.suppress(ConnectionError):
+        await writer.wait_closed()
+
+
 class Outside:
     """The engine as somebody else sees it."""
 
@@ -82,17 +118,15 @@ class Outside:
     def close(self) -> None:
         self.engine.close()
 
-    def get(self, path: str, **params: str) -> object:
+    def get(self, path: str, **params: str) -> Any:
         return msgspec.json.decode(self.engine.call(Call("GET", path, params)))
 
     def post(self, path: str, body: object = None, **params: str) -> bytes:
         return self.engine.call(Call("POST", path, params, body=body))
 
-    def container(self, name: str) -> dict[str, dict[str, object]]:
+    def container(self, name: str) -> Any:
         """Return the engine's whole description; raises EngineNotFound."""
-        found = self.get(f"/containers/{name}/json")
-        assert isinstance(found, dict)
-        return found
+        return self.get(f"/containers/{name}/json")
 
     def named(self, name: str) -> list[str]:
         """Name everything on the engine with this name."""
@@ -110,8 +144,6 @@ class Outside:
         condition = msgspec.json.encode({"label": [label]}).decode()
         containers = self.get("/containers/json", all="1", filters=condition)
         volumes = self.get("/volumes", filters=condition)
-        assert isinstance(containers, list)
-        assert isinstance(volumes, dict)
         names = [f"container {entry['Names'][0]}" for entry in containers]
         return names + [f"volume {entry['Name']}" for entry in volumes["Volumes"] or []]
 
@@ -125,7 +157,6 @@ class Outside:
             (length,) = struct.unpack(">L", frames[4:8])
             output, frames = output + frames[8 : 8 + length], frames[8 + length :]
         ended = self.get(f"/exec/{made['Id']}/json")
-        assert isinstance(ended, dict)
         return ended["ExitCode"], output.decode()
 
     def file(self, name: str, path: str) -> tuple[tarfile.TarInfo, bytes]:
@@ -167,11 +198,12 @@ class DockerBench(Bench):
         hub_id: str | None = None,
         command: tuple[str, ...] = STAND_IN_COMMAND,
         connect: Connect | None = None,
-        agents_port: int = 9,
+        reach: Reach | None = None,
+        build: BuildOptions | None = None,
     ) -> DockerDriver:
-        reach = Reach(hub_id or self.hub_id, self.folder, agents_port)
+        reach = reach or Reach(hub_id or self.hub_id, self.folder)
         self.reaches.append(reach)
-        driver = DockerDriver(reach, build=build_options(), command=command, connect=connect)
+        driver = DockerDriver(reach, build=build or build_options(), command=command, connect=connect)
         self._drivers.append(driver)
         return driver
 

@@ -128,12 +128,10 @@ async def test_inside_the_agent_is_nobody_special(bench: DockerBench, driver: Do
     )
     code, output = bench.outside.run_in(name_of(plan), "sh", "-c", script)
     assert code == 0, output
-    assert output.split("\n") == [
-        "1000", "CapBnd:\t0000000000000000", "CapEff:\t0000000000000000", "NoNewPrivs:\t1", "1000 755", "1000 700",
-        "16384", "docker-init", "writable", "",
-    ] or set(output.split("\n")) >= {  # /proc/1/status orders its lines by kernel
-        "1000", "CapBnd:\t0000000000000000", "CapEff:\t0000000000000000", "NoNewPrivs:\t1", "1000 700", "writable",
-    }  # fmt: skip
+    lines = output.splitlines()
+    assert lines[0] == "1000"
+    assert {"CapBnd:\t0000000000000000", "CapEff:\t0000000000000000", "NoNewPrivs:\t1"} < set(lines)
+    assert lines[4:] == ["1000 755", "1000 700", "16384", "docker-init", "writable"]
 
 
 async def test_more_than_the_machine_has_is_clamped_and_said(bench: DockerBench, driver: DockerDriver) -> None:
@@ -141,7 +139,6 @@ async def test_more_than_the_machine_has_is_clamped_and_said(bench: DockerBench,
     plan = with_fields(bench.plan(), cpus=10_000.0, memory_bytes=2**50, disk_bytes=2**30)
     await driver.create(plan, lambda _fraction, line: told.append(line))
     info = bench.outside.get("/info")
-    assert isinstance(info, dict)
     host = bench.outside.container(name_of(plan))["HostConfig"]
     assert (host["NanoCpus"], host["Memory"]) == (info["NCPU"] * 10**9, info["MemTotal"])
     assert any("CPUs asked for" in line for line in told)
@@ -213,7 +210,6 @@ async def test_agents_do_not_reach_each_other(bench: DockerBench) -> None:
     await wait_for_line(server_driver, handle, "listening")
     await bench.driver.create(client, no_progress)
     networks = bench.outside.container(name_of(server))["NetworkSettings"]["Networks"]
-    assert isinstance(networks, dict)
     address = networks["openclaw-agents"]["IPAddress"]
     dial = (PYTHON, "-c", DIAL, address, "7777")
     assert bench.outside.run_in(name_of(server), *dial) == (0, ""), "it does listen"
@@ -232,7 +228,6 @@ async def test_the_host_is_where_the_hub_was_asked_to_listen(bench: DockerBench,
             dial = (PYTHON, "-c", DIAL, "host.docker.internal", port)
             assert bench.outside.run_in(name_of(plan), *dial) == (0, ""), network
         environment = bench.outside.container(name_of(plan))["Config"]["Env"]
-        assert isinstance(environment, list)
         assert "HUB_URL=ws://host.docker.internal:9" in environment
 
 
@@ -240,7 +235,6 @@ async def test_the_networks_are_as_documented(bench: DockerBench, driver: Docker
     for wanted, name, internal in (("", "openclaw-agents", False), ("isolated", "openclaw-agents-isolated", True)):
         await driver.create(with_fields(bench.plan(), network=wanted), no_progress)
         found = bench.outside.get(f"/networks/{name}")
-        assert isinstance(found, dict)
         assert (found["Driver"], found["Internal"]) == ("bridge", internal)
         assert found["Options"] == {"com.docker.network.bridge.enable_icc": "false"}
         assert found["Labels"] == {"clawtui.owner": "clawtui"}, "shared by hubs: no hub's id"
@@ -279,7 +273,6 @@ async def test_the_shared_network_stays_as_long_as_any_agent_needs_it(bench: Doc
     condition = msgspec.json.encode({"network": ["openclaw-agents"]}).decode()
     users = bench.outside.get("/containers/json", all="1", filters=condition)
     networks = bench.outside.get("/networks")
-    assert isinstance(networks, list)
     names = [network["Name"] for network in networks]
     assert ("openclaw-agents" in names) == bool(users)
 

@@ -70,13 +70,13 @@ class LogDecoder:
         if at is None:
             text = frame
         begun_at, begun = self._begun.pop(stream, (at, bytearray()))
-        begun += text
+        begun += text.removesuffix(b"\n")
         ended = text.endswith(b"\n") or len(text) != PART_BYTES
         while len(begun) > MAX_LINE_BYTES:
             yield _line(stream, begun_at, bytes(begun[:MAX_LINE_BYTES]))
             del begun[:MAX_LINE_BYTES]
         if ended:
-            yield _line(stream, begun_at, bytes(begun.removesuffix(b"\n")))
+            yield _line(stream, begun_at, bytes(begun))
         else:
             self._begun[stream] = (begun_at, begun)
 

@@ -37,8 +37,9 @@ class Pool:
     """Runs steps, blocking functions of an engine. A step that was begun is always waited for,
     also when the caller is cancelled: whoever cleans up must not meet a step that still runs."""
 
-    def __init__(self, connect: Connect) -> None:
+    def __init__(self, connect: Connect, *, deadline_seconds: float = STEP_DEADLINE_SECONDS) -> None:
         self._connect = connect
+        self._deadline_seconds = deadline_seconds
         self._executor = ThreadPoolExecutor(THREADS, thread_name_prefix="docker-driver")
         self._mine = threading.local()
         self._engines: set[Engine] = set()
@@ -50,7 +51,7 @@ class Pool:
         """Return what `step` returns.
 
         Raises:
-            EngineUnreachable: not done within STEP_DEADLINE_SECONDS.
+            EngineUnreachable: not done within the deadline.
             Unavailable: the driver was stopped.
         """
         if self._closed:
@@ -60,14 +61,14 @@ class Pool:
         self._running.add(future)
         future.add_done_callback(self._done)
         try:
-            async with asyncio.timeout(STEP_DEADLINE_SECONDS):
+            async with asyncio.timeout(self._deadline_seconds):
                 return await asyncio.shield(future)
         except TimeoutError as exc:
             raise EngineUnreachable(
-                f"the Docker engine did not finish within {STEP_DEADLINE_SECONDS:.0f} s", hint=DOCTOR, driver=NAME
+                f"the Docker engine did not finish within {self._deadline_seconds:.0f} s", hint=DOCTOR, driver=NAME
             ) from exc
         except asyncio.CancelledError:
-            await wait_ended(future, STEP_DEADLINE_SECONDS)
+            await wait_ended(future, self._deadline_seconds)
             raise
 
     async def close(self) -> None:
@@ -110,15 +111,18 @@ class Pool:
     def _drop(self, engine: Engine) -> None:
         self._mine.engine = None
         with self._lock:
+            mine = engine in self._engines
             self._engines.discard(engine)
-        engine.close()
+        if mine:
+            engine.close()
 
 
 class Streams:
-    """Opens live streams, at most MAX_STREAMS, and closes what is left of them at the end."""
+    """Opens live streams, at most `most` at once, and closes what is left of them at the end."""
 
-    def __init__(self, connect: Connect) -> None:
+    def __init__(self, connect: Connect, *, most: int = MAX_STREAMS) -> None:
         self._connect = connect
+        self._most = most
         self._open: set[LiveStream] = set()
         self._closed = False
 
@@ -128,8 +132,8 @@ class Streams:
         Raises:
             Unavailable: too many are open, or the driver was stopped.
         """
-        if self._closed or len(self._open) >= MAX_STREAMS:
-            reason = "the Docker driver has been stopped" if self._closed else f"{MAX_STREAMS} streams are open already"
+        if self._closed or len(self._open) >= self._most:
+            reason = "the Docker driver has been stopped" if self._closed else f"{self._most} streams are open already"
             raise Unavailable(reason, driver=NAME)
         stream = LiveStream(self._connect, call)
         self._open.add(stream)
@@ -182,6 +186,11 @@ class LiveStream:
             if self._error is not None:
                 raise self._error
         return part
+
+    @property
+    def waiting_parts(self) -> int:
+        """How many parts were read from the engine and not yet taken."""
+        return self._parts.qsize()
 
     async def close(self) -> None:
         """End the stream and its thread; fine when it has ended."""
