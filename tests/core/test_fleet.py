@@ -16,6 +16,7 @@ from hub.core.model import (
     Desired,
     Observed,
     Policy,
+    Role,
     StoredMessage,
     TaskState,
     Token,
@@ -83,9 +84,8 @@ def test_a_destroyed_agent_takes_everything_with_it() -> None:
     agent = desk.fleet.agent("a")
     effects = desk.take(desk.fleet.remove_agent(A, desk.clock.now))
     assert desk.state() is TaskState.CANCELLED
-    assert [token.revoked_at for token in saved(effects, Token)] == [desk.clock.wall_ms]
     deleted = [effect.record for effect in effects if isinstance(effect, Delete)]
-    assert {type(record) for record in deleted} == {StoredMessage, Policy, Agent}
+    assert {type(record) for record in deleted} == {StoredMessage, Policy, Agent, Token}
     assert effects[-2:] == [Delete(agent), Publish(Kind.AGENT, "a", gone=True)]
     assert closes(effects) == [("a", 1, 4004)]
     assert desk.fleet.remove_agent(A, desk.clock.now) == []
@@ -248,6 +248,32 @@ def test_release_ends_the_connection_of_the_old_credential() -> None:
     assert closes(desk.fleet.release(A, desk.clock.now)) == [("a", 1, 4003)]
 
 
+def test_revoking_a_credential_ends_its_agents_connection_only() -> None:
+    desk = Desk("ab")
+    add_token(desk)
+    desk.fleet.identity.add(
+        Token(id=TokenId("u"), kind=TokenKind.USER, sha256="u" * 64, created_at=WALL_MS, agent_id=A)
+    )
+    desk.connect("a")
+    desk.connect("b")
+    assert closes(desk.fleet.revoke_token(TokenId("u"), desk.clock.now)) == []
+    assert closes(desk.fleet.revoke_token(TokenId("k"), desk.clock.now)) == [("a", 1, 4003)]
+    assert desk.fleet.revoke_token(TokenId("k"), desk.clock.now) == []
+    assert offered(desk.submit()) == []
+    assert offered(desk.submit("u", "b")) == ["u:1"]
+
+
+def test_the_last_admin_token_cannot_be_revoked() -> None:
+    desk = Desk()
+    admin = Token(id=TokenId("u"), kind=TokenKind.USER, sha256="u" * 64, created_at=WALL_MS, role=Role.ADMIN)
+    desk.fleet.identity.add(admin)
+    with pytest.raises(Conflict) as refusal:
+        desk.fleet.revoke_token(TokenId("u"), desk.clock.now)
+    assert refusal.value.code == "last_admin"
+    desk.fleet.identity.add(msgspec.structs.replace(admin, id=TokenId("v"), sha256="v" * 64))
+    assert len(desk.fleet.revoke_token(TokenId("u"), desk.clock.now)) == 1
+
+
 def test_revoking_credentials_ends_the_connection() -> None:
     desk = Desk()
     add_token(desk)
@@ -270,6 +296,18 @@ def test_what_a_driver_saw_is_saved_once() -> None:
     assert desk.fleet.observe(A, Observed.EXITED, 137, "killed") == []
     assert desk.fleet.observe(AgentId("gone"), Observed.EXITED, 0, "") == []
     assert desk.fleet.view(A).status is AgentStatus.CRASHED
+
+
+def test_a_known_cause_stays_while_nothing_new_is_seen() -> None:
+    desk = Desk()
+    desk.fleet.observe(A, Observed.EXITED, 137, "out of memory")
+    assert desk.fleet.observe(A, Observed.EXITED, 137, "") == []
+    assert desk.fleet.agent("a").reason == "out of memory"
+    desk.fleet.observe(A, Observed.RUNNING, None, "")
+    assert desk.fleet.agent("a").reason == ""
+    desk.fleet.quarantine(A, desk.clock.now)
+    desk.fleet.observe(A, Observed.EXITED, 1, "fell over")
+    assert "credential" in desk.fleet.agent("a").reason
 
 
 def test_a_paused_agent_is_offered_nothing_and_is_not_stale() -> None:

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from hub.core.effects import Effect, Save
+from hub.core.effects import Delete, Effect, Save
 from hub.core.identity import Identity, allows, sha256
 from hub.core.model import Agent, AgentUid, Now, Role, Token, TokenId, TokenKind
 from hub.errors import NotFound, Unauthorized
@@ -232,6 +232,29 @@ def test_revoking_an_agent_shuts_every_door_of_that_agent_only(door: Door) -> No
     assert door.identity.revoke_agent(door.agent.id, door.clock.now) == []
     door.identity.user(USER, door.clock.now)
     assert door.knock("cta_b", agent=make_agent("b")) == []
+
+
+def test_a_destroyed_agents_tokens_are_deleted_and_open_nothing(door: Door) -> None:
+    door.add("cta_b", TokenKind.AGENT, agent_id="b", agent_uid="b-uid")
+    door.keep(door.knock(JOIN, CREDENTIAL))
+    gone = door.identity.forget_agent(door.agent.id)
+    assert {effect.record.agent_id for effect in gone if isinstance(effect, Delete)} == {"a"}
+    assert len(gone) == 2
+    assert door.refused(CREDENTIAL) == "wrong_token"
+    assert door.refused(JOIN, CREDENTIAL) == "wrong_token"
+    assert door.knock("cta_b", agent=make_agent("b")) == []
+
+
+def test_the_last_token_that_may_administrate_is_known(door: Door) -> None:
+    door.add("ctu_one", TokenKind.USER, role=Role.ADMIN)
+    door.add(USER, TokenKind.USER, role=Role.OPERATOR)
+    assert door.identity.is_last_admin(TokenId("ctu_one"), door.clock.now)
+    assert not door.identity.is_last_admin(TokenId(USER), door.clock.now)
+    door.add("ctu_two", TokenKind.USER, role=Role.ADMIN, expires_at=WALL_MS + 1)
+    assert not door.identity.is_last_admin(TokenId("ctu_one"), door.clock.now)
+    assert door.identity.is_last_admin(TokenId("ctu_one"), Now(WALL_MS + 1, 0.0))
+    door.identity.revoke(TokenId("ctu_two"), door.clock.now)
+    assert door.identity.is_last_admin(TokenId("ctu_one"), door.clock.now)
 
 
 @pytest.mark.parametrize("have", list(Role))
