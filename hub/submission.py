@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from typing import Any, Final
 
 import msgspec
@@ -85,7 +86,7 @@ def parse_submission(body: dict[str, Any]) -> Submission:
             hint="put large data into a file and pass its path",
         )
     spec = _spec(body, encoded)
-    own = {field.encode_name for field in msgspec.structs.fields(type(spec))} | {"type"}
+    own = _own_names(type(spec))
     for name in body:
         if name not in own and name not in _OPTION_NAMES:
             raise BadRequest(f"a {body['type']} task has no field {name[:64]!r}", field=name[:64])
@@ -112,6 +113,12 @@ def _spec(body: dict[str, Any], encoded: bytes) -> AnyTaskSpec:
         cause = exc.__cause__
         field = field_of(cause) if isinstance(cause, msgspec.ValidationError) else None
         raise BadRequest(exc.message, code="bad_task", field=field) from exc
+
+
+@cache
+def _own_names(kind: type[AnyTaskSpec]) -> frozenset[str]:
+    """The names of a task type's own fields, as they are written."""
+    return frozenset({"type", *(field.encode_name for field in msgspec.structs.fields(kind))})
 
 
 def _canonical(spec: Message) -> bytes:
