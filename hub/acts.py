@@ -122,9 +122,16 @@ class Acts:
         return await self._jobs.start("destroy", agent.id, by, lambda job: self._destroy(agent, job), effects=effects)
 
     async def release(self, agent_id: str, by: str) -> None:
-        """Lift quarantine; the agent gets a new join token and makes a new credential."""
+        """Lift quarantine; the agent gets a new join token and makes a new credential.
+
+        One that was registered by hand has no credential then, until it is registered again.
+        """
         kernel = self._kernel
         agent = kernel.fleet.agent(agent_id)
+        if not agent.driver:
+            lifted = kernel.fleet.release(agent.id, kernel.now())
+            await kernel.commit([*lifted, kernel.audited(by, "agent.release", agent.id)])
+            return
         driver, handle = self._driver_of(agent)
         effects = kernel.fleet.release(agent.id, kernel.now())
         token, secret = self._join_token(agent)

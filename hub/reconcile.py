@@ -33,6 +33,7 @@ class Reconciler:
         self._acts = acts
         self._driver = driver
         self._changed = asyncio.Event()
+        self._look_again_at: float | None = None
         self.problem = ""
 
     async def run(self) -> None:
@@ -43,10 +44,17 @@ class Reconciler:
                 self._changed.clear()
                 await self._look()
                 try:
-                    async with asyncio.timeout(self._kernel.config.timing.reconcile_seconds):
+                    async with asyncio.timeout(self._pause_seconds()):
                         await self._changed.wait()
                 except TimeoutError:
                     continue
+
+    def _pause_seconds(self) -> float:
+        """Until the next look: sooner than usual when a restart becomes due before that."""
+        usual = self._kernel.config.timing.reconcile_seconds
+        if self._look_again_at is None:
+            return usual
+        return min(usual, max(0.0, self._look_again_at - self._kernel.now().mono))
 
     async def _watch(self) -> None:
         while True:
@@ -58,6 +66,7 @@ class Reconciler:
             await asyncio.sleep(WATCH_RETRY_SECONDS)
 
     async def _look(self) -> None:
+        self._look_again_at = None
         mine = [a for a in self._kernel.fleet.agents.values() if a.driver == self._driver.name]
         if not mine:
             # Nothing to compare; the platform is not asked for nothing.
@@ -94,9 +103,13 @@ class Reconciler:
             reason = f"restarts were given up: {reason}"
         kernel.push(kernel.fleet.observe(agent.id, state, code, reason))
         agent = kernel.fleet.agents[agent.id]
-        step = kernel.fleet.lifecycle.step(agent, kernel.now())
-        if step is Step.START and not _may_restart(agent):
+        now = kernel.now()
+        step = kernel.fleet.lifecycle.step(agent, now)
+        if agent.observed is Observed.EXITED and not _may_restart(agent):
             return None
+        at = kernel.fleet.lifecycle.restart_at(agent.id) if step is None else None
+        if at is not None and at > now.mono:
+            self._look_again_at = min(at, self._look_again_at or at)
         return step
 
     async def _carry_out(self, steps: list[tuple[Agent, Step]]) -> None:

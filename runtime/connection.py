@@ -83,6 +83,7 @@ class Connection:
         handler: Handler,
         log: AgentLog,
         clock: Callable[[], float] = time.monotonic,
+        ping_seconds: float = PING_SECONDS,
     ) -> None:
         self._settings = settings
         self._credentials = credentials
@@ -90,6 +91,7 @@ class Connection:
         self._handler = handler
         self._log = log
         self._clock = clock
+        self._ping_seconds = ping_seconds
         self._outbox: deque[str] = deque()
         self._outbox_bytes = 0
         self._wake = asyncio.Event()
@@ -201,8 +203,8 @@ class Connection:
             "max_size": wire.MAX_FRAME_BYTES,
             "open_timeout": OPEN_SECONDS,
             "close_timeout": CLOSE_SECONDS,
-            "ping_interval": PING_SECONDS,
-            "ping_timeout": PING_SECONDS,
+            "ping_interval": self._ping_seconds,
+            "ping_timeout": self._ping_seconds,
             # The hub is dialled directly: a proxy in the environment is for the tasks.
             "proxy": None,
             "ssl": address.context,

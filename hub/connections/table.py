@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterator
 
 import msgspec
@@ -15,6 +16,10 @@ from hub.core.model import AgentId
 from hub.metrics import Metrics
 from runtime.wire import HUB_ADDRESS, Ack, Goaway, GoawayReason, Message, WireError, encode
 
+SUPERSEDED_RETRY_MS = 5_000
+"""Slow enough not to hurt, and soon enough that two instances with one credential are found out:
+their takeovers are counted per minute."""
+
 log = structlog.get_logger("hub.connections")
 
 
@@ -25,6 +30,7 @@ class LinkTable:
         self._clock = clock
         self._metrics = metrics
         self._links: dict[tuple[AgentId, int], Link] = {}
+        self._empty = asyncio.Event()
 
     def __len__(self) -> int:
         return len(self._links)
@@ -34,12 +40,15 @@ class LinkTable:
 
     def add(self, link: Link) -> None:
         self._links[link.agent_id, link.epoch] = link
+        self._empty.clear()
 
     def remove(self, link: Link) -> bool:
         """Forget a link; False when it was not current any more, so its end means nothing."""
         if not self.is_current(link):
             return False
         del self._links[link.agent_id, link.epoch]
+        if not self._links:
+            self._empty.set()
         return True
 
     def is_current(self, link: Link) -> bool:
@@ -122,7 +131,7 @@ class LinkTable:
         if link is None:
             return
         if effect.code == CLOSE_SUPERSEDED and not link.basic:
-            self.put(link, Goaway(retry_after_ms=60_000, reason=GoawayReason.SUPERSEDED))
+            self.put(link, Goaway(retry_after_ms=SUPERSEDED_RETRY_MS, reason=GoawayReason.SUPERSEDED))
         link.close(effect.code, effect.reason)
 
     def close_all(self, reason: GoawayReason, retry_after_ms: int, code: int) -> None:
@@ -131,6 +140,11 @@ class LinkTable:
             if not link.basic:
                 self.put(link, Goaway(retry_after_ms=retry_after_ms, reason=reason))
             link.close(code, reason.value)
+
+    async def wait_empty(self) -> None:
+        """Wait until every link has ended."""
+        if self._links:
+            await self._empty.wait()
 
     def forget_all(self) -> None:
         """Nothing that the present links say counts any more: the fleet is rebuilt."""

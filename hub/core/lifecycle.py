@@ -79,6 +79,13 @@ class Lifecycle:
         crashes = self._crashes.get(agent_id)
         return crashes is not None and crashes.given_up
 
+    def restart_at(self, agent_id: AgentId) -> float | None:
+        """Monotonic time before which a crashed agent is not started again, or None."""
+        crashes = self._crashes.get(agent_id)
+        if crashes is None or crashes.given_up or crashes.running_since is not None:
+            return None
+        return crashes.not_before
+
     def step(self, agent: Agent, now: Now) -> Step | None:
         """Return what to do for `agent` now, or None."""
         step = _STEPS.get((agent.desired, agent.observed))

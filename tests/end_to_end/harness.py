@@ -8,7 +8,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -55,20 +55,24 @@ class HubProcess:
     def token(self) -> str:
         return (self.home / "token").read_text().strip()
 
-    async def start(self) -> None:
-        """Start the hub and wait until it answers."""
+    async def start(self, command: Sequence[str] = ()) -> None:
+        """Start the hub, or what `command` says instead, and wait until it answers."""
+        self.launch(command)
+        await eventually(self._answers, what=f"hub on {self.home} answers")
+
+    def launch(self, command: Sequence[str] = ()) -> None:
+        """Start it and do not wait."""
         environment = {k: v for k, v in os.environ.items() if not k.startswith("CLAWTUI_")}
         environment |= {"CLAWTUI_HOME": str(self.home), "CLAWTUI_DRIVERS": self._drivers} | self._settings
         self.home.mkdir(parents=True, exist_ok=True)
         with (self.home / "serve.log").open("ab") as log:
             self._process = subprocess.Popen(
-                [sys.executable, "-m", "clawtui", "--serve", "--port-agents", "0", "--port-api", "0"],
+                command or [sys.executable, "-m", "clawtui", "--serve", "--port-agents", "0", "--port-api", "0"],
                 env=environment,
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
             )
-        await eventually(self._answers, what=f"hub on {self.home} answers")
 
     async def _answers(self) -> bool:
         assert self._process is not None
@@ -81,6 +85,22 @@ class HubProcess:
                 return (await client.get("/health")).status_code == 200
         except (OSError, httpx.HTTPError, msgspec.DecodeError):
             return False
+
+    @property
+    def log(self) -> str:
+        """What all hubs on this folder have written to stdout and stderr."""
+        return (self.home / "serve.log").read_text(errors="replace")
+
+    async def wait_died(self) -> None:
+        """Wait until the hub was ended by SIGKILL, by whomever."""
+        process = self._process
+        assert process is not None
+
+        async def died() -> bool:
+            return process.poll() is not None
+
+        await eventually(died, what="the hub dies")
+        assert process.returncode == -signal.SIGKILL, f"the hub ended with {process.returncode}:\n{self.log[-3000:]}"
 
     def kill(self) -> None:
         """SIGKILL, as a power cut of the process."""
