@@ -15,7 +15,7 @@ from hub.connections.link import Link
 from hub.core.effects import Effect
 from hub.core.mail import receiver_of
 from hub.core.model import AgentId, StoredMessage, TokenId, parse_attempt_id
-from hub.errors import Conflict, Forbidden, HubError, NotFound, StorageFull, Unauthorized
+from hub.errors import Conflict, Forbidden, HubError, NotFound, StorageFull, Unauthorized, Unavailable
 from hub.kernel import Kernel
 from hub.metrics import Refusal
 from hub.shells import Shells
@@ -30,6 +30,7 @@ from runtime.wire import (
     Hello,
     Log,
     Message,
+    Response,
     Shell,
     Welcome,
     WireError,
@@ -147,6 +148,17 @@ class Reception:
                 link.said_bye = True
             kernel.push(kernel.fleet.frame(link.agent_id, link.epoch, message, kernel.now()))
 
+    def _finish_output(self, link: Link, response: Response) -> None:
+        """No more output will come, when the attempt is this agent's."""
+        attempt = response.attempt_id
+        if attempt is not None and self._owns(link, attempt):
+            self._kernel.output.finish(attempt)
+
+    def _owns(self, link: Link, attempt: AttemptId) -> bool:
+        book = self._kernel.fleet.dispatcher.book
+        slot = book.slots.get(link.agent_id)
+        return slot is not None and book.task_of(slot, attempt) is not None
+
     def _log(self, link: Link, message: Log) -> None:
         data = _bytes_of(message)
         if message.attempt_id is None:
@@ -154,16 +166,14 @@ class Reception:
             return
         attempt = message.attempt_id
         end = message.offset + len(data)
-        slot = self._kernel.fleet.dispatcher.book.slots.get(link.agent_id)
-        wanted = slot is not None and self._kernel.fleet.dispatcher.book.task_of(slot, attempt)
-        if wanted:
+        if self._owns(link, attempt):
             try:
                 end = self._kernel.output.append(attempt, message.offset, data, message.stream, message.skipped)
                 self._kernel.metrics.output(len(data))
-            except StorageFull:
+            except (StorageFull, Unavailable):
                 # Not acknowledged: the agent keeps it and sends it again after its next hello.
                 self._kernel.links.put(link, Goaway(retry_after_ms=DISK_RETRY_MS, reason=GoawayReason.OVERLOADED))
-                link.close(CLOSE_DISK_FULL, "the hub's disk is full")
+                link.close(CLOSE_DISK_FULL, "the hub cannot keep output now")
                 return
         # Output that nobody wants is acknowledged too, else the agent would keep it for ever.
         link.acknowledge(Ack(output={attempt: end}))

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Self
 
 import structlog
-from msgspec.structs import replace
 
 from hub.acts import Acts
 from hub.agentlog import AgentLogs
@@ -21,11 +20,10 @@ from hub.connections.server import AgentServer
 from hub.contract import HubHealth
 from hub.control import Control, Principal
 from hub.core.identity import sha256
-from hub.core.model import AgentId, AgentUid, Role, TaskState, Token, TokenId, TokenKind
+from hub.core.model import Role, TaskState, Token, TokenId, TokenKind
 from hub.core.view import rfc3339
-from hub.drivers.base import Driver, HubReach
 from hub.driverset import DriverSet
-from hub.errors import HubError, NotAvailable, StartFailed, Unauthorized
+from hub.errors import HubError, Unauthorized
 from hub.feed import Feed
 from hub.jobs import Jobs
 from hub.kernel import Kernel
@@ -36,6 +34,7 @@ from hub.operations.agents import AgentOperations
 from hub.operations.base import Inside
 from hub.operations.tasks import TaskOperations
 from hub.output import OutputStore
+from hub.reach import DriverFactory, Reach, built_in_drivers
 from hub.reception import Reception
 from hub.reconcile import Reconciler
 from hub.registry.store import Registry
@@ -44,87 +43,14 @@ from hub.state import HubFile, StateFolder
 from hub.upkeep import Upkeep
 from runtime.wire import GoawayReason
 
-DriverFactory = Callable[[HubReach], Sequence[Driver]]
 STOP_RETRY_MS = 2_000
 CLOSE_GOING_AWAY = 1001
-SOCKET_NAME_LENGTH = 16
-"""Socket paths end at 107 bytes, so an agent's folder has a short name."""
 
 log = structlog.get_logger("hub.service")
 
 
 class LocalControl(AgentOperations, TaskOperations, AdminOperations):
     """`Control` on a hub in this process, bound to one principal."""
-
-
-class Reach:
-    """What drivers may know of this hub; see `hub.drivers.base.HubReach`."""
-
-    def __init__(self, folder: StateFolder, hub_id: str) -> None:
-        self._folder = folder
-        self._hub_id = hub_id
-        self._listeners: Listeners | None = None
-
-    def connect(self, listeners: Listeners) -> None:
-        """Drivers are made before the hub listens."""
-        self._listeners = listeners
-
-    @property
-    def hub_id(self) -> str:
-        return self._hub_id
-
-    @property
-    def socket_path(self) -> str:
-        return str(self._ready().socket_path)
-
-    @property
-    def hub_file(self) -> str:
-        return str(self._folder.hub_file)
-
-    @property
-    def state_folder(self) -> str:
-        return str(self._folder.path)
-
-    @property
-    def agents_port(self) -> int:
-        port = self._ready().agents_port
-        if port is None:
-            raise NotAvailable("agents have no TCP port", hint="start the hub with --port-agents")
-        return port
-
-    async def listen_agents_on(self, host: str) -> None:
-        await self._ready().add_agents_host(host)
-
-    async def offer_agent_socket(self, agent_id: AgentId, uid: AgentUid) -> str:
-        short = sha256(uid)[:SOCKET_NAME_LENGTH]
-        return str(await self._ready().open_agent_socket(agent_id, short))
-
-    def _ready(self) -> Listeners:
-        if self._listeners is None:
-            raise StartFailed("the hub does not listen yet")
-        return self._listeners
-
-
-def built_in_drivers(names: Sequence[str]) -> DriverFactory:
-    """Return a factory for the drivers that ship with the hub. Raises StartFailed at its call."""
-
-    def make(reach: HubReach) -> list[Driver]:
-        return [_built_in(name, reach) for name in names]
-
-    return make
-
-
-def _built_in(name: str, reach: HubReach) -> Driver:
-    # Imported here: a hub without Docker agents need not load the Docker client.
-    if name == "process":
-        from hub.drivers.process.driver import ProcessDriver
-
-        return ProcessDriver(reach)
-    if name == "docker":
-        from hub.drivers.docker import DockerDriver
-
-        return DockerDriver(reach)
-    raise StartFailed(f"there is no driver {name!r}", code="no_such_driver", hint="drivers: process, docker")
 
 
 class Hub:
@@ -145,9 +71,7 @@ class Hub:
         self._upkeep = Upkeep(kernel, drivers)
         self._reconcilers = [Reconciler(kernel, self._acts, driver) for driver in drivers]
         self._inside = Inside(kernel, drivers, self._jobs, self._acts, self._shells, self._logs, KeyLocks(), self)
-        self._parts = self._make_parts()
-        self._reach = reach
-        self._listeners = Listeners(kernel.config, self._parts)
+        self._listeners = Listeners(kernel.config, self._parts())
         reach.connect(self._listeners)
         self._loops: list[asyncio.Task[None]] = []
         self._stopped = asyncio.Event()
@@ -296,7 +220,8 @@ class Hub:
     async def _stop_all(self) -> None:
         """No new work, everything decided committed, everybody told; agents live on."""
         self._jobs.stop()
-        self.kernel.links.close_all(GoawayReason.DRAINING, STOP_RETRY_MS, CLOSE_GOING_AWAY)
+        await self._listeners.stop_accepting()
+        await self._send_agents_away()
         self.kernel.feed.close()
         await self._listeners.stop()
         self._folder.remove_hub_file()
@@ -306,9 +231,19 @@ class Hub:
         await self._drivers.stop()
         self.kernel.output.close()
 
+    async def _send_agents_away(self) -> None:
+        """Tell every agent when to come back; a server that shuts down does not flush for us."""
+        links = self.kernel.links
+        links.close_all(GoawayReason.DRAINING, STOP_RETRY_MS, CLOSE_GOING_AWAY)
+        try:
+            async with asyncio.timeout(self.kernel.config.timing.drain_seconds):
+                await links.wait_empty()
+        except TimeoutError:
+            log.warning("agents_did_not_leave", count=len(links))
+
     # --- parts
 
-    def _make_parts(self) -> Parts:
+    def _parts(self) -> Parts:
         kernel = self.kernel
         reception = Reception(kernel, self._shells, self._logs)
         config = kernel.config
@@ -341,28 +276,14 @@ class Hub:
 
     async def _listen(self) -> None:
         """Port 0 picks a free one, and what was picked is used again by the next start."""
-        registry, wanted = self.kernel.registry, self.kernel.config
-        kept = wanted
-        if wanted.agents_port == 0:
-            kept = replace(kept, agents_port=int(await registry.get_meta("agents_port") or 0))
-        if wanted.api_port == 0:
-            kept = replace(kept, api_port=int(await registry.get_meta("api_port") or 0))
-        self._listen_by(kept)
-        try:
-            await self._listeners.start()
-        except StartFailed as exc:
-            if exc.code != "port_busy" or kept == wanted:
-                raise
-            self._listen_by(wanted)
-            await self._listeners.start()
-        listeners = self._listeners
+        registry, listeners = self.kernel.registry, self._listeners
+        await listeners.start(
+            kept_agents_port=int(await registry.get_meta("agents_port") or 0),
+            kept_api_port=int(await registry.get_meta("api_port") or 0),
+        )
         for name, port in (("agents", listeners.agents_port), ("api", listeners.api_port)):
             if port is not None:
                 await registry.set_meta(f"{name}_port", str(port))
-
-    def _listen_by(self, config: HubConfig) -> None:
-        self._listeners = Listeners(config, self._parts)
-        self._reach.connect(self._listeners)
 
     def _hub_file(self) -> HubFile:
         addresses = self._listeners.addresses

@@ -101,6 +101,7 @@ class Listeners:
     async def add_agents_host(self, host: str) -> str:
         """Listen for agents on one more address of this machine, on the agents' port; returns the URL.
 
+        Without TLS: no certificate names such an address, and nothing there leaves this machine.
         For the gateways of agents' networks, which exist only later and may not be up yet. Repeating
         it is fine. Raises StartFailed: not a private address of one interface, or busy.
         """
@@ -112,8 +113,8 @@ class Listeners:
         name = f"agents {host}"
         if name not in self._runners and not self._covers(host):
             bound = bind_tcp(host, self.agents_port, "--port-agents", freebind=True)
-            await self._serve(name, self._parts.agents(), [bound])
-        return f"{'wss' if self._tls else 'ws'}://{_bracketed(host)}:{self.agents_port}"
+            await self._serve(name, self._parts.agents(), [bound], secured=False)
+        return f"ws://{_bracketed(host)}:{self.agents_port}"
 
     async def remove_agents_host(self, host: str) -> None:
         """Close what `add_agents_host` opened; connections there end."""
@@ -170,10 +171,13 @@ class Listeners:
         configured = [address for name in self._config.listen_agents for address in resolve(name, "--listen-agents")]
         return host in configured or everywhere in configured
 
-    async def _serve(self, name: str, application: web.Application, bound: list[socket.socket]) -> None:
+    async def _serve(
+        self, name: str, application: web.Application, bound: list[socket.socket], *, secured: bool = True
+    ) -> None:
         runner = await self._set_up(name, application)
+        tls = self._tls if secured else None
         for listener in bound:
-            await web.SockSite(runner, listener, ssl_context=self._tls, backlog=BACKLOG).start()
+            await web.SockSite(runner, listener, ssl_context=tls, backlog=BACKLOG).start()
 
     async def _serve_file(self, name: str, application: web.Application, path: Path, mode: int) -> None:
         listener = bind_unix(path, mode)

@@ -135,7 +135,7 @@ class Fleet:
         if agent is None:
             return []
         effects = self.dispatcher.remove_agent(agent_id, now)
-        effects += self.identity.revoke_agent(agent_id, now)
+        effects += self.identity.forget_agent(agent_id)
         effects += self.mail.remove_agent(agent_id, agent.uid)
         effects += self._close(agent, CLOSE_DESTROYED, "this agent was destroyed")
         self.freshness.remove_agent(agent_id)
@@ -180,12 +180,23 @@ class Fleet:
         return effects + self._end(self.agents[agent_id], CLOSE_REVOKED, "credential revoked", now)
 
     def revoke_token(self, token_id: TokenId, now: Now) -> list[Effect]:
-        """Void a token; an agent whose credential it is loses its connection. Raises NotFound."""
+        """Void a token; an agent whose credential it is loses its connection.
+
+        Raises:
+            NotFound: no such token.
+            Conflict: it is the last one that may administrate this hub.
+        """
+        if self.identity.is_last_admin(token_id, now):
+            raise Conflict(
+                "this is the last admin token; without it nobody could make another one",
+                code="last_admin",
+                hint="create the new one first: clawtui token create --role admin",
+            )
         effects = self.identity.revoke(token_id, now)
         token = self.identity.get(token_id)
         agent = self.agents.get(token.agent_id) if token.agent_id is not None else None
         if effects and agent is not None and token.kind is TokenKind.AGENT:
-            effects += self._close(agent, CLOSE_REVOKED, "credential revoked")
+            effects += self._end(agent, CLOSE_REVOKED, "credential revoked", now)
         return effects
 
     # --- connections

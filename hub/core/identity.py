@@ -18,7 +18,7 @@ from typing import Final
 
 from msgspec.structs import replace
 
-from hub.core.effects import Effect, Save
+from hub.core.effects import Delete, Effect, Save
 from hub.core.model import Agent, AgentId, Now, Role, Token, TokenId, TokenKind
 from hub.errors import NotFound, Unauthorized
 
@@ -42,6 +42,7 @@ class Identity:
     def __init__(self) -> None:
         self._by_hash: dict[str, Token] = {}
         self._by_id: dict[TokenId, Token] = {}
+        self._by_agent: dict[AgentId, dict[TokenId, None]] = {}
 
     def restore(self, tokens: Iterable[Token]) -> None:
         for token in tokens:
@@ -49,7 +50,7 @@ class Identity:
 
     @property
     def tokens(self) -> list[Token]:
-        return sorted(self._by_id.values(), key=lambda token: (token.created_at, token.id))
+        return sorted(self._by_id.values(), key=_by_age)
 
     def add(self, token: Token) -> list[Effect]:
         return self._keep(token)
@@ -61,6 +62,17 @@ class Identity:
             raise NotFound(f"there is no token {token_id}")
         return token
 
+    def is_last_admin(self, token_id: TokenId, now: Now) -> bool:
+        admins = {
+            token.id
+            for token in self._by_id.values()
+            if token.kind is TokenKind.USER
+            and token.role is Role.ADMIN
+            and token.revoked_at is None
+            and (token.expires_at is None or token.expires_at > now.wall_ms)
+        }
+        return admins == {token_id}
+
     def revoke(self, token_id: TokenId, now: Now) -> list[Effect]:
         """Raises NotFound."""
         token = self.get(token_id)
@@ -71,10 +83,19 @@ class Identity:
     def revoke_agent(self, agent_id: AgentId, now: Now) -> list[Effect]:
         """Shut every door of an agent: it is destroyed, released or registered anew."""
         effects: list[Effect] = []
-        for token in self.tokens:
-            if token.agent_id == agent_id and token.revoked_at is None:
+        for token in self._of_agent(agent_id):
+            if token.revoked_at is None:
                 effects += self.revoke(token.id, now)
         return effects
+
+    def forget_agent(self, agent_id: AgentId) -> list[Effect]:
+        """The agent is destroyed: nothing of its tokens needs to be kept."""
+        gone = self._of_agent(agent_id)
+        self._by_agent.pop(agent_id, None)
+        for token in gone:
+            del self._by_id[token.id]
+            del self._by_hash[token.sha256]
+        return [Delete(token) for token in gone]
 
     def user(self, secret: str, now: Now) -> Token:
         """Return the user token that `secret` is. Raises Unauthorized."""
@@ -127,9 +148,9 @@ class Identity:
         if credential_sha256 in self._by_hash:
             raise _refused("bad_credential", "this credential is taken")
         effects: list[Effect] = []
-        for old in self.tokens:
+        for old in self._of_agent(agent.id):
             # A new join token makes a new credential; whoever holds the old one is out.
-            if old.kind is TokenKind.AGENT and old.agent_id == agent.id and old.revoked_at is None:
+            if old.kind is TokenKind.AGENT and old.revoked_at is None:
                 effects += self.revoke(old.id, now)
         effects += self._keep(replace(token, bound=credential_sha256))
         effects += self._keep(
@@ -147,7 +168,13 @@ class Identity:
     def _keep(self, token: Token) -> list[Effect]:
         self._by_hash[token.sha256] = token
         self._by_id[token.id] = token
+        if token.agent_id is not None:
+            self._by_agent.setdefault(token.agent_id, {})[token.id] = None
         return [Save(token)]
+
+    def _of_agent(self, agent_id: AgentId) -> list[Token]:
+        """An agent's tokens, oldest first; a fleet has thousands of others."""
+        return sorted((self._by_id[key] for key in self._by_agent.get(agent_id, ())), key=_by_age)
 
     def _find(self, secret: str, kind: TokenKind) -> Token:
         digest = sha256(secret)
@@ -173,3 +200,7 @@ class Identity:
 
 def _refused(code: str, message: str) -> Unauthorized:
     return Unauthorized(message, code=code, hint="get a new token: clawtui token create")
+
+
+def _by_age(token: Token) -> tuple[int, TokenId]:
+    return token.created_at, token.id

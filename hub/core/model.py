@@ -24,7 +24,8 @@ JobId = NewType("JobId", str)
 TokenId = NewType("TokenId", str)
 
 AGENT_ID_PATTERN: Final = r"^[a-z0-9][a-z0-9-]{0,39}$"
-RESERVED_IDS: Final = frozenset({"hub"})
+RESERVED_IDS: Final = frozenset({"hub", "register"})
+"""The hub's own address, and a word of the HTTP API in the place of an id."""
 
 
 class Now(msgspec.Struct, frozen=True):

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import hashlib
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from typing import Any, TypeVar
 
 import msgspec
+from msgspec.structs import replace
 
 from hub.contract import (
     DispatchRequest,
@@ -37,9 +39,12 @@ from hub.core.view import dispatch_view, task_view
 from hub.errors import BadRequest, Conflict, NotFound, QueueFull
 from hub.operations.base import Operations, check_limit, check_wait
 from hub.submission import Submission, parse_submission
+from runtime.wire import AttemptId
 
 MAX_KEY_CHARACTERS = 200
 READ_BYTES = 256 * 1024
+LOOK_AGAIN_SECONDS = 1.0
+"""How often a follower of a silent task looks whether it has ended without a result."""
 NOT_SUCCEEDED = TERMINAL - {TaskState.SUCCEEDED}
 
 A = TypeVar("A")
@@ -84,8 +89,8 @@ class TaskOperations(Operations):
         rollout = _rollout(request)
 
         async def decide(keep: Callable[[Any], list[Effect]]) -> DispatchView:
-            selector = request.selector or ""
-            return await self._dispatch(submission, targets, rollout, keep, selector=selector)
+            dispatch = self._new_dispatch(submission, rollout, request.selector or "")
+            return await self._dispatch(submission, dict.fromkeys(targets), dispatch, keep)
 
         digested = msgspec.to_builtins(request)
         return await self._once(idempotency_key, digested, DispatchView, decide)
@@ -93,39 +98,26 @@ class TaskOperations(Operations):
     async def _dispatch(
         self,
         submission: Submission,
-        targets: list[AgentId],
-        rollout: Rollout,
+        targets: Mapping[AgentId, TaskId | None],
+        dispatch: Dispatch,
         keep: Callable[[Any], list[Effect]],
-        *,
-        selector: str = "",
-        retry_of: DispatchId | None = None,
-        retried: dict[AgentId, TaskId] | None = None,
     ) -> DispatchView:
+        """Send a task to `targets`; the value names the task that is repeated there."""
         kernel = self._kernel
         kernel.check_writable()
         now = kernel.now()
-        dispatch_id = DispatchId(kernel.clock.new_id("d"))
         tasks = [
             submission.task(
                 TaskId(kernel.clock.new_id("t")),
                 kernel.fleet.agent(agent_id),
                 now,
                 self._who,
-                dispatch_id=dispatch_id,
-                retry_of=(retried or {}).get(agent_id),
+                dispatch_id=dispatch.id,
+                retry_of=retried,
             )
-            for agent_id in targets
+            for agent_id, retried in targets.items()
         ]
-        dispatch = Dispatch(
-            id=dispatch_id,
-            created_at=now.wall_ms,
-            spec=submission.spec,
-            rollout=rollout,
-            tasks=tuple(task.id for task in tasks),
-            selector=selector,
-            by=self._who,
-            retry_of=retry_of,
-        )
+        dispatch = replace(dispatch, tasks=tuple(task.id for task in tasks))
         effects = kernel.fleet.dispatcher.submit_all(
             dispatch, tasks, now, expires_in_ms=submission.options.expires_in_ms
         )
@@ -134,6 +126,20 @@ class TaskOperations(Operations):
         audit = kernel.audited(self._who, "task.dispatch", f"{len(tasks)} agents", detail=_told(submission))
         await kernel.commit([*effects, *keep(answer), audit])
         return answer
+
+    def _new_dispatch(
+        self, submission: Submission, rollout: Rollout, selector: str, retry_of: DispatchId | None = None
+    ) -> Dispatch:
+        return Dispatch(
+            id=DispatchId(self._kernel.clock.new_id("d")),
+            created_at=self._kernel.now().wall_ms,
+            spec=submission.spec,
+            rollout=rollout,
+            tasks=(),
+            selector=selector,
+            by=self._who,
+            retry_of=retry_of,
+        )
 
     def _targets(self, request: DispatchRequest) -> list[AgentId]:
         """The agents of a dispatch, by name or by selector, in a stable order."""
@@ -144,7 +150,8 @@ class TaskOperations(Operations):
             named = [fleet.agent(agent_id).id for agent_id in dict.fromkeys(request.agents)]
         else:
             terms = parse_selector(request.selector or "")
-            named = [one for one in sorted(fleet.agents) if selects(terms, fleet.view(one))]
+            # Without terms everybody fits, and nobody's view needs to be made.
+            named = sorted(one for one in fleet.agents if not terms or selects(terms, fleet.view(one)))
         if not named:
             raise NotFound("no agent fits", code="no_agents", hint="clawtui list shows all")
         most = self._kernel.config.limits.dispatch_agents
@@ -183,7 +190,7 @@ class TaskOperations(Operations):
                     offset = piece.offset + len(piece.data)
             if ended or not query.follow:
                 break
-            await self._kernel.output.wait_more(attempt, offset)
+            await self._wait_more(attempt, offset)
             current = await self._kernel.read_task(task_id)
             if current.attempt != task.attempt:
                 # A new attempt has an output of its own, from its beginning.
@@ -192,6 +199,14 @@ class TaskOperations(Operations):
         if ended:
             await self._kernel.settle()
             yield OutputChunk(offset=offset, end=True)
+
+    async def _wait_more(self, attempt: AttemptId, offset: int) -> None:
+        """Wait for output, but not for ever: a task may end without another word of its agent."""
+        try:
+            async with asyncio.timeout(LOOK_AGAIN_SECONDS):
+                await self._kernel.output.wait_more(attempt, offset)
+        except TimeoutError:
+            return
 
     # --- changing
 
@@ -221,15 +236,9 @@ class TaskOperations(Operations):
         failed = {task.agent_id: task.id for task in tasks if task.state in NOT_SUCCEEDED}
         if not failed:
             raise Conflict(f"every task of {dispatch_id} succeeded", code="nothing_to_retry")
-        return await self._dispatch(
-            _again(tasks[0]),
-            list(failed),
-            dispatch.rollout,
-            lambda _: [],
-            selector=dispatch.selector,
-            retry_of=dispatch.id,
-            retried=failed,
-        )
+        submission = _again(tasks[0])
+        again = self._new_dispatch(submission, dispatch.rollout, dispatch.selector, dispatch.id)
+        return await self._dispatch(submission, failed, again, lambda _: [])
 
     async def _read_dispatch(self, dispatch_id: str) -> Dispatch:
         dispatch = await self._kernel.registry.dispatch(dispatch_id)

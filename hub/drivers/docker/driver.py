@@ -36,12 +36,14 @@ from hub.drivers.docker.logs import LogDecoder, log_call
 from hub.drivers.docker.network import Networks
 from hub.drivers.docker.observe import handle_of, identity_in, observe
 from hub.drivers.docker.plan import check_plan, plan_container
-from hub.drivers.docker.pool import Pool, Streams
+from hub.drivers.docker.pool import STEP_DEADLINE_SECONDS, Pool, Streams
 from hub.drivers.docker.watch import Watch
 from hub.errors import DriverFailed, HubError
 
 IMAGE_SHARE: Final = 0.6
 """Of a create's progress; the rest takes half a second."""
+REMOVE_DEADLINE_SECONDS: Final = 600.0
+"""A container and two volumes, which may hold millions of files."""
 
 
 class DockerDriver:
@@ -120,7 +122,7 @@ class DockerDriver:
     async def _make(self, plan: AgentPlan, identity: Identity, progress: Progress) -> None:
         progress(0.0, "asking the engine what it has")
         system = await self._look()
-        image = await self._image.ensure(lambda fraction, line: progress(fraction * IMAGE_SHARE, line))
+        image = await self._image.ensure(lambda done, line: progress(done * IMAGE_SHARE, line), sudo=plan.sudo)
         progress(0.65, f"preparing the network for {plan.agent_id}")
         async with self._networks.prepared(plan, system) as way:
             container, notes = plan_container(plan, identity, image, host_of(system), way, self._command)
@@ -156,12 +158,12 @@ class DockerDriver:
     async def stop(self, handle: AgentHandle, grace_seconds: float) -> None:
         identity = self._identity(handle)
         async with self._lock(identity.agent_id):
-            await self._pool.run(steps.stop, identity, grace_seconds)
+            await self._pool.run_within(grace_seconds + STEP_DEADLINE_SECONDS, steps.stop, identity, grace_seconds)
 
     async def restart(self, handle: AgentHandle, grace_seconds: float) -> None:
         identity = self._identity(handle)
         async with self._lock(identity.agent_id):
-            await self._pool.run(steps.restart, identity, grace_seconds)
+            await self._pool.run_within(grace_seconds + STEP_DEADLINE_SECONDS, steps.restart, identity, grace_seconds)
 
     async def pause(self, handle: AgentHandle) -> None:
         identity = self._identity(handle)
@@ -182,7 +184,7 @@ class DockerDriver:
             await self._remove(Identity(self._hub.hub_id, agent_id, uid))
 
     async def _remove(self, identity: Identity) -> None:
-        await self._pool.run(steps.remove_agent, identity)
+        await self._pool.run_within(REMOVE_DEADLINE_SECONDS, steps.remove_agent, identity)
         await self._networks.remove_unused()
 
     async def renew_token(self, handle: AgentHandle, join_token: str) -> None:

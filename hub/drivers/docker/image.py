@@ -10,10 +10,7 @@ import asyncio
 import hashlib
 import importlib.resources
 import io
-import json
-import re
 import tarfile
-from collections import deque
 from collections.abc import Iterator, Mapping
 from importlib.resources.abc import Traversable
 from pathlib import Path
@@ -24,21 +21,36 @@ import msgspec
 
 from hub.drivers.base import Progress
 from hub.drivers.docker.answers import Image, decode
-from hub.drivers.docker.engine import NAME, Call, Engine, EngineNotFound, EngineUnreachable
-from hub.drivers.docker.labels import IMAGE, SHARED, is_shared_ours
-from hub.drivers.docker.pool import LiveStream, Pool, Streams
+from hub.drivers.docker.build import build_image
+from hub.drivers.docker.engine import NAME, Call, Engine, EngineNotFound
+from hub.drivers.docker.labels import IMAGE, is_shared_ours
+from hub.drivers.docker.pool import Pool, Streams
 from hub.errors import Conflict, DriverFailed
 
 DOCKERFILE: Final = "runtime/image/Dockerfile"
-BUILD_DEADLINE_SECONDS: Final = 1_200.0
-"""A first build pulls Debian and installs packages: 20 s on a good line."""
-KEPT_LINES: Final = 15
-"""The end of a failed build's output, which says why."""
 PROXY_VARIABLES: Final = ("http_proxy", "https_proxy", "no_proxy", "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY")
 EXTRA_CA: Final = "extra.crt"
 PIP_CONF: Final = "pip.conf"
 
-_STEP = re.compile(r"Step (\d+)/(\d+) : (.*)")
+SUDO_DOCKERFILE: Final = """\
+FROM {base}
+USER root
+RUN apt-get update \\
+ && apt-get install -y --no-install-recommends sudo \\
+ && rm -rf /var/lib/apt/lists/* /var/cache/apt/* /var/log/apt /var/log/dpkg.log \\
+ && echo 'agent ALL=(ALL:ALL) NOPASSWD: ALL' > /etc/sudoers.d/agent \\
+ && chmod 0440 /etc/sudoers.d/agent
+USER agent
+"""
+"""For agents with `sudo` only: the others' image has no program that could make them root."""
+
+
+class Recipe(msgspec.Struct, frozen=True):
+    """One image: its full name, and its files by path."""
+
+    name: str
+    dockerfile: str
+    files: dict[str, bytes]
 
 
 class BuildOptions(msgspec.Struct, frozen=True, kw_only=True):
@@ -110,10 +122,14 @@ def archive(files: Mapping[str, bytes]) -> bytes:
     return buffer.getvalue()
 
 
-def prepare(options: BuildOptions) -> tuple[str, dict[str, bytes]]:
-    """Return the image's full name and its files. Blocks: reads the runtime's folder."""
+def prepare(options: BuildOptions, *, sudo: bool = False) -> list[Recipe]:
+    """Return what must be built, in this order; the last one is what the agent runs. Blocks: reads the runtime."""
     files = context_files(importlib.resources.files("runtime"), options)
-    return f"{IMAGE}:{content_hash(files)}", files
+    base = Recipe(f"{IMAGE}:{content_hash(files)}", DOCKERFILE, files)
+    if not sudo:
+        return [base]
+    extended = {"Dockerfile": SUDO_DOCKERFILE.format(base=base.name).encode()}
+    return [base, Recipe(f"{IMAGE}:{content_hash(extended)}-sudo", "Dockerfile", extended)]
 
 
 def find_image(engine: Engine, name: str) -> Image | None:
@@ -145,103 +161,37 @@ class BaseImage:
         self._options = options
         self._lock = asyncio.Lock()
 
-    async def ensure(self, progress: Progress) -> str:
+    async def ensure(self, progress: Progress, *, sudo: bool = False) -> str:
         """Return the image's full name. `progress` gets 0..1 of the build, if there is one.
 
         Raises:
+            Conflict: a foreign image has the name.
             DriverFailed: with the end of the build's output.
         """
-        name, files = await self._pool.run(lambda _engine: prepare(self._options))
-        if await self._pool.run(image_ready, name):
-            return name
-        if self._lock.locked():
-            progress(0.0, f"waiting for {name}, which is being built for another agent")
-        async with self._lock:
-            if not await self._pool.run(image_ready, name):
-                await self._build(name, files, progress)
-        return name
+        recipes = await self._pool.run(lambda _engine: prepare(self._options, sudo=sudo))
+        for number, recipe in enumerate(recipes):
+            await self._ensure(recipe, part(progress, number, len(recipes)))
+        return recipes[-1].name
 
-    async def _build(self, name: str, files: Mapping[str, bytes], progress: Progress) -> None:
-        progress(0.0, f"building {name}")
-        params = {
-            "dockerfile": DOCKERFILE,
-            "rm": "1",
-            "forcerm": "1",
-            "labels": json.dumps(SHARED),
-            "buildargs": json.dumps(self._options.build_arguments),
-        }
-        # The engine takes several names as one parameter given twice; the second one is put on afterwards.
-        call = Call("POST", "/build", {**params, "t": name}, data=archive(files), timeout_seconds=60)
-        report = BuildReport(name, progress)
-        try:
-            async with asyncio.timeout(BUILD_DEADLINE_SECONDS):
-                stream = await self._streams.open(call)
-                try:
-                    await report.follow(stream)
-                finally:
-                    await stream.close()
-        except TimeoutError as exc:
-            raise report.failed(f"not done within {BUILD_DEADLINE_SECONDS:.0f} s") from exc
-        except EngineUnreachable as exc:
-            raise report.failed(exc.message) from exc
-        await self._pool.run(_tag_latest, name)
+    async def _ensure(self, recipe: Recipe, progress: Progress) -> None:
+        if await self._pool.run(image_ready, recipe.name):
+            return
+        if self._lock.locked():
+            progress(0.0, f"waiting for {recipe.name}, which is being built for another agent")
+        async with self._lock:
+            if await self._pool.run(image_ready, recipe.name):
+                return
+            context = await self._pool.run(lambda _engine: archive(recipe.files))
+            arguments = self._options.build_arguments
+            await build_image(self._streams, recipe.name, recipe.dockerfile, context, arguments, progress)
+            if recipe.dockerfile == DOCKERFILE:
+                await self._pool.run(_tag_latest, recipe.name)
+
+
+def part(progress: Progress, number: int, of: int) -> Progress:
+    """Return the progress of one of several equal parts."""
+    return lambda fraction, line: progress((number + fraction) / of, line)
 
 
 def _tag_latest(engine: Engine, name: str) -> None:
     engine.call(Call("POST", f"/images/{quote(name)}/tag", {"repo": IMAGE, "tag": "latest"}))
-
-
-class _Detail(msgspec.Struct):
-    message: str = ""
-
-
-class _Message(msgspec.Struct, rename="camel"):
-    """One message of a build's answer. An error comes in the stream of a successful answer."""
-
-    stream: str = ""
-    status: str = ""
-    error: str = ""
-    error_detail: _Detail = msgspec.field(default_factory=_Detail)
-
-
-class BuildReport:
-    """Reads a build's answer: one line of progress per step, and the end of the output for an error."""
-
-    def __init__(self, name: str, progress: Progress) -> None:
-        self._name = name
-        self._progress = progress
-        self._last: deque[str] = deque(maxlen=KEPT_LINES)
-        self._decoder = msgspec.json.Decoder(_Message)
-
-    async def follow(self, stream: LiveStream) -> None:
-        """Read to the end; raises DriverFailed when the build failed."""
-        rest = b""
-        while part := await stream.read():
-            *lines, rest = (rest + part).split(b"\n")
-            for line in lines:
-                self._take(line)
-        self._take(rest)
-
-    def failed(self, why: str) -> DriverFailed:
-        output = "\n".join(self._last)
-        return DriverFailed(
-            f"the image {self._name} cannot be built: {why}" + (f"\n{output}" if output else ""),
-            hint="Behind a proxy with a CA of its own, set CLAWTUI_EXTRA_CA to its PEM file;"
-            " http_proxy and https_proxy are passed on; CLAWTUI_PIP_CONFIG names a pip.conf for the build.",
-            driver=NAME,
-        )
-
-    def _take(self, line: bytes) -> None:
-        if not line.strip():
-            return
-        try:
-            message = self._decoder.decode(line)
-        except msgspec.MsgspecError as exc:
-            raise self.failed("its output cannot be read") from exc
-        if message.error or message.error_detail.message:
-            raise self.failed(message.error_detail.message or message.error)
-        for text in (message.stream or message.status).splitlines():
-            if text.strip():
-                self._last.append(text.rstrip())
-            if step := _STEP.match(text):
-                self._progress((int(step[1]) - 1) / int(step[2]), f"building {self._name}: {text.strip()}")

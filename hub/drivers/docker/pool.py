@@ -23,7 +23,7 @@ T = TypeVar("T")
 
 THREADS: Final = 8
 STEP_DEADLINE_SECONDS: Final = 120.0
-"""For one step of several calls. Above the timeout of each call, so that the thread is free again."""
+"""For one step of several short calls."""
 CLOSE_DEADLINE_SECONDS: Final = 10.0
 MAX_STREAMS: Final = 128
 """Live logs, builds and the event stream together."""
@@ -48,6 +48,16 @@ class Pool:
         self._closed = False
 
     async def run(self, step: Callable[Concatenate[Engine, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """Return what `step` returns; see `run_within`."""
+        return await self.run_within(self._deadline_seconds, step, *args, **kwargs)
+
+    async def run_within(
+        self,
+        deadline_seconds: float,
+        step: Callable[Concatenate[Engine, P], T],
+        *args: P.args,
+        **kwargs: P.kwargs,
+    ) -> T:
         """Return what `step` returns.
 
         Raises:
@@ -61,14 +71,14 @@ class Pool:
         self._running.add(future)
         future.add_done_callback(self._done)
         try:
-            async with asyncio.timeout(self._deadline_seconds):
+            async with asyncio.timeout(deadline_seconds):
                 return await asyncio.shield(future)
         except TimeoutError as exc:
             raise EngineUnreachable(
-                f"the Docker engine did not finish within {self._deadline_seconds:.0f} s", hint=DOCTOR, driver=NAME
+                f"the Docker engine did not finish within {deadline_seconds:.0f} s", hint=DOCTOR, driver=NAME
             ) from exc
         except asyncio.CancelledError:
-            await wait_ended(future, self._deadline_seconds)
+            await wait_ended(future, deadline_seconds)
             raise
 
     async def close(self) -> None:

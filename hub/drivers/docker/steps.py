@@ -30,7 +30,7 @@ from hub.drivers.docker.labels import Identity, container_name, label_filter
 from hub.drivers.docker.plan import STATE, ContainerPlan, render_engine
 from hub.errors import BadRequest, Conflict, DriverFailed, HubError
 
-REMOVE_TIMEOUT_SECONDS: Final = 90.0
+REMOVE_TIMEOUT_SECONDS: Final = 180.0
 """Removing a container or a volume deletes its files, which may be many."""
 POLL_SECONDS: Final = 0.05
 AGENT_UID: Final = 1000
