@@ -176,6 +176,17 @@ async def test_mounts_of_a_folder_and_of_a_volume(bench: DockerBench, driver: Do
     bench.outside.remove_volume(volume)
 
 
+async def test_sudo_is_there_only_where_it_was_asked_for(bench: DockerBench, driver: DockerDriver) -> None:
+    told: list[str] = []
+    plan, plain = with_fields(bench.plan(), sudo=True), bench.plan()
+    await driver.create(plan, lambda _fraction, line: told.append(line))
+    await driver.create(plain, no_progress)
+    assert bench.outside.run_in(name_of(plan), "sudo", "-n", "id", "-u") == (0, "0\n")
+    assert bench.outside.container(name_of(plan))["HostConfig"]["SecurityOpt"] == []
+    assert any(line.startswith("sudo:") for line in told)
+    assert bench.outside.run_in(name_of(plain), "sh", "-c", "command -v sudo")[0] != 0
+
+
 @pytest.mark.parametrize(
     "fields",
     [

@@ -414,7 +414,8 @@ def test_the_build_context_is_the_runtime_without_caches(tmp_path: Path) -> None
     certificates, pip = tmp_path / "ca.pem", tmp_path / "pip.conf"
     certificates.write_text("a certificate")
     pip.write_text("[global]")
-    name, files = image.prepare(image.BuildOptions(extra_ca=certificates, pip_config=pip))
+    (recipe,) = image.prepare(image.BuildOptions(extra_ca=certificates, pip_config=pip))
+    name, files = recipe.name, recipe.files
     assert {"runtime/__init__.py", "runtime/image/Dockerfile", "extra.crt", "pip.conf"} < files.keys()
     assert not [path for path in files if "__pycache__" in path or path.endswith(".pyc")]
     with tarfile.open(fileobj=io.BytesIO(image.archive(files))) as context:

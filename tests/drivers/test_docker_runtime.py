@@ -80,7 +80,7 @@ async def test_an_agent_without_network_joins_through_its_socket(bench: DockerBe
 
 
 async def test_the_image_is_built_once_and_carries_the_owner(bench: DockerBench) -> None:
-    name, _ = prepare(build_options())
+    name = prepare(build_options())[0].name
     await bench.driver.create(bench.plan(), no_progress)
     found = bench.outside.get(f"/images/{name}/json")
     assert found["Config"]["Labels"] == {"clawtui.owner": "clawtui"}
@@ -96,8 +96,8 @@ def other_image(bench: DockerBench, tmp_path: Path) -> Iterator[Path]:
     known = build_options().extra_ca
     content = known.read_bytes() if known is not None else b""
     certificates.write_bytes(content + f"# {bench.hub_id}\n".encode())
-    name, _ = prepare(msgspec.structs.replace(build_options(), extra_ca=certificates))
-    own, _ = prepare(build_options())
+    name = prepare(msgspec.structs.replace(build_options(), extra_ca=certificates))[0].name
+    own = prepare(build_options())[0].name
     before = nameless_images(bench)
     yield certificates
     for image in (name, *(nameless_images(bench) - before)):
@@ -151,12 +151,12 @@ async def test_a_build_is_ended_with_its_create(bench: DockerBench, other_image:
         await asyncio.wait([create])
     assert create.cancelled()
     with pytest.raises(EngineNotFound):
-        bench.outside.get(f"/images/{prepare(options)[0]}/json")
+        bench.outside.get(f"/images/{prepare(options)[0].name}/json")
 
 
 async def test_a_foreign_image_of_our_name_is_left_alone(bench: DockerBench, other_image: Path) -> None:
     options = msgspec.structs.replace(build_options(), extra_ca=other_image)
-    name, _ = prepare(options)
+    name = prepare(options)[0].name
     bench.outside.post("/images/debian:bookworm-slim/tag", repo="openclaw-agent-base", tag=name.split(":")[1])
     before = bench.outside.get(f"/images/{name}/json")["Id"]
     with pytest.raises(Conflict, match="was not made by clawtui"):
