@@ -62,11 +62,7 @@ MAX_PENDING: Final = 256
 
 
 class Core:
-    """All attempts that the hub has not let go, and what to do about them.
-
-    Args:
-        concurrency: attempts that run at once, at least 1.
-    """
+    """All attempts that the hub has not let go; `concurrency` (at least 1) of them run at once."""
 
     def __init__(self, concurrency: int) -> None:
         self.concurrency = concurrency

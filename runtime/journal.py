@@ -32,8 +32,7 @@ from runtime.records import Ledger, Record
 MAGIC: Final = b"CTALOG1\n"
 MAX_RECORD_BYTES: Final = 2 * 1024 * 1024
 """A longer length field is corruption: a record holds one response, under 512 KiB."""
-RETRY_SECONDS: Final = 1.0
-"""Between attempts to write while the disk refuses."""
+RETRY_SECONDS: Final = 1.0  # between attempts to write while the disk refuses
 COMPACT_BYTES: Final = 4 * 1024 * 1024
 """A log at least this long, and four times what its ledger needs, is rewritten."""
 MAX_LAZY_RECORDS: Final = 256
@@ -191,7 +190,7 @@ class Journal:
                 return
             callbacks = [item.then for item in batch if item.then is not None]
             if callbacks:
-                # A loop that has been closed has nobody left who waits.
+                # A closed loop has nobody left who waits.
                 with contextlib.suppress(RuntimeError):
                     self._call_in_loop(lambda done=callbacks: self._complete(done))
             if last:
@@ -231,7 +230,7 @@ class Journal:
         return True
 
     def _undo_partial_write(self) -> None:
-        # Cutting a file needs no space; if even this fails, the next load quarantines the torn tail.
+        # Needs no space; if even this fails, the next load quarantines the torn tail.
         with contextlib.suppress(OSError):
             os.ftruncate(self._fd, self._size)
 

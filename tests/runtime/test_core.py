@@ -242,6 +242,13 @@ def test_draining_ignores_new_tasks_and_stops_the_rest_at_its_end(core: Core) ->
     assert (ended.status, ended.error.code) == (ResponseStatus.FAILED, "interrupted")
 
 
+def test_draining_drops_what_was_not_accepted(core: Core) -> None:
+    core.deliver(at(1), task(ONE), TRUE)
+    core.deliver(at(1), task(TWO), TRUE)
+    core.drain(at(2), 5)
+    assert [type(e) for e in core.finished(at(3), ONE, DONE)] == [Journal, ReportResponse, Drained]
+
+
 def test_draining_an_idle_agent_is_done_at_once(core: Core) -> None:
     assert core.drain(at(1), 5) == [Drained()]
 

@@ -37,7 +37,7 @@ from runtime.wire import (
 )
 
 ATTEMPTS = [AttemptId(f"{name}:1") for name in "abcd"]
-CONCURRENCY = 2
+CONCURRENCY = 1
 ids = st.sampled_from(ATTEMPTS)
 
 
