@@ -83,7 +83,7 @@ class Connection:
         handler: Handler,
         log: AgentLog,
         clock: Callable[[], float] = time.monotonic,
-        ping_seconds: float = PING_SECONDS,
+        ping_seconds: float | None = None,
     ) -> None:
         self._settings = settings
         self._credentials = credentials
@@ -91,7 +91,7 @@ class Connection:
         self._handler = handler
         self._log = log
         self._clock = clock
-        self._ping_seconds = ping_seconds
+        self._ping_seconds = PING_SECONDS if ping_seconds is None else ping_seconds
         self._outbox: deque[str] = deque()
         self._outbox_bytes = 0
         self._wake = asyncio.Event()

@@ -18,6 +18,8 @@ from runtime.wire import AttemptId, Health
 
 JITTER_FRACTION: Final = 0.1
 """Reports of a fleet must not fall into step (anchors: 30 s +- 10 %)."""
+CONTAINER_SIGNS: Final = (Path("/.dockerenv"), Path("/run/.containerenv"))
+"""Files that Docker and Podman put into every container."""
 UNLIMITED_BYTES: Final = 1 << 60
 """cgroup v1 writes a huge number where there is no limit."""
 
@@ -121,11 +123,18 @@ class ProcessTree:
             return [self._self]
 
 
-def choose_source(cgroup: Path = Path("/sys/fs/cgroup"), signs: tuple[Path, ...] | None = None) -> Source:
-    """Return the cgroup of the container that this runs in, or the process tree outside of one."""
-    if signs is None:
-        signs = (Path("/.dockerenv"), Path("/run/.containerenv"))
-    if any(sign.exists() for sign in signs):
+def owns_container(signs: tuple[Path, ...] = CONTAINER_SIGNS, session: int | None = None) -> bool:
+    """Return whether the container that this runs in is the agent's own.
+
+    A container's first process leads session 1 and shares it with what its init starts; a process
+    agent of a hub that itself lives in a container has a session of its own.
+    """
+    return any(sign.exists() for sign in signs) and (os.getsid(0) if session is None else session) == 1
+
+
+def choose_source(cgroup: Path = Path("/sys/fs/cgroup"), *, in_container: bool | None = None) -> Source:
+    """Return the cgroup of the agent's own container, or its process tree outside of one."""
+    if owns_container() if in_container is None else in_container:
         if (cgroup / "memory.current").exists():
             return CgroupV2(cgroup)
         if (cgroup / "memory/memory.usage_in_bytes").exists():

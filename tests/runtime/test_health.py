@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from runtime.health import CgroupV1, CgroupV2, HealthReporter, ProcessTree, Sampler, choose_source
+from runtime.health import CgroupV1, CgroupV2, HealthReporter, ProcessTree, Sampler, choose_source, owns_container
 from runtime.wire import AttemptId, Health, Watch
 
 
@@ -56,13 +56,19 @@ def test_no_limits(tmp_path: Path) -> None:
 
 
 def test_the_source_is_the_container_if_there_is_one(tmp_path: Path) -> None:
-    sign = tmp_path / "sign"
     two, one = files(tmp_path / "2", V2), files(tmp_path / "1", V1)
-    assert isinstance(choose_source(two, (sign,)), ProcessTree)
+    assert isinstance(choose_source(two, in_container=False), ProcessTree)
+    assert isinstance(choose_source(two, in_container=True), CgroupV2)
+    assert isinstance(choose_source(one, in_container=True), CgroupV1)
+    assert isinstance(choose_source(tmp_path / "none", in_container=True), ProcessTree)
+
+
+def test_a_container_is_the_agents_own_only_for_its_first_session(tmp_path: Path) -> None:
+    sign = tmp_path / "sign"
+    assert not owns_container((sign,), session=1)
     sign.touch()
-    assert isinstance(choose_source(two, (sign,)), CgroupV2)
-    assert isinstance(choose_source(one, (sign,)), CgroupV1)
-    assert isinstance(choose_source(tmp_path / "none", (sign,)), ProcessTree)
+    assert owns_container((sign,), session=1)
+    assert not owns_container((sign,), session=4711)
 
 
 def test_the_process_tree_counts_children_and_never_goes_back() -> None:
