@@ -42,12 +42,13 @@ class Link:
         self._now = now
         self._close_with: tuple[int, str] = (WSCloseCode.OK, "")
         self._closing = False
+        self._aborted = False
         self._patience: asyncio.Timeout | None = None
 
     @property
     def closed_cleanly(self) -> bool:
         """True when the agent ended the connection on purpose."""
-        return self.said_bye or self._socket.close_code in CLEAN_CODES
+        return not self._aborted and (self.said_bye or self._socket.close_code in CLEAN_CODES)
 
     # --- writing
 
@@ -77,6 +78,7 @@ class Link:
 
     def abort(self) -> None:
         """End the connection at once: the peer is dead or does not read."""
+        self._aborted = True
         self._outbox.close()
         if self._transport is not None:
             self._transport.abort()

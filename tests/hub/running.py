@@ -76,6 +76,11 @@ class RunningHub:
     def url(self) -> str:
         return self.hub.agents_url()
 
+    @property
+    def port(self) -> int:
+        """Where agents are served on loopback."""
+        return int(self.url.rpartition(":")[2])
+
     def move(self, seconds: float) -> None:
         """Let time pass on both clocks, at once."""
         self.clock.ahead_seconds += seconds
