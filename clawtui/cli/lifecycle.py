@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import PurePosixPath
-from typing import Annotated
+from typing import Annotated, Final
 
 from cyclopts import Parameter
 
@@ -27,72 +28,76 @@ from hub.contract import (
 NoWait = Annotated[bool, Parameter(help="Do not wait for the end; print the job.")]
 
 
-async def create(
-    name: str,
-    /,
-    *,
-    driver: str = "",
-    profile: str = "",
-    type: str = "",
-    display_name: str = "",
-    cpu: float | None = None,
-    memory: str | None = None,
-    disk: str | None = None,
-    capabilities: str = "",
-    label: list[str] | None = None,
-    env: Annotated[list[str] | None, Parameter(alias="-e")] = None,
-    concurrency: int | None = None,
-    network: str = "",
-    mount: list[str] | None = None,
-    tmpfs: list[str] | None = None,
-    read_only_root: bool = False,
-    restart: str = "unless-stopped",
-    gpus: Annotated[str | None, Parameter(show=False)] = None,
-    no_wait: NoWait = False,
-    context: Ctx,
-) -> int:
+@Parameter(name="*")
+@dataclass(frozen=True, kw_only=True)
+class Wanted:
+    """The options of `create`."""
+
+    driver: Annotated[str, Parameter(help="docker or process; without it docker where that works.")] = ""
+    profile: Annotated[str, Parameter(help="What the agent is made from.")] = ""
+    type: Annotated[str, Parameter(help="A word to select it by, e.g. builder.")] = ""
+    display_name: Annotated[str, Parameter(help="Free text that screens show.")] = ""
+    cpu: Annotated[
+        float | None, Parameter(help="Cores; Docker agents have 2 without it, where the host has as many.")
+    ] = None
+    memory: Annotated[
+        str | None,
+        Parameter(help="Such as 4G or 512m; Docker agents have 4G without it, where the host has as much."),
+    ] = None
+    disk: Annotated[str | None, Parameter(help="Such as 20G; where the platform can limit it.")] = None
+    capabilities: Annotated[str, Parameter(help="Tags, with commas between them.")] = ""
+    label: Annotated[list[str] | None, Parameter(help="KEY=VALUE; may be repeated.")] = None
+    env: Annotated[list[str] | None, Parameter(alias="-e", help="KEY=VALUE for its tasks; may be repeated.")] = None
+    concurrency: Annotated[int | None, Parameter(help="How many tasks it runs at once.")] = None
+    network: Annotated[
+        str, Parameter(help="Docker network; none = no network, the hub is reached through a socket.")
+    ] = ""
+    mount: Annotated[list[str] | None, Parameter(help="SOURCE:TARGET or SOURCE:TARGET:ro; may be repeated.")] = None
+    tmpfs: Annotated[list[str] | None, Parameter(help="A folder in memory; may be repeated.")] = None
+    read_only_root: Annotated[bool, Parameter(help="Everything but workspace, mounts and tmpfs is read-only.")] = False
+    restart: Annotated[str, Parameter(help="no, on-failure, always or unless-stopped.")] = "unless-stopped"
+    gpus: Annotated[str | None, Parameter(show=False)] = None
+
+    def request(self, name: str, preset_driver: str) -> CreateAgent:
+        """What the hub is asked for.
+
+        Raises:
+            UsageError: a label, variable or mount that cannot be meant.
+            NotInThisVersion: a driver or option that comes later.
+        """
+        if self.gpus is not None:
+            not_in_this_version("--gpus (GPU agents)")
+        driver = self.driver or preset_driver
+        refuse_later_driver(driver)
+        return CreateAgent(
+            name=name,
+            driver=driver,
+            profile=self.profile,
+            type=self.type,
+            display_name=self.display_name,
+            capabilities=words(self.capabilities),
+            labels=pairs(self.label, "--label"),
+            concurrency=self.concurrency,
+            resources=Resources(cpus=self.cpu, memory=self.memory, disk=self.disk),
+            environment=pairs(self.env, "--env"),
+            network=self.network,
+            mounts=[mount_from(text) for text in self.mount or []],
+            tmpfs=self.tmpfs or [],
+            read_only=self.read_only_root,
+            restart=self.restart,
+        )
+
+
+NOTHING: Final = Wanted()
+
+
+async def create(name: str, /, *, wanted: Wanted = NOTHING, no_wait: NoWait = False, context: Ctx) -> int:
     """Make an agent and start it.
 
     Args:
         name: Its name: small letters, digits and dashes.
-        driver: docker or process; without it docker where that works.
-        profile: What the agent is made from.
-        type: A word to select it by, e.g. builder.
-        display_name: Free text that screens show.
-        cpu: Cores; Docker agents have 2 without it, where the host has as many.
-        memory: Such as 4G or 512m; Docker agents have 4G without it, where the host has as much.
-        disk: Such as 20G; where the platform can limit it.
-        capabilities: Tags, with commas between them.
-        label: KEY=VALUE; may be repeated.
-        env: KEY=VALUE for its tasks; may be repeated.
-        concurrency: How many tasks it runs at once.
-        network: Docker network; none = no network, the hub is reached through a socket.
-        mount: SOURCE:TARGET or SOURCE:TARGET:ro; may be repeated.
-        tmpfs: A folder in memory; may be repeated.
-        read_only_root: Everything but workspace, mounts and tmpfs is read-only.
-        restart: no, on-failure, always or unless-stopped.
     """
-    if gpus is not None:
-        not_in_this_version("--gpus (GPU agents)")
-    driver = driver or context.world.preset_driver
-    refuse_later_driver(driver)
-    request = CreateAgent(
-        name=name,
-        driver=driver,
-        profile=profile,
-        type=type,
-        display_name=display_name,
-        capabilities=words(capabilities),
-        labels=pairs(label, "--label"),
-        concurrency=concurrency,
-        resources=Resources(cpus=cpu, memory=memory, disk=disk),
-        environment=pairs(env, "--env"),
-        network=network,
-        mounts=[mount_from(text) for text in mount or []],
-        tmpfs=tmpfs or [],
-        read_only=read_only_root,
-        restart=restart,
-    )
+    request = wanted.request(name, context.world.preset_driver)
     async with context.control() as control:
         job = await control.create_agent(request)
         if await finish_job(context, control, job, no_wait=no_wait):
