@@ -7,7 +7,7 @@ JOBS ?= auto
 # Narrow a run or pass options on: make test ARGS="tests/hub -k token"
 ARGS ?=
 
-.PHONY: run test lint check pytest soak bench engine clean setup-run setup-test setup-bench
+.PHONY: run test lint check pytest soak faults bench engine clean setup-run setup-test setup-bench
 
 run: setup-run
 	$(BIN)/clawtui demo
@@ -29,6 +29,10 @@ pytest: check
 # The long versions of the fault and load tests: about half an hour.
 soak: setup-test
 	CLAWTUI_SOAK=1 $(BIN)/python -m pytest -m soak $(ARGS)
+
+# Breaks the hub's core in a hundred ways, one at a time: the tests must notice each.
+faults: setup-test
+	$(BIN)/python tests/core/seed_faults.py $(ARGS)
 
 # A table and JSON, beside `docker exec` and Celery with Redis where they are present.
 bench: setup-bench

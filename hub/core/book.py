@@ -28,7 +28,7 @@ from hub.core.model import (
 )
 from hub.core.rollout import Decision, Rollouts
 from hub.errors import NotFound, QueueFull
-from runtime.wire import NO_RESULT, AttemptId, TaskError, TaskFrame
+from runtime.wire import AttemptId, TaskError, TaskFrame
 
 HELD: Final = frozenset({TaskState.OFFERED, TaskState.RUNNING})
 """States in which an attempt takes one of the agent's places."""
@@ -265,21 +265,8 @@ class TaskBook:
         return wanted and not task.cancelling and not self._is_expired(task.id, now)
 
     def next_attempt(self, task: Task, note: str, now: Now) -> list[Effect]:
-        """Queue the task again under a new attempt id; nothing of the last attempt stays but `note`."""
-        fresh = replace(
-            task,
-            attempt=task.attempt + 1,
-            note=note,
-            exit_code=None,
-            stdout=None,
-            stderr=None,
-            result=NO_RESULT,
-            error=None,
-            started_at=None,
-            finished_at=None,
-            truncated=False,
-        )
-        return self.requeue(fresh, now)
+        """Queue the task again under a new attempt id; of the last attempt only `note` is kept."""
+        return self.requeue(replace(task, attempt=task.attempt + 1, note=note), now)
 
     def lost(self, task: Task, why: str, now: Now) -> list[Effect]:
         if self.may_retry(task, RetryOn.LOST, now):

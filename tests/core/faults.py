@@ -201,12 +201,17 @@ FAULTS = (
         "return wanted and not task.cancelling and not",
         "return wanted and not",
     ),
-    Fault("another attempt keeps the number of the last", "book", "            attempt=task.attempt + 1,\n", ""),
     Fault(
-        "another attempt keeps the result of the last",
+        "another attempt keeps the number of the last",
         "book",
-        "            exit_code=None,\n            stdout=None,\n",
-        "",
+        "replace(task, attempt=task.attempt + 1, note=note)",
+        "replace(task, note=note)",
+    ),
+    Fault(
+        "another attempt keeps the start of the last",
+        "book",
+        "replace(self.moved(task, TaskState.QUEUED), started_at=None)",
+        "self.moved(task, TaskState.QUEUED)",
     ),
     Fault(
         "a late failure is tried again",

@@ -1,8 +1,9 @@
 """Put each fault of `faults.py` into a copy of the code, one at a time, and see whether the core's tests notice.
 
-    python tests/core/seed_faults.py [PART OF A NAME …]
+    python tests/core/seed_faults.py [--machines] [PART OF A NAME …]
 
-Prints which test noticed each fault; exit code 1 when any went unnoticed, 2 when the tests fail without a fault.
+`--machines` leaves the examples out, to see what the state machines notice alone. Prints which test noticed each fault;
+exit code 1 when any went unnoticed, 2 when the tests fail without a fault.
 """
 
 from __future__ import annotations
@@ -44,12 +45,14 @@ def patched(text: str, fault: Fault) -> str:
     return text.replace(fault.anchor, fault.patch)
 
 
-def first_failure(folder: Path) -> str | None:
+def first_failure(folder: Path, *, machines_only: bool) -> str | None:
     """Run the core's tests up to the first failure and return its name, or None when all passed."""
     # Examples first: they are the quicker half.
     machines = sorted(str(path.relative_to(folder)) for path in folder.glob("tests/core/test_*_machine.py"))
     examples = sorted({str(path.relative_to(folder)) for path in folder.glob("tests/core/test_*.py")} - set(machines))
     examples.remove("tests/core/test_faults.py")
+    if machines_only:
+        examples = []
     command = [sys.executable, "-m", "pytest", "-x", "-q", "--no-header", "--tb=no", "-p", "no:cacheprovider"]
     environment = {
         name: value for name, value in os.environ.items() if name not in ("CLAWTUI_SOAK", "HYPOTHESIS_PROFILE")
@@ -77,12 +80,14 @@ def say(text: str) -> None:
 
 
 def main(wanted: list[str]) -> int:
+    machines_only = "--machines" in wanted
+    wanted = [part for part in wanted if part != "--machines"]
     chosen = [fault for fault in FAULTS if not wanted or any(part in fault.name for part in wanted)]
     began, missed = time.monotonic(), list[str]()
     with tempfile.TemporaryDirectory(prefix="clawtui-faults-") as name:
         folder = Path(name)
         copy_code(folder)
-        if (failure := first_failure(folder)) is not None:
+        if (failure := first_failure(folder, machines_only=machines_only)) is not None:
             say(f"without any fault the tests fail at {failure}")
             return 2
         width = max(len(fault.name) for fault in chosen)
@@ -90,7 +95,7 @@ def main(wanted: list[str]) -> int:
             path = folder / "hub" / "core" / f"{fault.module}.py"
             sound = path.read_text()
             path.write_text(patched(sound, fault))
-            failure = first_failure(folder)
+            failure = first_failure(folder, machines_only=machines_only)
             path.write_text(sound)
             if failure is None:
                 missed.append(fault.name)

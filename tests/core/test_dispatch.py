@@ -8,7 +8,7 @@ import msgspec
 import pytest
 
 from hub.core.effects import Kind, Publish, Save
-from hub.core.model import AuditEntry, RetryOn, Task, TaskId, TaskState
+from hub.core.model import AuditEntry, Desired, RetryOn, Task, TaskId, TaskState
 from hub.errors import NotFound, QueueFull
 from runtime.wire import OnDisconnect, ResponseStatus, TaskError
 from tests.core.support import Desk, closes, kinds, offered, response, run, saved, sent, task_fields
@@ -316,13 +316,15 @@ def test_deadlines_of_ended_tasks_do_not_pile_up() -> None:
     desk.connect()
     desk.submit("kept", expires_in_ms=86_400_000)
     desk.submit("late", expires_in_ms=86_400_000)
-    desk.accept("kept")
     for n in range(5_000):
         desk.submit(f"t{n}", expires_in_ms=86_400_000)
         desk.cancel(f"t{n}")
     assert len(desk.fleet.dispatcher.book._deadlines) < 3_000
+    assert desk.state("kept") is TaskState.OFFERED
+    desk.fleet.desire(desk.fleet.agent("a").id, Desired.STOPPED, desk.clock.now)
+    desk.connect()
     desk.tick(86_401)
-    assert desk.state("late") is TaskState.EXPIRED
+    assert (desk.state("kept"), desk.state("late")) == (TaskState.EXPIRED, TaskState.EXPIRED)
 
 
 def test_a_destroyed_agents_open_tasks_are_cancelled() -> None:
