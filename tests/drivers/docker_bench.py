@@ -25,7 +25,6 @@ from hub.drivers.docker.image import BuildOptions
 from tests.drivers.contract import Bench
 
 BASE_IMAGE = "debian:bookworm-slim"
-HOST_CERTIFICATES = Path("/etc/ssl/certs/ca-certificates.crt")
 
 STAND_IN = """
 import os, signal
@@ -47,11 +46,8 @@ STAND_IN_COMMAND = (PYTHON, "-c", STAND_IN)
 
 
 def build_options() -> BuildOptions:
-    """What a build needs here: behind a proxy with a CA of its own, this machine's certificates."""
-    options = BuildOptions.from_environment(os.environ)
-    if options.extra_ca is None and os.environ.get("PIP_CERT") and HOST_CERTIFICATES.exists():
-        return msgspec.structs.replace(options, extra_ca=HOST_CERTIFICATES)
-    return options
+    """What a build needs here, as a hub finds it."""
+    return BuildOptions.from_environment(os.environ)
 
 
 class Reach:

@@ -433,6 +433,15 @@ def test_build_options_come_from_the_environment() -> None:
     )
 
 
+def test_without_a_word_a_build_trusts_what_this_hosts_tools_trust(tmp_path: Path) -> None:
+    bundle = tmp_path / "bundle.pem"
+    bundle.write_text("certificates")
+    environment = {"PIP_CERT": "/no/such/bundle", "SSL_CERT_FILE": str(bundle)}
+    assert image.BuildOptions.from_environment(environment).extra_ca == bundle
+    for own, expected in (("/own.pem", Path("/own.pem")), ("", None)):
+        assert image.BuildOptions.from_environment({**environment, "CLAWTUI_EXTRA_CA": own}).extra_ca == expected
+
+
 def test_a_missing_certificate_file_is_said() -> None:
     with pytest.raises(DriverFailed, match=r"/no/such/ca\.pem") as caught:
         image.prepare(image.BuildOptions(extra_ca=Path("/no/such/ca.pem")))

@@ -29,6 +29,7 @@ from hub.errors import Conflict, DriverFailed
 
 DOCKERFILE: Final = "runtime/image/Dockerfile"
 PROXY_VARIABLES: Final = ("http_proxy", "https_proxy", "no_proxy", "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY")
+CA_VARIABLES: Final = ("PIP_CERT", "REQUESTS_CA_BUNDLE", "SSL_CERT_FILE")
 EXTRA_CA: Final = "extra.crt"
 PIP_CONF: Final = "pip.conf"
 
@@ -66,13 +67,24 @@ class BuildOptions(msgspec.Struct, frozen=True, kw_only=True):
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str]) -> BuildOptions:
-        """Read CLAWTUI_EXTRA_CA, CLAWTUI_PIP_CONFIG and the usual proxy variables."""
-        extra_ca, pip_config = environment.get("CLAWTUI_EXTRA_CA"), environment.get("CLAWTUI_PIP_CONFIG")
+        """Read CLAWTUI_EXTRA_CA, CLAWTUI_PIP_CONFIG and the usual proxy variables.
+
+        Without CLAWTUI_EXTRA_CA the certificates count that this host's own tools are told to
+        trust (CA_VARIABLES): where they need these, a build needs them too. Empty = none.
+        """
+        pip_config = environment.get("CLAWTUI_PIP_CONFIG")
         return cls(
-            extra_ca=Path(extra_ca) if extra_ca else None,
+            extra_ca=_extra_ca(environment),
             pip_config=Path(pip_config) if pip_config else None,
             build_arguments={name: environment[name] for name in PROXY_VARIABLES if environment.get(name)},
         )
+
+
+def _extra_ca(environment: Mapping[str, str]) -> Path | None:
+    if (own := environment.get("CLAWTUI_EXTRA_CA")) is not None:
+        return Path(own) if own else None
+    paths = (Path(environment[name]) for name in CA_VARIABLES if environment.get(name))
+    return next((path for path in paths if path.is_file()), None)
 
 
 def context_files(runtime: Traversable, options: BuildOptions) -> dict[str, bytes]:
