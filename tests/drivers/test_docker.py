@@ -429,6 +429,13 @@ async def test_an_agent_that_the_engine_keeps_restarting_is_not_called_running(b
     await wait_until(restarting, "the engine waits before the next restart")
 
 
+async def test_a_resumed_agent_is_not_called_ill(bench: DockerBench, driver: DockerDriver) -> None:
+    handle = await driver.create(bench.plan(), no_progress)
+    await driver.pause(handle)
+    await driver.resume(handle)
+    assert (await driver.inspect(handle)).reason == ""
+
+
 async def test_a_watcher_subscribes_again(bench: DockerBench) -> None:
     opened: list[Call] = []
 

@@ -41,7 +41,7 @@ from hub.drivers.docker.network import Networks, gateway_of
 from hub.drivers.docker.observe import handle_of, observe
 from hub.drivers.docker.plan import Host, Way, check_plan, plan_container, render_engine
 from hub.drivers.docker.pool import Pool, Streams
-from hub.drivers.docker.watch import EVENTS
+from hub.drivers.docker.watch import EVENTS, Watch
 from hub.errors import BadRequest, Conflict, DriverFailed, NotAvailable, Unavailable
 from tests.drivers.docker_bench import Reach
 
@@ -232,7 +232,13 @@ def container(status: str, **state: object) -> Container:
     ("status", "state", "expected"),
     [
         ("running", {"ExitCode": 0}, (Observed.RUNNING, None, "")),
-        ("running", {"Health": {"Status": "unhealthy"}}, (Observed.RUNNING, None, "its health check fails")),
+        (
+            "running",
+            {"Health": {"Status": "unhealthy", "FailingStreak": 3}},
+            (Observed.RUNNING, None, "its health check fails"),
+        ),
+        ("running", {"Health": {"Status": "unhealthy", "FailingStreak": 0}}, (Observed.RUNNING, None, "")),
+        ("running", {"Health": {"Status": "healthy", "FailingStreak": 1}}, (Observed.RUNNING, None, "")),
         ("paused", {}, (Observed.PAUSED, None, "")),
         ("exited", {"ExitCode": 3}, (Observed.EXITED, 3, "")),
         ("exited", {"ExitCode": 127, "Error": "no program"}, (Observed.EXITED, 127, "no program")),
@@ -709,6 +715,81 @@ async def test_a_slow_reader_holds_the_engine_back() -> None:
     await streams.close()
     with pytest.raises(Unavailable):
         await streams.open(Call("GET", "/logs"))
+
+
+class Breaking:
+    """An engine of which every event stream gives one event; then the first breaks off, the second is silent."""
+
+    def __init__(self) -> None:
+        self.opened = 0
+
+    def __call__(self) -> Breaking:
+        return self
+
+    def call(self, call: Call) -> bytes:
+        raise AssertionError(call)
+
+    def open(self, call: Call) -> EngineStream:
+        self.opened += 1
+        return _BreakingStream(self.opened)
+
+    def close(self) -> None:
+        """Shared by all streams."""
+
+
+class _BreakingStream:
+    def __init__(self, number: int) -> None:
+        self._number = number
+        self._sent = False
+        self._cancelled = threading.Event()
+
+    def read(self) -> bytes:
+        if not self._sent:
+            self._sent = True
+            return b"{}"
+        if self._number == 1:
+            raise EngineUnreachable("gone")
+        assert self._cancelled.wait(10)
+        return b""
+
+    def cancel(self) -> None:
+        self._cancelled.set()
+
+    def close(self) -> None:
+        """Nothing to give back."""
+
+
+async def test_a_watcher_goes_on_after_a_break_and_after_a_long_silence() -> None:
+    engine = Breaking()
+    streams = Streams(engine)
+    watch = Watch(streams, "hub1", silence_seconds=0.05)
+    heard = 0
+    async with asyncio.timeout(10), contextlib.aclosing(watch.changes()) as changes:
+        async for _ in changes:
+            heard += 1
+            if engine.opened == 3:
+                break
+    # Each subscription is one reason to look, and so is its event.
+    assert heard == 5
+    await streams.close()
+
+
+async def test_a_watcher_ends_with_the_driver() -> None:
+    streams = Streams(Breaking())
+    watch = Watch(streams, "hub1")
+    heard = 0
+
+    async def listen() -> None:
+        nonlocal heard
+        async for _ in watch.changes():
+            heard += 1
+            if heard == 4:
+                watch.stop()
+                await streams.close()
+
+    async with asyncio.timeout(10):
+        await listen()
+    assert heard == 4
 
 
 async def test_streams_are_bounded() -> None:

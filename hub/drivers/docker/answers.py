@@ -18,6 +18,7 @@ class Pascal(msgspec.Struct, frozen=True, rename="pascal"):
 
 class Health(Pascal, frozen=True):
     status: str = ""
+    failing_streak: int = 0
 
 
 class State(Pascal, frozen=True):

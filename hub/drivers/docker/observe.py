@@ -8,7 +8,7 @@ import msgspec
 
 from hub.core.model import AgentId, AgentUid, Observed
 from hub.drivers.base import AgentHandle, Observation
-from hub.drivers.docker.answers import Container
+from hub.drivers.docker.answers import Container, Health
 from hub.drivers.docker.engine import NAME
 from hub.drivers.docker.labels import Identity, identity_of
 from hub.drivers.docker.logs import time_ms
@@ -78,7 +78,12 @@ def _reason(container: Container) -> str:
             return state.error or "made, never started"
         case "exited" | "dead":
             return state.error
-        case "running" if state.health is not None and state.health.status == "unhealthy":
+        case "running" if _unhealthy(state.health):
             return "its health check fails"
         case _:
             return "" if state.status in STATES else f"the engine says {state.status!r}"
+
+
+def _unhealthy(health: Health | None) -> bool:
+    # A container that was paused counts as unhealthy until the next check, although none has failed.
+    return health is not None and health.status == "unhealthy" and health.failing_streak > 0

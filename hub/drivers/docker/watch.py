@@ -11,13 +11,15 @@ import structlog
 
 from hub.drivers.docker.engine import Call
 from hub.drivers.docker.labels import HUB, OWNER, OWNER_NAME, filters
-from hub.drivers.docker.pool import Streams
+from hub.drivers.docker.pool import LiveStream, Streams
 from hub.errors import HubError
 
 EVENTS: Final = ["create", "destroy", "die", "oom", "pause", "rename", "restart", "start", "unpause", "update"]
 """What changes an agent. Not `exec_*`: every health check makes three of them."""
 FIRST_RETRY_SECONDS: Final = 0.5
 LAST_RETRY_SECONDS: Final = 30.0
+SILENCE_SECONDS: Final = 300.0
+"""A connection to a remote engine can die without a word: after so long it is made anew."""
 
 _log = structlog.get_logger(__name__)
 
@@ -26,8 +28,9 @@ class Watch:
     """Yields once after each subscription, because what happened before it was not heard, and then
     whenever something happens. Several events at once are one."""
 
-    def __init__(self, streams: Streams, hub_id: str) -> None:
+    def __init__(self, streams: Streams, hub_id: str, *, silence_seconds: float = SILENCE_SECONDS) -> None:
         self._streams = streams
+        self._silence_seconds = silence_seconds
         self._call = Call(
             "GET",
             "/events",
@@ -46,7 +49,7 @@ class Watch:
                 try:
                     yield
                     delay = FIRST_RETRY_SECONDS
-                    while await stream.read():
+                    while await self._next(stream):
                         yield
                 finally:
                     await stream.close()
@@ -56,3 +59,11 @@ class Watch:
                 async with asyncio.timeout(delay):
                     await self._stopped.wait()
             delay = min(LAST_RETRY_SECONDS, delay * 2)
+
+    async def _next(self, stream: LiveStream) -> bool:
+        """Wait for an event; False when there will be none on this stream."""
+        try:
+            async with asyncio.timeout(self._silence_seconds):
+                return bool(await stream.read())
+        except TimeoutError:
+            return False
