@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import signal
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any, Final
 
@@ -82,29 +82,42 @@ async def serve(settings: Settings, out: Output) -> int:
     Raises:
         StartFailed: busy port, second hub, unreadable registry …
     """
-    with hub_log(settings.log_level, settings.log_file):
+    with hub_log(settings.log_level, settings.log_file), _stop_signals() as asked:
         async with Hub.open(hub_config(settings)) as hub:
             health = await hub.control(LOCAL).health()
             _announce(settings, health, out)
             async with asyncio.TaskGroup() as group:
-                waiting = group.create_task(_stop_on_signal(hub, out))
+                waiting = group.create_task(_stop_when(asked, hub, out))
                 await hub.wait_stopped()
                 waiting.cancel()
     return exits.DONE
 
 
-async def _stop_on_signal(hub: Hub, out: Output) -> None:
-    """The first signal stops the hub in order; after it, a second one has its usual force."""
+@contextlib.contextmanager
+def _stop_signals() -> Iterator[asyncio.Event]:
+    """Set when SIGTERM or SIGINT comes, already while the hub starts; a second one has its usual force."""
     loop = asyncio.get_running_loop()
     asked = asyncio.Event()
     heard = (signal.SIGTERM, signal.SIGINT)
-    for number in heard:
-        loop.add_signal_handler(number, asked.set)
-    try:
-        await asked.wait()
-    finally:
+
+    def forget() -> None:
         for number in heard:
             loop.remove_signal_handler(number)
+
+    def hear() -> None:
+        asked.set()
+        forget()
+
+    for number in heard:
+        loop.add_signal_handler(number, hear)
+    try:
+        yield asked
+    finally:
+        forget()
+
+
+async def _stop_when(asked: asyncio.Event, hub: Hub, out: Output) -> None:
+    await asked.wait()
     out.say("stopping; agents go on and come back to the next hub")
     await hub.stop()
 

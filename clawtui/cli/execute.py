@@ -17,7 +17,7 @@ from clawtui.errors import UsageError
 from clawtui.follow import closed, follow_output
 from hub.contract import TaskView
 from hub.control import Control
-from hub.core.model import TaskState
+from hub.core.model import Connection, TaskState
 from hub.errors import HubError
 
 SETTLE_SECONDS: Final = 30.0
@@ -56,9 +56,17 @@ async def execute(
     spec |= {"timeoutMs": timeout} if timeout is not None else {}
     async with context.control() as control:
         submitted = await control.submit(name, spec)
+        if submitted.status == "queued":
+            await _say_why_it_waits(context, control, name)
         run = Attended(context, control, submitted.task_id)
         await run.attend(run.stream())
         return exit_code(run.ended(await control.get_task(submitted.task_id, SETTLE_SECONDS)))
+
+
+async def _say_why_it_waits(context: Context, control: Control, name: str) -> None:
+    agent = await control.agent(name)
+    if agent.connection is not Connection.ONLINE:
+        context.out.say(f"agent {name} is {agent.status.value}; the task waits for it (Ctrl-C cancels)")
 
 
 class _Left(Exception):

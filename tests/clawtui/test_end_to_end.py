@@ -158,6 +158,10 @@ def test_after_the_hub_there_is_none_and_the_next_one_has_the_same_addresses(pla
     assert (gone.returncode, gone.stdout) == (3, "")
     assert "clawtui --serve" in gone.stderr
     place.start()
+    # What a killed hub leaves behind, its file and its socket, does not pass for a hub.
+    place.end(signal.SIGKILL)
+    assert place("list").returncode == 3
+    place.start()
     after = json.loads((place.home / "hub.json").read_text())
     assert (after["api"], after["agents"], after["hubId"]) == (before["api"], before["agents"], before["hubId"])
 

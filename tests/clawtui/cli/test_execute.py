@@ -12,11 +12,11 @@ import pytest
 from msgspec.structs import replace
 
 from clawtui.cli.execute import exit_code
-from hub.contract import OutputChunk, OutputQuery, TaskView
-from hub.core.model import TaskState
+from hub.contract import OutputChunk, OutputQuery, Submitted, TaskView
+from hub.core.model import AgentStatus, Connection, TaskState
 from runtime.wire import TaskError
 from tests.clawtui.conftest import CommandLine
-from tests.hub.api.scripted import TASK, Stream
+from tests.hub.api.scripted import AGENT, TASK, Stream
 
 Answers = Callable[..., None]
 
@@ -140,3 +140,10 @@ def test_a_second_ctrl_c_leaves_the_task_and_names_it(cli: CommandLine, answers:
     assert called.code == 125
     assert "left task t-1" in called.stderr
     assert "clawtui tasks show t-1" in called.stderr
+
+
+def test_a_task_that_waits_for_its_agent_says_so(cli: CommandLine, answers: Answers) -> None:
+    answers(agent=replace(AGENT, connection=Connection.OFFLINE, status=AgentStatus.STOPPED))
+    assert "agent a-1 is stopped; the task waits for it" in cli("exec", "a-1", "x").stderr
+    answers(submit=Submitted(task_id="t-1", status="sent"))
+    assert cli("exec", "a-1", "x").stderr == ""
