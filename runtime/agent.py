@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import hashlib
+import os
 import platform
 import random
 import time
@@ -23,6 +25,7 @@ from runtime.effects import Effect, Moment, Outcome
 from runtime.executors.commands import Commands
 from runtime.executors.executor import Executor
 from runtime.executors.paths import Paths
+from runtime.executors.tree import Marks
 from runtime.health import HealthReporter, Sampler
 from runtime.journal import Journal, Loaded, load
 from runtime.localsock import LocalSocket
@@ -114,14 +117,16 @@ class Agent:
 
     def _build_executors(self, tasks: asyncio.TaskGroup) -> None:
         settings = self._settings
+        marks = Marks(hashlib.sha256(os.fsencode(settings.state_dir.resolve())).hexdigest()[:16])
         paths = Paths(settings.workspace, settings.open_paths)
-        commands = Commands(paths, self._state("scripts"), settings.child_environment, sudo=settings.sudo)
+        commands = Commands(paths, self._state("scripts"), settings.child_environment, marks, sudo=settings.sudo)
         commands.clear_leftovers()
         self._executor = Executor(tasks, commands, paths, self._reaper, self._output, self._finished)
         self._shells = Shells(
             tasks,
             settings.workspace,
             settings.child_environment,
+            marks,
             self._reaper,
             self._send_when_welcomed,
             lambda: self.connection.queued_bytes,

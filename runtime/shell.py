@@ -18,7 +18,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Final
 
-from runtime.executors.tree import MARKER_VARIABLE, Family, TreeEnder, signal_directly
+from runtime.executors.tree import Marks, TreeEnder, signal_directly
 from runtime.reaper import Reaper
 from runtime.wire import Shell, ShellOp
 
@@ -166,6 +166,7 @@ class Shells:
         tasks: asyncio.TaskGroup,
         workspace: Path,
         environment: Mapping[str, str],
+        marks: Marks,
         reaper: Reaper,
         send: Callable[[Shell], None],
         queued_bytes: Callable[[], int],
@@ -173,6 +174,7 @@ class Shells:
         self._tasks = tasks
         self._workspace = workspace
         self._environment = environment
+        self._marks = marks
         self._reaper = reaper
         self._send = send
         self._queued_bytes = queued_bytes
@@ -204,7 +206,7 @@ class Shells:
             self._refuse(shell_id, f"{MAX_SHELLS} shells are open already")
             return
         program = shutil.which("bash", path=self._environment.get("PATH")) or "/bin/sh"
-        environment = {**self._environment, "TERM": "xterm-256color", MARKER_VARIABLE: f"shell:{shell_id}"}
+        environment = {**self._environment, "TERM": "xterm-256color", **self._marks.of(f"shell:{shell_id}")}
         try:
             terminal = _Terminal(
                 [program, "-l"],
@@ -242,7 +244,7 @@ class Shells:
         terminal.hang_up()
         if terminal.process.returncode is None:
             signal_directly([terminal.process.pid], signal.SIGHUP)
-            family = Family(f"{MARKER_VARIABLE}=shell:{shell_id}", terminal.process.pid)
+            family = self._marks.family(f"shell:{shell_id}", terminal.process.pid)
             ending = TreeEnder(family, signal_directly, HANG_UP_GRACE_SECONDS).wait_ended()
             try:
                 self._tasks.create_task(ending, name=f"hang up {shell_id}")

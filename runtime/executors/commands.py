@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 from runtime.executors.errors import TaskFailure
 from runtime.executors.paths import Paths
 from runtime.executors.process import Command
-from runtime.executors.tree import MARKER_VARIABLE
+from runtime.executors.tree import Marks
 from runtime.wire import (
     AttemptId,
     Build,
@@ -58,10 +58,13 @@ class Commands:
         environment: environment of every child, without secrets.
     """
 
-    def __init__(self, paths: Paths, scripts: Path, environment: Mapping[str, str], *, sudo: bool) -> None:
+    def __init__(
+        self, paths: Paths, scripts: Path, environment: Mapping[str, str], marks: Marks, *, sudo: bool
+    ) -> None:
         self._paths = paths
         self._scripts = scripts
         self._environment = environment
+        self.marks = marks
         self._sudo = sudo
 
     def clear_leftovers(self) -> None:
@@ -95,7 +98,7 @@ class Commands:
         for name, value in extra.items():
             if not name or "=" in name or "\0" in name or "\0" in value:
                 raise TaskFailure("bad_env", f"{name!r} cannot be an environment variable")
-        return {**self._environment, **extra, MARKER_VARIABLE: attempt_id}
+        return {**self._environment, **extra, **self.marks.of(attempt_id)}
 
     def _shell(self, attempt_id: AttemptId, text: str, cwd: str | None, env: Mapping[str, str]) -> Command:
         folder = self._paths.working_folder(cwd)
@@ -112,8 +115,8 @@ class Commands:
             )
         folder = self._paths.working_folder(spec.cwd)
         environment = self._environment_of(attempt_id, spec.env)
-        # sudo clears the environment; the marker and the task's own variables go around it.
-        assignments = [f"{k}={v}" for k, v in {**spec.env, MARKER_VARIABLE: attempt_id}.items()]
+        # sudo clears the environment; the marks and the task's own variables go around it.
+        assignments = [f"{k}={v}" for k, v in {**spec.env, **self.marks.of(attempt_id)}.items()]
         argv = [program, "-n", "--", "/usr/bin/env", *assignments, "/bin/sh", "-c", spec.command]
         return Command(argv=argv, cwd=folder, environment=environment)
 

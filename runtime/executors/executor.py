@@ -20,7 +20,7 @@ from runtime.executors.files import read_file, write_file
 from runtime.executors.paths import Paths
 from runtime.executors.process import Lingering, Run, Tail
 from runtime.executors.summary import read_summary
-from runtime.executors.tree import MARKER_VARIABLE, Family, TreeEnder, signal_directly
+from runtime.executors.tree import TreeEnder, signal_directly
 from runtime.reaper import Reaper
 from runtime.streaming import OutputSender
 from runtime.wire import (
@@ -117,7 +117,7 @@ class Executor:
             execution.ender.hurry(grace_seconds)
         elif execution.run is not None and execution.exit_code is None:
             sudo = isinstance(execution.spec, Exec) and execution.spec.sudo
-            family = Family(f"{MARKER_VARIABLE}={attempt_id}", execution.run.pid)
+            family = self._commands.marks.family(attempt_id, execution.run.pid)
             send = self._signal_with_sudo if sudo else signal_directly
             execution.ender = TreeEnder(family, send, grace_seconds)
             self._tasks.create_task(self._end_tree(attempt_id, execution), name=f"end {attempt_id}")
@@ -236,7 +236,7 @@ class Executor:
         self._reaper.watch(process.pid, ended)
 
     async def _end_remnants(self, attempt_id: AttemptId) -> None:
-        family = Family(f"{MARKER_VARIABLE}={attempt_id}", None)
+        family = self._commands.marks.family(attempt_id, None)
         survivors = await TreeEnder(family, signal_directly, REMNANT_GRACE_SECONDS).wait_ended()
         self._stopped_early.discard(attempt_id)
         self._finished(attempt_id, Outcome(status=ResponseStatus.FAILED, survivors=survivors))

@@ -1,8 +1,8 @@
 """Finds and ends everything that an attempt has started.
 
 An attempt owns the descendants of its first process, the members of their sessions, and every
-process whose environment carries its marker. The agent is a child subreaper, so a double fork does
-not leave the tree; `setsid` leaves the session but not the marker. What escapes is a process that
+process whose environment carries its marks. The agent is a child subreaper, so a double fork does
+not leave the tree; `setsid` leaves the session but not the marks. What escapes is a process that
 clears its environment, starts a session and forks twice before anybody looks.
 """
 
@@ -12,7 +12,7 @@ import asyncio
 import os
 import signal
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
@@ -20,6 +20,7 @@ from typing import Final
 import psutil
 
 MARKER_VARIABLE: Final = "CLAWTUI_ATTEMPT"
+SCOPE_VARIABLE: Final = "CLAWTUI_SCOPE"
 FIRST_POLL_SECONDS: Final = 0.01
 LAST_POLL_SECONDS: Final = 0.2
 AFTER_KILL_SECONDS: Final = 2.0
@@ -71,17 +72,34 @@ def _portable_table() -> list[Entry]:
     return entries
 
 
-def has_marker(pid: int, marker: str) -> bool:
-    """Return whether the process was started with the marker `NAME=value` in its environment."""
+@dataclass(frozen=True, slots=True)
+class Marks:
+    """What an agent puts into the environment of its children, to know them again.
+
+    `scope` tells this agent from others of the same user on the same machine.
+    """
+
+    scope: str
+
+    def of(self, attempt: str) -> dict[str, str]:
+        """Return the variables of an attempt's processes."""
+        return {MARKER_VARIABLE: attempt, SCOPE_VARIABLE: self.scope}
+
+    def family(self, attempt: str, root: int | None) -> Family:
+        """Return what belongs to an attempt."""
+        return Family(self.of(attempt), root)
+
+
+def is_marked(pid: int, marks: Mapping[str, str]) -> bool:
+    """Return whether the process was started with all these variables in its environment."""
     if sys.platform == "linux":
         try:
             environment = Path(f"/proc/{pid}/environ").read_bytes()
         except OSError:
             return False
-        return marker.encode() in environment.split(b"\0")
-    name, _, value = marker.partition("=")
+        return {f"{name}={value}".encode() for name, value in marks.items()} <= set(environment.split(b"\0"))
     try:
-        return psutil.Process(pid).environ().get(name) == value
+        return marks.items() <= psutil.Process(pid).environ().items()
     except (psutil.Error, OSError):
         return False
 
@@ -98,10 +116,10 @@ def describe(pid: int) -> str:
 class Family:
     """What belongs to one attempt; it only grows, so that a parent's end loses nobody.
 
-    `root` is the first process, which leads its own session; None when only the marker is known.
+    `root` is the first process, which leads its own session; None when only the marks are known.
     """
 
-    marker: str
+    marks: Mapping[str, str]
     root: int | None
     _known: dict[int, float] = field(default_factory=dict[int, float])
     _sessions: set[int] = field(default_factory=set[int])
@@ -138,7 +156,7 @@ class Family:
     def _is_marked(self, entry: Entry) -> bool:
         if self._strangers.get(entry.pid) == entry.started:
             return False
-        if has_marker(entry.pid, self.marker):
+        if is_marked(entry.pid, self.marks):
             return True
         self._strangers[entry.pid] = entry.started
         return False

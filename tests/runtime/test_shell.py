@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from runtime import shell
+from runtime.executors.tree import Marks
 from runtime.reaper import Reaper
 from runtime.shell import MAX_SHELLS, Shells
 from runtime.wire import Shell, ShellOp
@@ -25,8 +26,11 @@ class Screen:
         self.steps: list[Shell] = []
         self.queued_bytes = 0
         self.reaper = Reaper(adopts_orphans=False)
+        marks = Marks(str(folder))
         environment = {"PATH": os.environ["PATH"], "HOME": str(folder)}
-        self.shells = Shells(tasks, folder, environment, self.reaper, self.steps.append, lambda: self.queued_bytes)
+        self.shells = Shells(
+            tasks, folder, environment, marks, self.reaper, self.steps.append, lambda: self.queued_bytes
+        )
 
     def open(self, shell_id: str = "s", rows: int | None = None, cols: int | None = None) -> None:
         self.shells.handle(Shell(op=ShellOp.OPEN, shell_id=shell_id, rows=rows, cols=cols))

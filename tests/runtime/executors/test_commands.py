@@ -8,6 +8,7 @@ import pytest
 from runtime.executors.commands import Commands
 from runtime.executors.errors import TaskFailure
 from runtime.executors.paths import Paths
+from runtime.executors.tree import Marks
 from runtime.wire import (
     AttemptId,
     Build,
@@ -32,7 +33,7 @@ def work(tmp_path: Path) -> Path:
 
 def commands_in(work: Path, *, sudo: bool = False, path: str | None = None) -> Commands:
     environment = {"PATH": os.environ["PATH"] if path is None else path, "KEEP": "1"}
-    return Commands(Paths(work), work.parent / "scripts", environment, sudo=sudo)
+    return Commands(Paths(work), work.parent / "scripts", environment, Marks("here"), sudo=sudo)
 
 
 def failure(code: str) -> pytest.RaisesExc[TaskFailure]:
@@ -80,7 +81,7 @@ def test_sudo_only_where_it_is_allowed(work: Path, tmp_path: Path) -> None:
         ONE, Exec(command="ls", sudo=True, env={"A": "b"})
     )
     assert command.argv == [
-        *(str(sudo), "-n", "--", "/usr/bin/env", "A=b", "CLAWTUI_ATTEMPT=t:1"),
+        *(str(sudo), "-n", "--", "/usr/bin/env", "A=b", "CLAWTUI_ATTEMPT=t:1", "CLAWTUI_SCOPE=here"),
         *("/bin/sh", "-c", "ls"),
     ]
 

@@ -7,15 +7,17 @@ import signal
 import subprocess
 import sys
 import time
+import uuid
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from runtime.executors.tree import Family, TreeEnder, describe, has_marker, process_table, signal_directly
+from runtime.executors.tree import Marks, TreeEnder, describe, is_marked, process_table, signal_directly
 from tests.runtime.harness import alive, read_pids
 
-MARKER = "CLAWTUI_ATTEMPT=tree-test:1"
+MARKS = Marks(str(uuid.uuid4()))
+ATTEMPT = "tree-test:1"
 
 
 class Nursery:
@@ -26,11 +28,10 @@ class Nursery:
         self.started: list[subprocess.Popen[bytes]] = []
 
     def start(self, script: str) -> subprocess.Popen[bytes]:
-        name, _, value = MARKER.partition("=")
         process = subprocess.Popen(
             [sys.executable, "-c", script],
             cwd=self.folder,
-            env={**os.environ, name: value},
+            env={**os.environ, **MARKS.of(ATTEMPT)},
             start_new_session=True,
         )
         self.started.append(process)
@@ -82,7 +83,7 @@ ESCAPES = {
 async def test_whatever_it_tries_it_is_ended(nursery: Nursery, tmp_path: Path, escape: str) -> None:
     root = nursery.start(PREAMBLE + ESCAPES[escape])
     (pid,) = await read_pids(tmp_path, 1)
-    family = Family(MARKER, root.pid)
+    family = MARKS.family(ATTEMPT, root.pid)
     began = time.monotonic()
     survivors = await TreeEnder(family, signal_directly, 0.1).wait_ended()
     assert survivors == ()
@@ -95,14 +96,14 @@ async def test_who_obeys_gets_the_whole_grace(nursery: Nursery, tmp_path: Path) 
     script = "signal.signal(signal.SIGTERM, lambda *_: (note('b'), sys.exit(0)))\nnote('a')\ntime.sleep(60)"
     root = nursery.start(PREAMBLE + script)
     await read_pids(tmp_path, 1)
-    assert await TreeEnder(Family(MARKER, root.pid), signal_directly, 30).wait_ended() == ()
+    assert await TreeEnder(MARKS.family(ATTEMPT, root.pid), signal_directly, 30).wait_ended() == ()
     assert (tmp_path / "b.pid").exists()
 
 
 async def test_the_grace_can_be_cut_short(nursery: Nursery, tmp_path: Path) -> None:
     root = nursery.start(PREAMBLE + ESCAPES["ignores TERM"])
     (pid,) = await read_pids(tmp_path, 1)
-    ender = TreeEnder(Family(MARKER, root.pid), signal_directly, 60)
+    ender = TreeEnder(MARKS.family(ATTEMPT, root.pid), signal_directly, 60)
 
     def hurry(pids: object, number: signal.Signals) -> None:
         signal_directly(pids, number)  # pyright: ignore[reportArgumentType]
@@ -117,7 +118,7 @@ async def test_what_cannot_be_ended_is_named(nursery: Nursery, tmp_path: Path, m
     monkeypatch.setattr("runtime.executors.tree.AFTER_KILL_SECONDS", 0.05)
     root = nursery.start(PREAMBLE + ESCAPES["plain"])
     await read_pids(tmp_path, 1)
-    survivors = await TreeEnder(Family(MARKER, root.pid), lambda _pids, _number: None, 0.05).wait_ended()
+    survivors = await TreeEnder(MARKS.family(ATTEMPT, root.pid), lambda _pids, _number: None, 0.05).wait_ended()
     assert len(survivors) == 1
     assert survivors[0].startswith(f"{root.pid} (")
 
@@ -127,7 +128,7 @@ async def test_strangers_are_left_alone(nursery: Nursery, tmp_path: Path) -> Non
     try:
         root = nursery.start(PREAMBLE + ESCAPES["plain"])
         await read_pids(tmp_path, 1)
-        assert await TreeEnder(Family(MARKER, root.pid), signal_directly, 0.1).wait_ended() == ()
+        assert await TreeEnder(MARKS.family(ATTEMPT, root.pid), signal_directly, 0.1).wait_ended() == ()
         assert stranger.poll() is None
     finally:
         stranger.kill()
@@ -137,9 +138,10 @@ async def test_strangers_are_left_alone(nursery: Nursery, tmp_path: Path) -> Non
 async def test_remnants_are_found_by_their_marker_alone(nursery: Nursery, tmp_path: Path) -> None:
     nursery.start(PREAMBLE + ESCAPES["daemon whose parents are gone"])
     (pid,) = await read_pids(tmp_path, 1)
-    assert has_marker(pid, MARKER)
-    assert not has_marker(pid, MARKER + "0")
-    assert await TreeEnder(Family(MARKER, None), signal_directly, 0.1).wait_ended() == ()
+    assert is_marked(pid, MARKS.of(ATTEMPT))
+    assert not is_marked(pid, MARKS.of(ATTEMPT + "0"))
+    assert not is_marked(pid, Marks("another agent").of(ATTEMPT))
+    assert await TreeEnder(MARKS.family(ATTEMPT, None), signal_directly, 0.1).wait_ended() == ()
     assert not alive(pid)
 
 
