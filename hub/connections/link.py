@@ -14,8 +14,6 @@ from runtime.wire import Ack
 CLEAN_CODES = frozenset({WSCloseCode.OK, WSCloseCode.GOING_AWAY})
 SLOW_CONSUMER = 4008
 PROTOCOL_ERROR = 4400
-GOODBYE_SECONDS = 5.0
-"""A peer that has not taken its last frames and the close by then is cut off."""
 
 
 class Link:
@@ -28,7 +26,9 @@ class Link:
         transport: asyncio.Transport | None,
         outbox: Outbox,
         now: Callable[[], float],
+        goodbye_seconds: float,
     ) -> None:
+        """A peer that has not taken its last frames and the close after `goodbye_seconds` is cut off."""
         self.agent_id = agent_id
         self.epoch = 0
         self.basic = False
@@ -40,6 +40,7 @@ class Link:
         self._transport = transport
         self._outbox = outbox
         self._now = now
+        self._goodbye_seconds = goodbye_seconds
         self._close_with: tuple[int, str] = (WSCloseCode.OK, "")
         self._closing = False
         self._aborted = False
@@ -55,7 +56,7 @@ class Link:
     def send(self, frame: str | Control) -> bool:
         """Put a frame into the outbox; False when that was full and the link is closed."""
         try:
-            self._outbox.put(frame)
+            self._outbox.put(frame, self._now())
         except OutboxFull:
             self.abort()
             return False
@@ -73,7 +74,7 @@ class Link:
         self._close_with = (code, reason)
         self._outbox.close()
         if not self._closing and self._patience is not None:
-            self._patience.reschedule(asyncio.get_running_loop().time() + GOODBYE_SECONDS)
+            self._patience.reschedule(asyncio.get_running_loop().time() + self._goodbye_seconds)
         self._closing = True
 
     def abort(self) -> None:
@@ -86,7 +87,7 @@ class Link:
     async def write(self, encode_ack: Callable[[Ack], str]) -> None:
         """Write the outbox until the link is closed."""
         try:
-            async with asyncio.timeout(GOODBYE_SECONDS if self._closing else None) as self._patience:
+            async with asyncio.timeout(self._goodbye_seconds if self._closing else None) as self._patience:
                 await self._write_all(encode_ack)
         except (ClientConnectionResetError, ConnectionError):
             # The reader sees the same end and reports it.

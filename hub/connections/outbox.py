@@ -2,6 +2,10 @@
 
 Policy when full: the connection is closed. Everything in here is either sent again by the plan of
 the next hello (tasks, cancels, acknowledgements) or worthless later (watch, pings).
+
+Full is judged with patience: an agent that has just connected may be owed much at once, and one that
+reads takes it in no time. Only what still waits after `PATIENCE_SECONDS`, or passes the bound
+`BURST_FACTOR` times, shows that nobody reads.
 """
 
 from __future__ import annotations
@@ -17,6 +21,9 @@ from runtime.wire import Ack, AttemptId
 
 T = TypeVar("T")
 
+PATIENCE_SECONDS: Final = 10.0
+BURST_FACTOR: Final = 32
+"""With the default bounds 128 MiB: more than an agent's whole queue of tasks and messages."""
 ACK_ENTRIES: Final = 500
 """Acknowledgements in one frame: ids of 128 characters, each escaped to six bytes, still fit."""
 MAX_ACK_ENTRIES: Final = 20_000
@@ -42,20 +49,26 @@ class Outbox:
         self._max_bytes = max_bytes
         self._frames: deque[str | Control] = deque()
         self._bytes = 0
+        self._full_since: float | None = None
         self._output: dict[AttemptId, int] = {}
         self._responses: list[AttemptId] = []
         self._messages: list[str] = []
         self._ready = asyncio.Event()
         self._closed = False
 
-    def put(self, frame: str | Control) -> None:
-        """Raises OutboxFull."""
+    def put(self, frame: str | Control, now: float) -> None:
+        """Take a frame. `now`: monotonic seconds. Raises OutboxFull."""
         size = _size(frame)
-        if len(self._frames) >= self._max_frames or self._bytes + size > self._max_bytes:
-            raise OutboxFull
+        if self._is_beyond(1, size):
+            self._full_since = now if self._full_since is None else self._full_since
+            if self._is_beyond(BURST_FACTOR, size) or now - self._full_since > PATIENCE_SECONDS:
+                raise OutboxFull
         self._frames.append(frame)
         self._bytes += size
         self._ready.set()
+
+    def _is_beyond(self, factor: int, more_bytes: int) -> bool:
+        return len(self._frames) >= factor * self._max_frames or self._bytes + more_bytes > factor * self._max_bytes
 
     def acknowledge(self, ack: Ack) -> None:
         """Raises OutboxFull."""
@@ -97,6 +110,8 @@ class Outbox:
             return None
         frame = self._frames.popleft()
         self._bytes -= _size(frame)
+        if not self._is_beyond(1, 0):
+            self._full_since = None
         return frame
 
     def _has_ack(self) -> bool:

@@ -100,6 +100,7 @@ class AgentServer:
             request.transport,  # pyright: ignore[reportArgumentType] - a TCP or Unix transport
             Outbox(self._limits.outbox_frames, self._limits.outbox_bytes),
             lambda: self._clock.now().mono,
+            self._timing.drain_seconds,
         )
         link.basic = socket.ws_protocol != SUBPROTOCOL
         async with asyncio.TaskGroup() as group:

@@ -7,11 +7,15 @@ the receiver, and dropped from the registry when the receiver acknowledges its i
 from __future__ import annotations
 
 from collections.abc import Container, Iterable
+from typing import Final
 
 from hub.core.effects import Delete, Effect, Save, Send
 from hub.core.model import AgentId, AgentUid, Policy, StoredMessage
 from hub.errors import Forbidden, NotFound, QueueFull
 from runtime.wire import Ack
+
+MAX_WAITING_BYTES: Final = 16 * 1024 * 1024
+"""Payload that may wait for one agent: all of it is sent when the agent returns."""
 
 
 class Mail:
@@ -60,7 +64,8 @@ class Mail:
         waiting = self._waiting.setdefault(message.receiver, {})
         if message.id in waiting:
             return []
-        if len(waiting) >= self.limit:
+        size = sum(len(other.payload) for other in waiting.values())
+        if len(waiting) >= self.limit or size + len(message.payload) > MAX_WAITING_BYTES:
             raise QueueFull(f"{len(waiting)} messages wait for agent {message.receiver}")
         waiting[message.id] = message
         self.next_seq = max(self.next_seq, message.seq + 1)

@@ -255,8 +255,10 @@ class World:
         for effect in effects:
             if not isinstance(effect, Send) or not self.open or effect.epoch != self.desk.epoch.get("a"):
                 continue
-            payload = effect.payload
-            self.down.append(msgspec.json.decode(payload, type=TaskFrame) if effect.kind == "task" else payload)  # pyright: ignore[reportArgumentType]
+            if isinstance(effect.payload, msgspec.Raw):
+                self.down.append(msgspec.json.decode(effect.payload, type=TaskFrame))
+            else:
+                self.down.append(effect.payload)
 
     def perform_agent(self, effects: Iterable[done.Effect]) -> None:
         """Stops at once; everything else in order, what follows a record when that is on the disk."""

@@ -8,42 +8,18 @@ Fault 13: attempt 2 after a loss while attempt 1 still runs: one effective resul
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import AsyncIterator
 from pathlib import Path
 
-import msgspec
 import pytest
 
-from hub.contract import OutputQuery
 from tests.end_to_end.harness import eventually
-from tests.faults.checker import check_output, check_side_effects
-from tests.faults.proxy import FaultProxy, Side, proxied
-from tests.hub.running import RunningHub, running_hub
-from tests.runtime.harness import running_agent, wait_for
+from tests.faults.checker import check_side_effects
+from tests.faults.far import MARK, far_agent, output_of, run
+from tests.faults.proxy import FaultProxy, Side
+from tests.hub.running import RunningHub
+from tests.runtime.harness import wait_for
 
 HOUR = 3_600.0
-MARK = "echo $CLAWTUI_ATTEMPT >> ran.txt"
-
-
-@contextlib.asynccontextmanager
-async def far_agent(folder: Path, **changes: str) -> AsyncIterator[tuple[RunningHub, FaultProxy]]:
-    """A hub, and a real agent `a` behind a network that the test controls."""
-    async with running_hub() as hub:
-        token = await hub.register()
-        async with proxied(hub.port) as proxy:
-            async with running_agent(folder, proxy.url, AGENT_ID="a", AGENT_TOKEN=token, **changes):
-                await hub.status("a", "online")
-                yield hub, proxy
-
-
-async def run(hub: RunningHub, command: str, **options: object) -> str:
-    return (await hub.control.submit("a", {"type": "exec", "command": command} | options)).task_id
-
-
-async def output_of(hub: RunningHub, task_id: str) -> bytes:
-    pieces = [msgspec.to_builtins(p) async for p in hub.control.task_output(task_id, OutputQuery())]
-    return check_output(pieces)
 
 
 def exists(folder: Path, name: str) -> bool:
@@ -59,7 +35,7 @@ async def test_a_short_partition_costs_nothing(tmp_path: Path, broken: bool) -> 
     """The network swallows everything for a while, or resets the connection as well."""
     async with far_agent(tmp_path) as (hub, proxy):
         task_id = await run(hub, f"{MARK}; {COUNTING} {COUNTING} while ! test -e go; do sleep 0.02; done; {COUNTING}")
-        await hub.until(lambda: hub.kernel.output.offset(hub.kernel.fleet.dispatcher.book.tasks[task_id].attempt_id))
+        await hub.until(lambda: hub.kernel.output.offset(hub.decided(task_id).attempt_id))
         proxy.hold()
         if broken:
             proxy.cut()
@@ -91,7 +67,7 @@ async def test_output_survives_many_short_partitions(tmp_path: Path) -> None:
 
 async def partitioned(hub: RunningHub, proxy: FaultProxy, task_id: str) -> None:
     """Cut the agent off until its task counts as lost."""
-    await hub.until(lambda: hub.kernel.fleet.dispatcher.book.tasks[task_id].state == "running")
+    await hub.until(lambda: hub.decided(task_id).state == "running")
     proxy.hold()
     proxy.cut()
     await hub.status("a", "unreachable")
@@ -125,7 +101,7 @@ async def test_a_late_result_changes_nothing_once_there_is_a_newer_attempt(tmp_p
         command = f"{MARK}; echo of $CLAWTUI_ATTEMPT; while ! test -e go; do sleep 0.02; done; touch ended"
         task_id = await run(hub, command, maxAttempts=2, retryOn=["lost"])
         await partitioned(hub, proxy, task_id)
-        await hub.until(lambda: hub.kernel.fleet.dispatcher.book.tasks[task_id].attempt == 2)
+        await hub.until(lambda: hub.decided(task_id).attempt == 2)
         (tmp_path / "work" / "go").touch()
         await wait_for(lambda: exists(tmp_path, "ended"))
         proxy.heal()
@@ -141,7 +117,7 @@ async def test_attempt_2_while_attempt_1_still_runs(tmp_path: Path, concurrency:
         command = f"{MARK}; echo of $CLAWTUI_ATTEMPT; test $(wc -l < ran.txt) -eq 2 || {{ sleep 1000; touch wrong; }}"
         task_id = await run(hub, command, maxAttempts=3, retryOn=["lost"])
         await partitioned(hub, proxy, task_id)
-        await hub.until(lambda: hub.kernel.fleet.dispatcher.book.tasks[task_id].attempt == 2)
+        await hub.until(lambda: hub.decided(task_id).attempt == 2)
         assert not exists(tmp_path, "wrong")
         proxy.heal()
         task = await hub.ended(task_id)

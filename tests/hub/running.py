@@ -24,7 +24,7 @@ from hub.config import HubConfig, Limits, Timing
 from hub.contract import CreateAgent, JobView, RegisterAgent, TaskView
 from hub.control import Control, Principal
 from hub.core.identity import sha256
-from hub.core.model import Now, Role, TokenKind
+from hub.core.model import Now, Role, Task, TaskId, TokenKind
 from hub.drivers.base import Driver
 from hub.drivers.fake import FakeDriver, FakePlatform, Script
 from hub.kernel import Kernel
@@ -117,6 +117,10 @@ class RunningHub:
     async def ping(self, agent: str = "a", **options: Any) -> str:
         """Submit a no-op; returns the task's id."""
         return (await self.control.submit(agent, {"type": "ping"} | options)).task_id
+
+    def decided(self, task_id: str) -> Task:
+        """The open (or lost) task as decisions see it."""
+        return self.kernel.fleet.dispatcher.book.tasks[TaskId(task_id)]
 
     async def task(self, task_id: str) -> TaskView:
         return await self.control.get_task(task_id)
