@@ -51,6 +51,8 @@ T = TypeVar("T")
 
 LONGEST_POLL_SECONDS = 30.0
 """One long poll; a longer wait is several."""
+ALL_LINES = 2**31 - 1
+"""More than any log keeps, and what every part on the way takes for a number."""
 
 
 def _path(*parts: str) -> str:
@@ -58,13 +60,9 @@ def _path(*parts: str) -> str:
 
 
 def _params(query: msgspec.Struct) -> dict[str, Any]:
-    """What differs from the query's defaults; `null` where the default is something else."""
+    """What differs from the query's defaults."""
     defaults = msgspec.to_builtins(type(query)())
-    return {
-        name: "null" if value is None else value
-        for name, value in msgspec.to_builtins(query).items()
-        if value != defaults[name]
-    }
+    return {name: value for name, value in msgspec.to_builtins(query).items() if value != defaults[name]}
 
 
 class RemoteControl:
@@ -111,6 +109,9 @@ class RemoteControl:
         return await self._post(AgentView, _path("agents", agent_id, "release"))
 
     async def agent_logs(self, agent_id: str, query: LogQuery) -> AsyncGenerator[LogEntry, None]:
+        if query.lines is None:
+            # A parameter that is left out means its default, which is not "all".
+            query = msgspec.structs.replace(query, lines=ALL_LINES)
         async with contextlib.aclosing(self._http.lines(_path("agents", agent_id, "logs"), _params(query))) as lines:
             async for line in lines:
                 yield decoded(line, LogEntry)

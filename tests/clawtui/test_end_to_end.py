@@ -187,17 +187,37 @@ def test_a_backup_can_be_put_back(place: Place) -> None:
     assert place.agents() == ["by-hand"]
 
 
-def test_the_demo_does_what_it_says_and_leaves_nothing() -> None:
-    with tempfile.TemporaryDirectory(prefix="e2e-") as folder:
-        temporary = Path(folder) / "t"
-        temporary.mkdir()
-        environ = {name: value for name, value in os.environ.items() if not name.startswith("CLAWTUI_")}
-        environ |= {"TMPDIR": str(temporary), "CLAWTUI_DRIVERS": "process", "XDG_CONFIG_HOME": folder}
-        command = [sys.executable, "-m", "clawtui", "demo", "--json"]
-        ran = subprocess.run(command, capture_output=True, text=True, env=environ, timeout=100, check=False)
-        assert ran.returncode == 0, ran.stderr
-        rows = json.loads(ran.stdout)["tasks"]
-        assert {"exec", "file:read", "build", "test", "script", "rollout"} <= {row["title"] for row in rows}
-        assert [row for row in rows if row["misses"]] == []
-        assert list(temporary.iterdir()) == []
-        assert wait_gone(temporary) == []
+@pytest.fixture
+def folder() -> Iterator[Path]:
+    """For temporary files of a demo; short, because socket paths are limited."""
+    with tempfile.TemporaryDirectory(prefix="e2e-") as name:
+        yield Path(name)
+
+
+def start_demo(folder: Path, *words: str) -> subprocess.Popen[str]:
+    environ = {name: value for name, value in os.environ.items() if not name.startswith("CLAWTUI_")}
+    environ |= {"TMPDIR": str(folder), "CLAWTUI_DRIVERS": "process", "XDG_CONFIG_HOME": str(folder)}
+    command = [sys.executable, "-m", "clawtui", "demo", *words]
+    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environ)
+
+
+def test_the_demo_does_what_it_says_and_leaves_nothing(folder: Path) -> None:
+    demo = start_demo(folder, "--json")
+    out, err = demo.communicate(timeout=100)
+    assert demo.returncode == 0, err
+    rows = json.loads(out)["tasks"]
+    assert {"exec", "file:read", "build", "test", "script", "rollout"} <= {row["title"] for row in rows}
+    assert [row for row in rows if row["misses"]] == []
+    assert list(folder.iterdir()) == []
+    assert wait_gone(folder) == []
+
+
+def test_a_demo_that_is_interrupted_leaves_nothing(folder: Path) -> None:
+    demo = start_demo(folder)
+    wait_line(demo, "build")
+    demo.send_signal(signal.SIGINT)
+    _, err = demo.communicate(timeout=WAIT_SECONDS)
+    assert demo.returncode == 1
+    assert err.splitlines()[-1] == "interrupted"
+    assert list(folder.iterdir()) == []
+    assert wait_gone(folder) == []

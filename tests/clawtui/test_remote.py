@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from clawtui.errors import ConnectionLost
-from clawtui.remote import RemoteControl, open_remote
+from clawtui.remote import ALL_LINES, RemoteControl, open_remote
 from clawtui.settings import Settings
 from hub.contract import (
     AgentAct,
@@ -185,9 +185,14 @@ async def test_logs_come_line_by_line(remote: RemoteControl, control: ScriptedCo
     # Characters at which text is split elsewhere must not split lines of JSON.
     entries = [LogEntry(text="one\u2028two\x85", source="runtime"), LogEntry(text="{}", source="docker", at="x")]
     control.answers["agent_logs"] = Stream(entries, ends=True)
-    query = LogQuery(source="runtime", since="10m", lines=None, follow=True)
+    query = LogQuery(source="runtime", since="10m", lines=7, follow=True)
     assert [entry async for entry in remote.agent_logs("a-1", query)] == entries
     assert control.last == ("agent_logs", ("a-1", query))
+
+
+async def test_all_lines_of_a_log_are_more_than_the_default(remote: RemoteControl, control: ScriptedControl) -> None:
+    assert [entry.text async for entry in remote.agent_logs("a-1", LogQuery(lines=None))] == ["hello"]
+    assert control.last == ("agent_logs", ("a-1", LogQuery(lines=ALL_LINES)))
 
 
 async def test_output_comes_as_it_is_written(remote: RemoteControl, control: ScriptedControl) -> None:
