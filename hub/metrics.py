@@ -20,7 +20,7 @@ from prometheus_client import (
     generate_latest,
 )
 
-from hub.core.model import AgentStatus, TaskState
+from hub.core.model import TERMINAL, AgentStatus, TaskState
 
 OTHER: Final = "other"
 """Stands in a label for every value that is not in its closed set."""
@@ -102,6 +102,8 @@ class Metrics:
         self._commit = self._histogram("clawtui_commit_seconds")
         self._committed = self._counter("clawtui_commits_total").labels("ok")
         self._failed = self._counter("clawtui_commits_total").labels("failed")
+        ended = self._counter("clawtui_tasks_ended_total")
+        self._ended = {state: ended.labels(state.value) for state in TERMINAL}
         self._requests: dict[tuple[str, str, int], Counter] = {}
         self._gauge("clawtui_build_info").labels(version).set(1)
 
@@ -123,7 +125,7 @@ class Metrics:
         self._histogram("clawtui_loop_lag_seconds").observe(max(seconds, 0.0))
 
     def task_ended(self, state: TaskState) -> None:
-        self._counter("clawtui_tasks_ended_total").labels(state.value).inc()
+        self._ended[state].inc()
 
     def handshake_refused(self, reason: Refusal | str) -> None:
         known = reason if reason in Refusal._value2member_map_ else OTHER
