@@ -98,8 +98,8 @@ class Settings:
     ] = False
     # --- the hub's drivers and logs
     drivers: Annotated[tuple[str, ...], Row("Drivers that the hub offers", as_list, hub="drivers", flag=True)] = (
-        "process",
         "docker",
+        "process",
     )
     default_driver: Annotated[
         str,

@@ -73,7 +73,7 @@ class HubConfig(msgspec.Struct, frozen=True, kw_only=True):
     advertise_agents: str | None = None
     tls: TlsFiles | None = None
     insecure_listen: bool = False
-    drivers: tuple[str, ...] = ("process", "docker")
+    drivers: tuple[str, ...] = ("docker", "process")
     default_driver: str = ""
     version: str = ""
     retention: Retention = Retention()

@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import Final
 
 from hub.api.server import Listeners
+from hub.config import HubConfig
 from hub.core.identity import sha256
 from hub.core.model import AgentId, AgentUid
 from hub.drivers.base import Driver, HubReach
@@ -15,6 +16,11 @@ from hub.state import StateFolder
 DriverFactory = Callable[[HubReach], Sequence[Driver]]
 SOCKET_NAME_LENGTH: Final = 16
 """Socket paths end at 107 bytes, so an agent's folder has a short name."""
+
+
+def short_id(uid: AgentUid) -> str:
+    """The name of an agent's socket folder."""
+    return sha256(uid)[:SOCKET_NAME_LENGTH]
 
 
 class Reach:
@@ -56,8 +62,10 @@ class Reach:
         await self._ready().add_agents_host(host)
 
     async def offer_agent_socket(self, agent_id: AgentId, uid: AgentUid) -> str:
-        short = sha256(uid)[:SOCKET_NAME_LENGTH]
-        return str(await self._ready().open_agent_socket(agent_id, short))
+        return str(await self._ready().open_agent_socket(agent_id, short_id(uid)))
+
+    async def withdraw_agent_socket(self, agent_id: AgentId, uid: AgentUid) -> None:
+        await self._ready().close_agent_socket(agent_id)
 
     def _ready(self) -> Listeners:
         if self._listeners is None:
@@ -65,16 +73,16 @@ class Reach:
         return self._listeners
 
 
-def built_in_drivers(names: Sequence[str]) -> DriverFactory:
+def built_in_drivers(config: HubConfig) -> DriverFactory:
     """Return a factory for the drivers that ship with the hub. Raises StartFailed at its call."""
 
     def make(reach: HubReach) -> list[Driver]:
-        return [_built_in(name, reach) for name in names]
+        return [_built_in(name, reach, config.advertise_agents) for name in config.drivers]
 
     return make
 
 
-def _built_in(name: str, reach: HubReach) -> Driver:
+def _built_in(name: str, reach: HubReach, agents_url: str | None) -> Driver:
     # Imported here: a hub without Docker agents need not load the Docker client.
     if name == "process":
         from hub.drivers.process.driver import ProcessDriver
@@ -83,5 +91,5 @@ def _built_in(name: str, reach: HubReach) -> Driver:
     if name == "docker":
         from hub.drivers.docker import DockerDriver
 
-        return DockerDriver(reach)
+        return DockerDriver(reach, agents_url=agents_url)
     raise StartFailed(f"there is no driver {name!r}", code="no_such_driver", hint="drivers: process, docker")

@@ -116,7 +116,7 @@ class Reception:
         if agent is not None:
             spoken = f"{hello.protocol.min} to {hello.protocol.max}"
             reason = f"its runtime speaks protocol {spoken}, which this hub does not"
-            kernel.push(kernel.fleet.change_agent(replace(agent, reason=reason)))
+            kernel.push(kernel.fleet.change_agent(replace(agent, fault=reason)))
 
     def agent_heard(self, link: Link) -> None:
         kernel = self._kernel

@@ -13,7 +13,7 @@ import structlog
 from hub.acts import Acts
 from hub.agentlog import AgentLogs
 from hub.api.app import Parts
-from hub.api.server import Listeners
+from hub.api.server import Listeners, remove_stale_folders
 from hub.clock import Clock, SystemClock
 from hub.config import HubConfig
 from hub.connections.server import AgentServer
@@ -34,7 +34,7 @@ from hub.operations.agents import AgentOperations
 from hub.operations.base import Inside
 from hub.operations.tasks import TaskOperations
 from hub.output import OutputStore
-from hub.reach import DriverFactory, Reach, built_in_drivers
+from hub.reach import DriverFactory, Reach, built_in_drivers, short_id
 from hub.reception import Reception
 from hub.reconcile import Reconciler
 from hub.registry.store import Registry
@@ -136,7 +136,7 @@ class Hub:
         output = OutputStore(folder.path / "output")
         kernel = Kernel(config, clock, registry, output, feed, metrics)
         reach = Reach(folder, hub_id)
-        made = (factory or built_in_drivers(config.drivers))(reach)
+        made = (factory or built_in_drivers(config))(reach)
         return cls(kernel, folder, DriverSet(made, config.default_driver), group, reach)
 
     # --- Door
@@ -276,6 +276,8 @@ class Hub:
 
     async def _listen(self) -> None:
         """Port 0 picks a free one, and what was picked is used again by the next start."""
+        living = {short_id(agent.uid) for agent in self.kernel.fleet.agents.values()}
+        remove_stale_folders(self._folder.path, living)
         registry, listeners = self.kernel.registry, self._listeners
         await listeners.start(
             kept_agents_port=int(await registry.get_meta("agents_port") or 0),

@@ -93,7 +93,7 @@ class StateFolder:
         return StartFailed(
             f"a hub ({who}) already runs on {self.path}",
             code="second_hub",
-            hint="use it: clawtui list, or clawtui --attach; for a second hub choose another --home",
+            hint="use it, for instance: clawtui list; for a second hub choose another --home",
         )
 
 

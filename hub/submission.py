@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from functools import cache
-from typing import Any, Final
+from typing import Any, Final, get_args
 
 import msgspec
 
@@ -25,6 +25,8 @@ MAX_PRIORITY: Final = 1_000_000
 MAX_LABELS: Final = 64
 MAX_LABEL_CHARACTERS: Final = 256
 
+TASK_TYPES: Final = tuple(str(kind.__struct_config__.tag) for kind in get_args(AnyTaskSpec))
+KNOWN_TYPES: Final = f"task types: {', '.join(TASK_TYPES)}"
 _OPTION_NAMES: Final = {field.encode_name for field in msgspec.structs.fields(TaskOptions)}
 
 
@@ -106,7 +108,11 @@ def field_of(error: msgspec.ValidationError) -> str | None:
 
 def _spec(body: dict[str, Any], encoded: bytes) -> AnyTaskSpec:
     if not isinstance(body.get("type"), str):
-        raise BadRequest("a task needs a `type`, for instance exec", field="type")
+        raise BadRequest("a task needs a `type`, for instance exec", field="type", hint=KNOWN_TYPES)
+    if body["type"] not in TASK_TYPES:
+        raise BadRequest(
+            f"there is no task type {body['type'][:40]!r}", code="bad_task", field="type", hint=KNOWN_TYPES
+        )
     try:
         return decode_task_spec(encoded)
     except WireError as exc:

@@ -159,11 +159,6 @@ class Fleet:
         agent = self.agents.get(agent_id)
         if agent is None:
             return []
-        if not reason and (agent.observed, agent.exit_code) == (observed, exit_code):
-            # Nothing new was seen, so what is known of the cause stays.
-            reason = agent.reason
-        if agent.quarantined:
-            reason = agent.reason
         return self.change_agent(replace(agent, observed=observed, exit_code=exit_code, reason=reason))
 
     def release(self, agent_id: AgentId, now: Now) -> list[Effect]:
@@ -172,7 +167,7 @@ class Fleet:
         self.freshness.forget_flapping(agent_id)
         effects = self.identity.revoke_agent(agent_id, now)
         effects += self._end(agent, CLOSE_REVOKED, "released: a new join token is there", now)
-        return effects + self.change_agent(replace(self.agents[agent_id], quarantined=False, reason=""))
+        return effects + self.change_agent(replace(self.agents[agent_id], quarantined=False, fault=""))
 
     def revoke_credentials(self, agent_id: AgentId, now: Now) -> list[Effect]:
         """Void every credential of an agent and end its connection."""
@@ -253,7 +248,7 @@ class Fleet:
             return []
         reason = "two instances use this agent's credential and drive each other out"
         effects = self._end(agent, CLOSE_QUARANTINED, reason, now)
-        effects += self.change_agent(replace(self.agents[agent_id], quarantined=True, reason=reason))
+        effects += self.change_agent(replace(self.agents[agent_id], quarantined=True, fault=reason))
         entry = AuditEntry(
             at=now.wall_ms,
             who=f"agent:{agent_id}",
@@ -340,7 +335,7 @@ class Fleet:
 
     def _admit(self, agent: Agent, now: Now) -> None:
         self.agents[agent.id] = agent
-        self.freshness.add_agent(agent.id)
+        self.freshness.add_agent(agent.id, agent.connection)
         self.dispatcher.add_agent(agent.id, agent.uid, now, basic=agent.basic)
         if agent.desired is Desired.PAUSED:
             self.freshness.set_paused(agent.id, True, now)
@@ -351,7 +346,7 @@ class Fleet:
         return [Save(agent), Publish(Kind.AGENT, agent.id)]
 
     def _greeted(self, agent: Agent, hello: Hello | None, epoch: int, now: Now) -> Agent:
-        known = replace(agent, epoch=epoch, last_seen_at=now.wall_ms, basic=hello is None, reason="")
+        known = replace(agent, epoch=epoch, last_seen_at=now.wall_ms, basic=hello is None, fault="")
         if hello is None:
             return replace(known, concurrency=1, instance="")
         return replace(
@@ -385,5 +380,5 @@ class Fleet:
                 self.dispatcher.silent(change.agent_id, now)
             seen = self.presence(change.agent_id).last_seen_ms
             agent = self.agents[change.agent_id]
-            effects += self._put(replace(agent, last_seen_at=seen or agent.last_seen_at))
+            effects += self._put(replace(agent, connection=change.after, last_seen_at=seen or agent.last_seen_at))
         return effects

@@ -59,8 +59,11 @@ class Freshness:
         # Online agents, the one heard longest ago first.
         self._heard: OrderedDict[AgentId, float] = OrderedDict()
 
-    def add_agent(self, agent_id: AgentId) -> None:
-        self.agents[agent_id] = Presence()
+    def add_agent(self, agent_id: AgentId, last: Connection = Connection.OFFLINE) -> None:
+        """Take a new or restored agent; one that was connected lost that together with its hub."""
+        presence = self.agents[agent_id] = Presence()
+        lost = last in (Connection.ONLINE, Connection.STALE, Connection.UNREACHABLE)
+        presence.connection = Connection.UNREACHABLE if lost else Connection.OFFLINE
 
     def remove_agent(self, agent_id: AgentId) -> None:
         self.agents.pop(agent_id, None)

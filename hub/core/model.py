@@ -91,7 +91,9 @@ class Agent(Record, frozen=True):
     """One agent as the registry keeps it. What changes with every report is not in here.
 
     `handle` is the driver's own JSON, opaque to everybody else. `spec` is the create request as
-    JSON, so that an agent can be made again. `epoch` counts accepted connections.
+    JSON, so that an agent can be made again. `epoch` counts accepted connections. `reason` is the
+    driver's word on what it observed, `fault` the hub's own on what keeps the agent from working.
+    `connection` is the last one that was decided.
     """
 
     id: AgentId
@@ -115,7 +117,9 @@ class Agent(Record, frozen=True):
     platform: str = ""
     quarantined: bool = False
     reason: str = ""
+    fault: str = ""
     exit_code: int | None = None
+    connection: Connection = Connection.OFFLINE
     last_seen_at: int | None = None
     restart: str = "unless-stopped"
 

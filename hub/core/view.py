@@ -102,7 +102,7 @@ def agent_view(agent: Agent, presence: Presence, *, queued: int, running: list[s
         epoch=agent.epoch,
         version=agent.version,
         platform=agent.platform,
-        reason=agent.reason or None,
+        reason=agent.fault or agent.reason or None,
         exit_code=agent.exit_code,
         source=f"driver:{agent.driver}" if by_driver and agent.driver else "hub",
     )

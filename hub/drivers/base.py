@@ -165,6 +165,10 @@ class HubReach(Protocol):
         """Make the Unix socket that serves only this agent; return the folder to mount."""
         ...
 
+    async def withdraw_agent_socket(self, agent_id: AgentId, uid: AgentUid) -> None:
+        """The agent is gone: close its socket, if it had one."""
+        ...
+
 
 class Driver(Protocol):
     """One platform. See the module's docstring for errors and idempotence."""

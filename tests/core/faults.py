@@ -627,7 +627,7 @@ FAULTS = (
         "for message in self._waiting.get(receiver, {}).values()]",
         "for message in self._waiting.pop(receiver, {}).values()]",
     ),
-    Fault("messages are not bounded", "mail", "if len(waiting) >= self.limit:", "if False:"),
+    Fault("messages are not bounded", "mail", "if len(waiting) >= self.limit or", "if"),
     Fault(
         "messages change their order at a restart",
         "mail",

@@ -227,7 +227,7 @@ def test_a_released_agent_comes_back_with_a_new_credential() -> None:
     desk.close()
     effects = desk.take(desk.fleet.release(A, desk.clock.now))
     assert [token.revoked_at for token in saved(effects, Token)] == [desk.clock.wall_ms]
-    assert (desk.fleet.agent("a").quarantined, desk.fleet.agent("a").reason) == (False, "")
+    assert (desk.fleet.agent("a").quarantined, desk.fleet.agent("a").fault) == (False, "")
     desk.submit()
     assert offered(desk.connect(instance="y")) == ["t:1"]
 
@@ -298,16 +298,26 @@ def test_what_a_driver_saw_is_saved_once() -> None:
     assert desk.fleet.view(A).status is AgentStatus.CRASHED
 
 
-def test_a_known_cause_stays_while_nothing_new_is_seen() -> None:
+def test_the_hubs_own_finding_is_shown_before_the_drivers_word() -> None:
     desk = Desk()
-    desk.fleet.observe(A, Observed.EXITED, 137, "out of memory")
-    assert desk.fleet.observe(A, Observed.EXITED, 137, "") == []
-    assert desk.fleet.agent("a").reason == "out of memory"
+    desk.fleet.observe(A, Observed.RUNNING, None, "its health check fails")
+    assert desk.fleet.view(A).reason == "its health check fails"
     desk.fleet.observe(A, Observed.RUNNING, None, "")
-    assert desk.fleet.agent("a").reason == ""
+    assert desk.fleet.view(A).reason is None
     desk.fleet.quarantine(A, desk.clock.now)
     desk.fleet.observe(A, Observed.EXITED, 1, "fell over")
-    assert "credential" in desk.fleet.agent("a").reason
+    assert "credential" in (desk.fleet.view(A).reason or "")
+
+
+def test_a_restarted_hub_says_unreachable_of_agents_that_were_connected() -> None:
+    """Their connections ended with the old hub, and nobody said goodbye."""
+    desk = Desk("ab")
+    desk.connect()
+    desk.connect("b")
+    desk.close("b", clean=True)
+    desk.restart()
+    assert desk.fleet.view(A).connection is Connection.UNREACHABLE
+    assert desk.fleet.view(AgentId("b")).connection is Connection.OFFLINE
 
 
 def test_a_paused_agent_is_offered_nothing_and_is_not_stale() -> None:

@@ -65,6 +65,9 @@ class Reach:
     async def listen_agents_on(self, host: str) -> None:
         self.listening.append(host)
 
+    async def withdraw_agent_socket(self, agent_id: AgentId, uid: AgentUid) -> None:
+        """Nothing listens here."""
+
     async def offer_agent_socket(self, agent_id: AgentId, uid: AgentUid) -> str:
         self.offered.append(uid)
         folder = Path(self.state_folder) / "run" / uid

@@ -49,6 +49,9 @@ class Reach:
     async def listen_agents_on(self, host: str) -> None:
         raise AssertionError(f"process agents need no listener on {host}")
 
+    async def withdraw_agent_socket(self, agent_id: AgentId, uid: AgentUid) -> None:
+        """Nothing listens here."""
+
     async def offer_agent_socket(self, agent_id: AgentId, uid: AgentUid) -> str:
         raise AssertionError(f"process agents use the hub's own socket, not one for {agent_id} {uid}")
 

@@ -186,6 +186,7 @@ class DockerDriver:
     async def _remove(self, identity: Identity) -> None:
         await self._pool.run_within(REMOVE_DEADLINE_SECONDS, steps.remove_agent, identity)
         await self._networks.remove_unused()
+        await self._hub.withdraw_agent_socket(identity.agent_id, identity.uid)
 
     async def renew_token(self, handle: AgentHandle, join_token: str) -> None:
         identity = self._identity(handle)
