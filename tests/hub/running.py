@@ -123,6 +123,9 @@ class RunningHub:
         return self.kernel.fleet.dispatcher.book.tasks[TaskId(task_id)]
 
     async def task(self, task_id: str) -> TaskView:
+        """The task as it is now, with everything decided so far committed."""
+        if self.kernel.writable:
+            await self.kernel.settle()
         return await self.control.get_task(task_id)
 
     async def ended(self, task_id: str) -> TaskView:
@@ -130,13 +133,13 @@ class RunningHub:
         assert task.terminal, task
         return task
 
-    async def until(self, condition: Callable[[], Any], what: str = "") -> Any:
+    async def until(self, condition: Callable[[], Any], what: str = "", *, seconds: float = PATIENCE_SECONDS) -> Any:
         """Wait until something in this process is true."""
 
         async def holds() -> Any:
             return condition()
 
-        return await eventually(holds, seconds=PATIENCE_SECONDS, what=what)
+        return await eventually(holds, seconds=seconds, what=what)
 
     async def status(self, name: str, wanted: str) -> None:
         """Wait until the agent is shown so."""
