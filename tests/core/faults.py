@@ -518,6 +518,12 @@ FAULTS = (
     ),
     # --- freshness and lifecycle
     Fault(
+        "a restarted hub knows nothing of lost connections",
+        "health",
+        "presence.connection = Connection.UNREACHABLE if lost else Connection.OFFLINE",
+        "presence.connection = Connection.OFFLINE",
+    ),
+    Fault(
         "stale a moment too late",
         "health",
         "if heard_at + self.stale_after_seconds > now.mono:",
@@ -628,6 +634,12 @@ FAULTS = (
         "for message in self._waiting.pop(receiver, {}).values()]",
     ),
     Fault("messages are not bounded", "mail", "if len(waiting) >= self.limit or", "if"),
+    Fault(
+        "messages are not bounded in bytes",
+        "mail",
+        "if len(waiting) >= self.limit or size + len(message.payload) > MAX_WAITING_BYTES:",
+        "if len(waiting) >= self.limit:",
+    ),
     Fault(
         "messages change their order at a restart",
         "mail",

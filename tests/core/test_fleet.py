@@ -141,6 +141,21 @@ def test_how_a_connection_ended_is_shown(clean: bool, word: AgentStatus) -> None
     assert desk.fleet.view(A).status is word
 
 
+def test_an_agent_that_was_connected_is_unreachable_after_a_restart_of_the_hub() -> None:
+    """Nothing is shown as true that was not observed."""
+    desk = Desk("abcd")
+    for name in "abc":
+        desk.connect(name)
+    desk.close("b", clean=True)
+    desk.tick(46)
+    assert desk.fleet.view(AgentId("c")).status is AgentStatus.STALE
+    desk.restart()
+    shown = [desk.fleet.view(AgentId(name)).status for name in "abcd"]
+    assert shown == [AgentStatus.UNREACHABLE, AgentStatus.OFFLINE, AgentStatus.UNREACHABLE, AgentStatus.OFFLINE]
+    desk.connect()
+    assert desk.fleet.view(A).status is AgentStatus.ONLINE
+
+
 def test_an_agent_that_said_bye_is_offered_nothing_more() -> None:
     desk = Desk()
     desk.connect()

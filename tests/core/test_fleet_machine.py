@@ -35,7 +35,7 @@ from tests.core.runtimes import Link, Runtime, response
 from tests.core.support import SPEC, make_task
 from tests.core.world import World
 
-LIMITS = FleetLimits(dispatch=DispatchLimits(queue_tasks=4, queue_bytes=4 * len(SPEC)))
+LIMITS = FleetLimits(dispatch=DispatchLimits(queue_tasks=4, queue_bytes=100 * len(SPEC)))
 NAMES = ("a", "b")
 ROUNDS = 100
 """More than enough to bring four tasks per agent with two attempts each to their ends."""
@@ -286,10 +286,11 @@ class FleetMachine(RuleBasedStateMachine):
         tasks = list(self.world.decided.tasks.values())
         before = tasks[-1 - n % len(tasks)]
         try:
-            self.world.decide(self.world.fleet.dispatcher.cancel(TaskId(before.id), self.world.clock.now))
+            effects = self.world.decide(self.world.fleet.dispatcher.cancel(TaskId(before.id), self.world.clock.now))
         except NotFound:
             assert before.state in TERMINAL
             return
+        assert effects == [] or not before.cancelling, "asked twice, ordered twice"
         after = self.world.decided.tasks[before.id]
         full = before.state in HELD and not self.world.decided.agents[before.agent_id].basic
         assert after.cancelling if full else after.state is TaskState.CANCELLED

@@ -18,7 +18,7 @@ Draw = Callable[[random.Random], dict[str, Any]]
 
 STEPS = 60
 DEEP = os.environ.get("HYPOTHESIS_PROFILE") == "deep" or bool(os.environ.get("CLAWTUI_SOAK"))
-WALKS_PER_TEST = 1_000 if DEEP else 10
+WALKS_PER_TEST = 1_000 if DEEP else 15
 TESTS = 20
 
 S, F = ResponseStatus.SUCCEEDED, ResponseStatus.FAILED
@@ -37,7 +37,7 @@ def a_task(die: random.Random) -> dict[str, Any]:
         "retry": die.choice(RETRIES),
         "timeout": die.choice((60_000, 60_000, 7_200_000)),
         "expiry": die.choice((None, None, None, 30_000)),
-        "talk": yes(die, 0.6),
+        "talk": yes(die, 0.5),
     }
 
 
@@ -62,7 +62,7 @@ def nothing(_: random.Random) -> dict[str, Any]:
 RULES: list[tuple[int, str, Draw]] = [
     (12, "submit", a_task),
     (5, "dispatch", a_dispatch),
-    (14, "connect", lambda die: n(die) | {"straggler": yes(die, 0.3), "talk": yes(die, 0.7)}),
+    (14, "connect", lambda die: n(die) | {"straggler": yes(die, 0.5), "talk": yes(die, 0.6)}),
     (6, "notice_the_end_of_a_connection", lambda die: {"n": die.choice((0, 0, 1, 1, 2, 5)), "clean": yes(die, 0.3)}),
     (3, "agent_restarts", n),
     (1, "agent_changes_kind", n),
@@ -91,7 +91,7 @@ RULES: list[tuple[int, str, Draw]] = [
         ),
     ),
     (4, "cancel", n),
-    (2, "desire", lambda die: {"name": die.choice(NAMES), "desired": die.choice((*Desired, Desired.RUNNING))}),
+    (4, "desire", lambda die: {"name": die.choice(NAMES), "desired": die.choice((*Desired, Desired.RUNNING))}),
     (1, "quarantine_and_release", lambda die: {"name": die.choice(NAMES)}),
     (1, "replace_agent", lambda die: {"name": die.choice(NAMES), "places": die.randint(1, 2)}),
     (

@@ -6,7 +6,7 @@ import msgspec
 import pytest
 
 from hub.core.effects import Delete, Save, Send
-from hub.core.mail import Mail, receiver_of
+from hub.core.mail import MAX_WAITING_BYTES, Mail, receiver_of
 from hub.core.model import AgentId, AgentUid, Policy, StoredMessage
 from hub.errors import Forbidden, NotFound, QueueFull
 from runtime.wire import Ack
@@ -88,6 +88,16 @@ def test_waiting_messages_are_bounded() -> None:
         mail.post(message("n"))
     mail.acknowledged(B, ["m"])
     mail.post(message("n"))
+
+
+def test_waiting_messages_are_bounded_in_bytes() -> None:
+    mail = allowed(limit=1_000)
+    large = msgspec.Raw(b'"' + b"x" * (MAX_WAITING_BYTES // 4) + b'"')
+    for name in "mno":
+        mail.post(msgspec.structs.replace(message(name), payload=large))
+    with pytest.raises(QueueFull):
+        mail.post(msgspec.structs.replace(message("p"), payload=large))
+    mail.post(message("small"))
 
 
 def test_messages_and_policies_outlast_a_restart_of_the_hub() -> None:

@@ -16,9 +16,10 @@ from runtime.wire import Ack, AttemptId, Bye, Cancel, Health, Message, Plan, Res
 from tests.core import oracle
 from tests.core.ledger import HELD, Ledger
 from tests.core.runtimes import Link, Runtime
-from tests.core.support import Clock, make_agent, task_fields
+from tests.core.support import Clock, make_agent, sent, task_fields
 
 OFFSET = 7
+FAILED = TERMINAL - {TaskState.SUCCEEDED}
 
 
 class World:
@@ -147,6 +148,9 @@ class World:
         if hello is not None:
             (welcome,) = [effect for effect in effects if isinstance(effect, Send) and effect.kind == "welcome"]
             self._check_plan(cast(Welcome, welcome.payload).plan, {attempt.attempt_id for attempt in hello.attempts})
+            ordered = {send.payload.attempt_id for send in sent(effects, "cancel") if isinstance(send.payload, Cancel)}
+            open_tasks = self.decided.open_tasks().values()
+            assert ordered == {task.attempt_id for task in open_tasks if task.agent_id == name and task.cancelling}
 
     def disconnect(self, link: Link, *, clean: bool) -> None:
         """The hub learns that a connection ended; an old one must change nothing."""
@@ -252,6 +256,7 @@ class World:
         assert task.state is (TaskState.RUNNING if link.basic else TaskState.OFFERED), "sent before it was saved"
         assert link.basic or task.attempt_id not in self.decided.ran, "what ran was sent again"
         assert link.welcome_decided, "a task before the welcome"
+        assert not task.cancelling, "a cancelled task was offered"
         assert not link.bye
         assert agent.desired is Desired.RUNNING
         assert not agent.quarantined
@@ -285,6 +290,9 @@ class World:
         runs = {run.dispatch.id: run.dispatch for run in book.rollouts._runs.values()}
         open_dispatches = {d.id: d for d in self.decided.dispatches.values() if d.state in ("canary", "rolling")}
         assert runs == open_dispatches
+        for dispatch in open_dispatches.values():
+            failed = [self.decided.tasks[name].state in FAILED for name in dispatch.tasks]
+            assert not 0 < dispatch.rollout.stop_on_failures <= sum(failed), "enough failures, and not stopped"
 
     def check_slots(self) -> None:
         for name, slot in self.fleet.dispatcher.book.slots.items():
