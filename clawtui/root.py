@@ -185,7 +185,8 @@ async def checks(settings: Settings) -> list[Check]:
 async def _fingerprint(name: str, settings: Settings) -> Fingerprint:
     """Ask a driver outside of any hub; one that cannot even be loaded is not usable."""
     try:
-        (driver,) = built_in_drivers([name])(Reach(StateFolder(settings.state_folder), "doctor"))
+        config = msgspec.structs.replace(hub_config(settings), drivers=(name,))
+        (driver,) = built_in_drivers(config)(Reach(StateFolder(settings.state_folder), "doctor"))
     except (HubError, ImportError) as exc:
         return Fingerprint(usable=False, reason=str(exc))
     try:

@@ -40,7 +40,7 @@ from hub.reconcile import Reconciler
 from hub.registry.store import Registry
 from hub.shells import Shells
 from hub.state import HubFile, StateFolder
-from hub.upkeep import Upkeep
+from hub.upkeep import Upkeep, raise_file_limit
 from runtime.wire import GoawayReason
 
 STOP_RETRY_MS = 2_000
@@ -200,6 +200,7 @@ class Hub:
         for warning in kernel.registry.warnings:
             log.warning("registry", text=warning)
         kernel.metrics.add_source(self._measure)
+        raise_file_limit()
         self._group.create_task(kernel.run_pipeline(), name="pipeline")
         await kernel.restore()
         await self._ensure_admin_token()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import resource
 
 import structlog
 
@@ -18,8 +19,24 @@ LAG_MEMORY = 0.9
 PEER_SECONDS = 1.0
 PROBE_SECONDS = 30.0
 DAY_MS = 86_400_000
+MOST_FILES = 65_536
+"""Enough for several times the agents that one hub serves."""
 
 log = structlog.get_logger("hub.upkeep")
+
+
+def raise_file_limit() -> int:
+    """Let this process open as many files as its agents need; returns how many that is.
+
+    The usual soft limit of 1,024 is used up by as many agents. Programs that still use `select`
+    are the reason for that default; the hub does not, and agents' tasks are bounded by `MOST_FILES`.
+    """
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = MOST_FILES if hard == resource.RLIM_INFINITY else min(hard, MOST_FILES)
+    if soft == resource.RLIM_INFINITY or soft >= wanted:
+        return soft
+    resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+    return wanted
 
 
 class Upkeep:
