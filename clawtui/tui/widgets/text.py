@@ -1,0 +1,92 @@
+"""Pure helpers for text in terminal cells: make any string safe to draw, measure it, fit it, fold it."""
+
+from __future__ import annotations
+
+import re
+from typing import Literal
+
+from rich.cells import cell_len, chop_cells, set_cell_size
+
+Align = Literal["left", "right"]
+
+ELLIPSIS = "…"
+TAB_CELLS = 4
+
+# Complete terminal sequences carry no words: colours and cursor movement (CSI), titles and links (OSC, DCS, PM, APC,
+# SOS), two-byte escapes. What is left of a broken one is shown as a control picture.
+_SEQUENCE = re.compile(
+    r"(?:\x1b\[|\x9b)[0-?]*[ -/]*[@-~]"
+    r"|(?:\x1b[\]PX^_]|[\x9d\x90\x98\x9e\x9f])[^\x07\x1b\x9c]{0,4096}(?:\x07|\x1b\\|\x9c)"
+    r"|\x1b[ -/]+[0-~]"
+    r"|\x1b[0-Z\\^-~]"
+)
+# Characters that take no cell but reorder or join their neighbours: terminals disagree about what they do to a line.
+_INVISIBLE = "\u00ad\u061c\u180e\u200b\u200c\u200d\u200e\u200f\u2060\u2061\u2062\u2063\u2064\ufeff"
+_DIRECTION = "\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069"
+_VARIATION = "".join(map(chr, range(0xFE00, 0xFE10)))
+_UNSAFE = re.compile(f"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff{_INVISIBLE}{_DIRECTION}{_VARIATION}]")
+# More than this many accents on one letter is an attack on the lines above and below, not a language.
+_ACCENT = "[\u0300-\u036f\u0483-\u0489\u1ab0-\u1aff\u1dc0-\u1dff\u20d0-\u20ff\ufe20-\ufe2f]"
+_PILED_ACCENTS = re.compile(f"({_ACCENT}{{3}}){_ACCENT}+")
+
+
+def clean(text: str) -> str:
+    """`text` as one line that cannot leave its cells: no escape sequences, controls, joins or direction changes.
+
+    Complete escape sequences go; other control characters become their pictures (`␀`), direction changes `�`.
+    """
+    if text.isascii() and text.isprintable():
+        return text
+    if "\x1b" in text or "\x9b" in text or "\x9d" in text:
+        text = _SEQUENCE.sub("", text)
+    text = text.rstrip("\r\n")
+    if "\t" in text:
+        text = text.expandtabs(TAB_CELLS)
+    return _PILED_ACCENTS.sub(r"\1", _UNSAFE.sub(_replacement, text))
+
+
+def _replacement(found: re.Match[str]) -> str:
+    character = found.group()
+    code = ord(character)
+    if code < 0x20:
+        return chr(0x2400 + code)
+    if code == 0x7F:
+        return "␡"
+    if character in _INVISIBLE or character in _VARIATION:
+        return ""
+    return "�"
+
+
+def width(text: str) -> int:
+    """Cells that cleaned `text` takes."""
+    return len(text) if text.isascii() else cell_len(text)
+
+
+def truncate(text: str, cells: int) -> str:
+    """Cleaned `text` cut to `cells`, with an ellipsis in the last cell when something was cut."""
+    if width(text) <= cells:
+        return text
+    if cells <= 0:
+        return ""
+    return set_cell_size(text, cells - 1).rstrip() + ELLIPSIS
+
+
+def fit(text: str, cells: int, align: Align = "left") -> str:
+    """`text` cleaned, cut and padded to exactly `cells`."""
+    shown = truncate(clean(text), cells)
+    padding = " " * (cells - width(shown))
+    return padding + shown if align == "right" else shown + padding
+
+
+def fold(text: str, cells: int) -> list[str]:
+    """Cleaned `text` in pieces of at most `cells`; at least one piece. `cells` is 2 or more."""
+    if text.isascii():
+        return [text[start : start + cells] for start in range(0, len(text), cells)] or [""]
+    return chop_cells(text, cells) or [""]
+
+
+def shorten(text: str, characters: int) -> str:
+    """`text` as it is, or its first `characters` and how many more there were."""
+    if len(text) <= characters:
+        return text
+    return f"{text[:characters]} {ELLIPSIS} +{len(text) - characters:,} characters"
