@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 from clawtui.tui.widgets.text import Align
 
+HEADER_LINES = 1
 GUTTER_CELLS = 2
 """Before the first column: the cursor's arrow and the mark."""
 

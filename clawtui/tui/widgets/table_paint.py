@@ -10,7 +10,7 @@ from rich.style import Style
 from textual.strip import Strip
 
 from clawtui.tui.widgets.table_layout import Column, Row, total_width
-from clawtui.tui.widgets.text import fit
+from clawtui.tui.widgets.text import fit, truncate
 
 CACHED_ROWS = 1_024
 PREFIX = "fleet-table--"
@@ -71,7 +71,9 @@ class Painter:
         style = self._source.get_component_rich_style(f"{PREFIX}header")
         arrow = "↓" if descending else "↑"
         words = [
-            fit(f"{column.title} {arrow}" if column.key == sort_key else column.title, cells, column.align)
+            fit(f"{truncate(column.title, cells - 2)} {arrow}", cells, column.align)
+            if column.key == sort_key
+            else fit(column.title, cells, column.align)
             for column, cells in zip(self.columns, self.widths, strict=True)
         ]
         return Strip([Segment("  " + " ".join(words), style)], total_width(self.widths))
@@ -102,12 +104,16 @@ class Painter:
 
     def _mixed(self, look: Look, meaning: str) -> Style:
         """A stale row is grey as a whole: old colours would say something that nobody has seen lately."""
-        cursor = ("cursor" if look.focused else "cursor-blurred") if look.cursor else "row"
-        style = self._source.get_component_rich_style(f"{PREFIX}{cursor}")
+        named = ("cursor" if look.focused else "cursor-blurred") if look.cursor else "marked" if look.marked else "row"
+        style = self._source.get_component_rich_style(f"{PREFIX}{named}")
         if look.marked:
-            style += self._source.get_component_rich_style(f"{PREFIX}marked", partial=True)
+            style += Style(bold=True)
         if look.stale:
-            return style + self._source.get_component_rich_style(f"{PREFIX}stale", partial=True)
-        if meaning in MEANINGS:
-            return style + self._source.get_component_rich_style(f"{PREFIX}{meaning}", partial=True)
-        return style
+            return style + foreground(self._source, f"{PREFIX}stale")
+        return style + foreground(self._source, f"{PREFIX}{meaning}") if meaning in MEANINGS else style
+
+
+def foreground(source: StyleSource, name: str) -> Style:
+    """Colour and attributes of a component class, without its background; opacity is already mixed in."""
+    attributes = source.get_component_rich_style(name, partial=True).without_color
+    return attributes + Style(color=source.get_component_rich_style(name).color)

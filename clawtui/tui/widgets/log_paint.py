@@ -1,0 +1,135 @@
+"""Turns a log line into strips: gutter, time, source, text with its level and hits, folded or not."""
+
+from __future__ import annotations
+
+import re
+from typing import NamedTuple
+
+from rich.segment import Segment
+from rich.style import Style
+from textual.strip import Strip
+
+from clawtui.tui.widgets.log_store import LogLineView
+from clawtui.tui.widgets.table_paint import StyleSource, foreground
+from clawtui.tui.widgets.text import clean, fit, fold, width
+
+GUTTER_CELLS = 1
+SOURCE_CELLS = 16
+PREFIX = "log-view--"
+LEVELS = {
+    "error": "error", "err": "error", "fatal": "error", "critical": "error", "stderr": "error",
+    "warn": "warn", "warning": "warn", "debug": "debug", "trace": "debug", "system": "system",
+}  # fmt: skip
+
+
+class Dress(NamedTuple):
+    """What a line's look depends on besides the line."""
+
+    cursor: bool = False
+    chosen: bool = False
+    context: bool = False
+    gap: bool = False
+
+
+def prefix(line: LogLineView, timestamps: bool) -> str:
+    """What stands before the text: the time when wanted, and the source in columns of its own."""
+    at = f"{clean(line.at)} " if timestamps and line.at else ""
+    return at + (f"{fit(line.source, SOURCE_CELLS)} " if line.source else "")
+
+
+def pieces(line: LogLineView, timestamps: bool, cells: int) -> list[str]:
+    """The line folded to `cells` columns of text, as `fold` does it."""
+    return fold(prefix(line, timestamps) + clean(line.text), cells)
+
+
+def height(line: LogLineView, timestamps: bool, cells: int) -> int:
+    """How many lines `pieces` has; without folding where every character is one cell."""
+    text = line.text
+    if text.isascii() and text.isprintable():
+        length = len(text) + (width(prefix(line, timestamps)) if line.source or line.at else 0)
+        return max(1, -(-length // cells))
+    return len(pieces(line, timestamps, cells))
+
+
+class LogPainter:
+    """Strips of log lines; styles come from the widget's component classes."""
+
+    def __init__(self, source: StyleSource) -> None:
+        self._source = source
+        self._styles: dict[tuple[Dress, str], Style] = {}
+
+    def forget_styles(self) -> None:
+        self._styles.clear()
+
+    def style(self, dress: Dress, meaning: str = "") -> Style:
+        key = (dress, meaning)
+        if key not in self._styles:
+            self._styles[key] = self._mixed(dress, meaning)
+        return self._styles[key]
+
+    def unfolded(self, line: LogLineView, timestamps: bool, hit: re.Pattern[str] | None, dress: Dress) -> Strip:
+        """The whole line in one strip, however long."""
+        return self._strip(line, timestamps, hit, dress, None, 0)
+
+    def folded(
+        self, line: LogLineView, timestamps: bool, hit: re.Pattern[str] | None, dress: Dress, cells: int, piece: int
+    ) -> Strip:
+        """Piece number `piece` of the line folded to `cells`."""
+        return self._strip(line, timestamps, hit, dress, cells, piece)
+
+    def _strip(
+        self,
+        line: LogLineView,
+        timestamps: bool,
+        hit: re.Pattern[str] | None,
+        dress: Dress,
+        cells: int | None,
+        piece: int,
+    ) -> Strip:
+        before, text = prefix(line, timestamps), clean(line.text)
+        whole = before + text
+        start, end = 0, len(whole)
+        if cells is not None:
+            parts = fold(whole, cells)
+            start = sum(map(len, parts[:piece]))
+            end = start + len(parts[piece]) if piece < len(parts) else start
+        spans = self._spans(before, text, LEVELS.get(line.level.lower(), ""), hit)
+        gutter = self._gutter(dress, first=piece == 0)
+        segments = [Segment(gutter, self.style(dress, "gutter"))]
+        for first, last, meaning in spans:
+            shown = whole[max(first, start) : min(last, end)]
+            if first < end and last > start and shown:
+                segments.append(Segment(shown, self.style(dress, meaning)))
+        return Strip(segments)
+
+    @staticmethod
+    def _gutter(dress: Dress, *, first: bool) -> str:
+        if dress.cursor:
+            return "▸" if first else "│"
+        if dress.chosen:
+            return "*"
+        return "┄" if dress.gap and first else " "
+
+    @staticmethod
+    def _spans(before: str, text: str, level: str, hit: re.Pattern[str] | None) -> list[tuple[int, int, str]]:
+        """(first, last, meaning) over the whole line, in order and without holes."""
+        offset = len(before)
+        spans = [(0, offset, "prefix")]
+        at = 0
+        for found in hit.finditer(text) if hit is not None else ():
+            if found.end() == found.start():
+                continue
+            spans.append((offset + at, offset + found.start(), level))
+            spans.append((offset + found.start(), offset + found.end(), "hit"))
+            at = found.end()
+        spans.append((offset + at, offset + len(text), level))
+        return spans
+
+    def _mixed(self, dress: Dress, meaning: str) -> Style:
+        named = "cursor" if dress.cursor else "chosen" if dress.chosen else "line"
+        style = self._source.get_component_rich_style(f"{PREFIX}{named}")
+        if dress.context and meaning != "hit":
+            meaning = "context"
+        if not meaning:
+            return style
+        return style + foreground(self._source, f"{PREFIX}{meaning}")

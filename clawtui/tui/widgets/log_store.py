@@ -1,0 +1,242 @@
+"""Pure: a bounded window of log lines with a filter, a search and counters. Lines are named by their number."""
+
+from __future__ import annotations
+
+import re
+from bisect import bisect_left
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
+
+from clawtui.tui.widgets.text import clean, shorten
+
+MAX_LINES = 20_000
+MAX_CHARACTERS = 16_000_000
+"""Of all kept lines: 64 MB at worst, when every line has a character beyond the BMP."""
+LINE_CHARACTERS = 8_192
+"""A longer line is cut for display, with what is missing said in its place."""
+
+
+class LogLineView(NamedTuple):
+    """`at` is a time as text, `level` a word (error, warn, info, debug), `key` what the source calls the line."""
+
+    text: str
+    at: str = ""
+    source: str = ""
+    level: str = ""
+    key: int = 0
+
+
+class Filter(NamedTuple):
+    """Lines that match (or, inverted, do not) and `context` lines before and after each."""
+
+    pattern: re.Pattern[str]
+    context: int = 0
+    invert: bool = False
+
+    def passes(self, line: LogLineView) -> bool:
+        return (self.pattern.search(clean(line.text)) is None) == self.invert
+
+
+class LogStore:
+    """The newest lines. A line's number never changes while it is kept; numbers grow by one per line."""
+
+    def __init__(self, max_lines: int = MAX_LINES, max_characters: int = MAX_CHARACTERS) -> None:
+        self.max_lines = max_lines
+        self._max_characters = max_characters
+        self._lines: list[LogLineView] = []
+        self._first = 0
+        self._characters = 0
+        self._filter: Filter | None = None
+        self._search: re.Pattern[str] | None = None
+        self._shown: list[int] = []
+        self._passed: list[int] = []
+        self._context_until = -1
+        self._found: list[int] = []
+        self._sought = 0
+        self.dropped = 0
+        self.detached = False
+        """Newer lines than the kept ones were given up for older ones; `append` waits for `clear`."""
+
+    def __len__(self) -> int:
+        """Shown lines."""
+        return len(self._lines) if self._filter is None else len(self._shown)
+
+    @property
+    def kept(self) -> int:
+        return len(self._lines)
+
+    @property
+    def filter(self) -> Filter | None:
+        return self._filter
+
+    @property
+    def pattern(self) -> re.Pattern[str] | None:
+        return self._search
+
+    @property
+    def hits(self) -> int:
+        """Shown lines that match the search; without one, lines that the filter lets pass."""
+        return len(self._found) if self._search else len(self._passed)
+
+    def number(self, row: int) -> int:
+        """Number of the line in shown `row`."""
+        return self._first + row if self._filter is None else self._shown[row]
+
+    def row(self, number: int) -> int:
+        """The row of line `number`, or of the next shown one."""
+        found = number - self._first if self._filter is None else bisect_left(self._shown, number)
+        return max(0, min(found, len(self) - 1))
+
+    def line(self, number: int) -> LogLineView:
+        return self._lines[number - self._first]
+
+    def has(self, number: int) -> bool:
+        return self._first <= number < self._first + len(self._lines)
+
+    def passed(self, number: int) -> bool:
+        """Whether line `number` itself passes the filter, and is no context."""
+        if self._filter is None:
+            return True
+        at = bisect_left(self._passed, number)
+        return at < len(self._passed) and self._passed[at] == number
+
+    def after_gap(self, row: int) -> bool:
+        """Whether lines between this row and the one above are filtered away."""
+        return self._filter is not None and row > 0 and self._shown[row] != self._shown[row - 1] + 1
+
+    def shown(self) -> Iterator[LogLineView]:
+        return (self.line(self.number(row)) for row in range(len(self)))
+
+    # -- what comes in -------------------------------------------------------------------------------------------------
+
+    def append(self, lines: Sequence[LogLineView]) -> int:
+        """Add the newest lines; returns how many shown rows fell off the front to make room.
+
+        What would not fit at all is counted as dropped without being looked at.
+        """
+        if self.detached:
+            return 0
+        surplus = len(lines) - self.max_lines
+        if surplus > 0:
+            self.dropped += surplus
+            lines = lines[surplus:]
+        new = [_bounded(line) for line in lines]
+        start = self._first + len(self._lines)
+        self._lines += new
+        self._characters += sum(len(line.text) for line in new)
+        if self._filter is not None:
+            self._pass(start)
+        gone = self._drop()
+        if self._search is not None:
+            self._seek(max(start, self._first))
+        return gone
+
+    def prepend(self, lines: Sequence[LogLineView]) -> int:
+        """Add lines from before the first kept one, giving up the newest beyond the bound; returns rows added."""
+        lines = [_bounded(line) for line in lines][-self.max_lines :]
+        self._first -= len(lines)
+        self._lines = lines + self._lines
+        self._characters += sum(len(line.text) for line in lines)
+        while len(self._lines) > self.max_lines or self._characters > self._max_characters:
+            self._characters -= len(self._lines.pop().text)
+            self.detached = True
+        added_until = self._first + len(lines)
+        self._recount()
+        return bisect_left(range(len(self)), added_until, key=self.number)
+
+    def clear(self) -> None:
+        """Forget all lines and what was dropped; the filter and the search stay."""
+        self._first += len(self._lines)
+        self._lines.clear()
+        self._characters = 0
+        self.dropped = 0
+        self.detached = False
+        self._recount()
+
+    def _drop(self) -> int:
+        count = max(0, len(self._lines) - self.max_lines)
+        freed = sum(len(line.text) for line in self._lines[:count])
+        while self._characters - freed > self._max_characters and count < len(self._lines) - 1:
+            freed += len(self._lines[count].text)
+            count += 1
+        if not count:
+            return 0
+        del self._lines[:count]
+        self._first += count
+        self._characters -= freed
+        self.dropped += count
+        gone = _cut(self._shown, self._first)
+        _cut(self._passed, self._first)
+        _cut(self._found, self._first)
+        return count if self._filter is None else gone
+
+    # -- filter and search ---------------------------------------------------------------------------------------------
+
+    def set_filter(self, chosen: Filter | None) -> None:
+        self._filter = chosen
+        self._recount()
+
+    def set_search(self, pattern: re.Pattern[str] | None) -> None:
+        self._search = pattern
+        self._found.clear()
+        self._sought = self._first
+        if pattern is not None:
+            self._seek(self._first)
+
+    def next_hit(self, number: int) -> int | None:
+        """The first hit after line `number`, from the top again after the last one."""
+        if not self._found:
+            return None
+        return self._found[bisect_left(self._found, number + 1) % len(self._found)]
+
+    def previous_hit(self, number: int) -> int | None:
+        """The last hit before line `number`, from the bottom again before the first one."""
+        return self._found[bisect_left(self._found, number) - 1] if self._found else None
+
+    def _recount(self) -> None:
+        self._shown.clear()
+        self._passed.clear()
+        self._found.clear()
+        self._context_until = self._first - 1
+        self._sought = self._first
+        if self._filter is not None:
+            self._pass(self._first)
+        if self._search is not None:
+            self._seek(self._first)
+
+    def _pass(self, start: int) -> None:
+        """Apply the filter to the lines from number `start`, which are the newest."""
+        chosen = self._filter
+        assert chosen is not None
+        for number in range(start, self._first + len(self._lines)):
+            if chosen.passes(self.line(number)):
+                self._passed.append(number)
+                last = self._shown[-1] if self._shown else self._first - 1
+                self._shown.extend(range(max(last + 1, number - chosen.context, self._first), number + 1))
+                self._context_until = number + chosen.context
+            elif number <= self._context_until:
+                self._shown.append(number)
+
+    def _seek(self, start: int) -> None:
+        pattern = self._search
+        assert pattern is not None
+        if self._filter is None:
+            numbers: Sequence[int] = range(start, self._first + len(self._lines))
+        else:
+            # Context before a new line was there earlier and is shown only now.
+            numbers = self._shown[bisect_left(self._shown, self._sought) :]
+            self._sought = self._shown[-1] + 1 if self._shown else self._first
+        self._found += [number for number in numbers if pattern.search(clean(self.line(number).text))]
+
+
+def _bounded(line: LogLineView) -> LogLineView:
+    if len(line.text) <= LINE_CHARACTERS:
+        return line
+    return line._replace(text=shorten(line.text, LINE_CHARACTERS))
+
+
+def _cut(numbers: list[int], first: int) -> int:
+    """Remove ascending `numbers` below `first`; returns how many there were."""
+    count = bisect_left(numbers, first)
+    del numbers[:count]
+    return count
