@@ -44,7 +44,8 @@ class FleetTable(KeyedRows, can_focus=True):
     DEFAULT_CSS = """
     FleetTable {
         background: $surface; color: $foreground; height: 1fr;
-        overflow-x: auto; overflow-y: auto; scrollbar-size: 0 1;
+        overflow-x: auto; overflow-y: scroll; scrollbar-size: 0 1;
+        scrollbar-background: $surface; scrollbar-background-hover: $surface; scrollbar-background-active: $surface;
         .fleet-table--header { color: $text-muted; text-style: bold; background: $panel; }
         .fleet-table--cursor { background: $primary 45%; color: $foreground; text-style: bold; }
         .fleet-table--cursor-blurred { background: $primary 20%; color: $foreground; }
@@ -194,7 +195,7 @@ class FleetTable(KeyedRows, can_focus=True):
 
     def render_line(self, y: int) -> Strip:
         scroll_x, scroll_y = self.scroll_offset
-        cells = self.size.width
+        cells = self._cells
         if y < HEADER_LINES:
             style = self.get_component_rich_style("fleet-table--header")
             return self._painter.header(*self._sort).crop_extend(scroll_x, scroll_x + cells, style)
@@ -209,7 +210,7 @@ class FleetTable(KeyedRows, can_focus=True):
         return self._painter.row(row, look).crop_extend(scroll_x, scroll_x + cells, self._painter.base(look))
 
     def _lay_out(self) -> None:
-        self._painter.lay_out(self._columns, column_widths(self._columns, self.size.width))
+        self._painter.lay_out(self._columns, column_widths(self._columns, self._cells))
         self._resize_content()
         self.refresh()
 

@@ -13,13 +13,16 @@ from clawtui.tui.widgets.log_store import LogLineView
 from clawtui.tui.widgets.table_paint import StyleSource, foreground
 from clawtui.tui.widgets.text import clean, fit, fold, width
 
-GUTTER_CELLS = 1
+GUTTER_CELLS = 2
+"""Before the text: the cursor, range or gap, and the first letter of a level that stands out."""
 SOURCE_CELLS = 16
 PREFIX = "log-view--"
 LEVELS = {
     "error": "error", "err": "error", "fatal": "error", "critical": "error", "stderr": "error",
     "warn": "warn", "warning": "warn", "debug": "debug", "trace": "debug", "system": "system",
 }  # fmt: skip
+LETTERS = {"error": "E", "warn": "W"}
+"""A level is never told by colour alone."""
 
 
 class Dress(NamedTuple):
@@ -93,9 +96,11 @@ class LogPainter:
             parts = fold(whole, cells)
             start = sum(map(len, parts[:piece]))
             end = start + len(parts[piece]) if piece < len(parts) else start
-        spans = self._spans(before, text, LEVELS.get(line.level.lower(), ""), hit)
-        gutter = self._gutter(dress, first=piece == 0)
-        segments = [Segment(gutter, self.style(dress, "gutter"))]
+        level = LEVELS.get(line.level.lower(), "")
+        spans = self._spans(before, text, level, hit)
+        letter = LETTERS.get(level, " ") if piece == 0 else " "
+        segments = [Segment(self._sign(dress, first=piece == 0), self.style(dress, "gutter"))]
+        segments.append(Segment(letter, self.style(dress, level)))
         for first, last, meaning in spans:
             shown = whole[max(first, start) : min(last, end)]
             if first < end and last > start and shown:
@@ -103,7 +108,7 @@ class LogPainter:
         return Strip(segments)
 
     @staticmethod
-    def _gutter(dress: Dress, *, first: bool) -> str:
+    def _sign(dress: Dress, *, first: bool) -> str:
         if dress.cursor:
             return "▸" if first else "│"
         if dress.chosen:

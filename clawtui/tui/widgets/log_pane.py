@@ -29,7 +29,8 @@ class LogPane(ScrollView):
     DEFAULT_CSS = """
     LogPane {
         background: $surface; color: $foreground; height: 1fr;
-        overflow-x: auto; overflow-y: auto; scrollbar-size: 0 1;
+        overflow-x: auto; overflow-y: scroll; scrollbar-size: 0 1;
+        scrollbar-background: $surface; scrollbar-background-hover: $surface; scrollbar-background-active: $surface;
         .log-view--cursor { background: $primary 30%; color: $foreground; }
         .log-view--chosen { background: $accent 25%; color: $foreground; }
         .log-view--prefix { color: $foreground 60%; }
@@ -79,8 +80,9 @@ class LogPane(ScrollView):
 
     @wrap.setter
     def wrap(self, wrap: bool) -> None:
+        top = self._top_number()
         self._wrap = wrap
-        self._lay_out_again()
+        self._lay_out_again(keep=top)
 
     @property
     def timestamps(self) -> bool:
@@ -88,8 +90,9 @@ class LogPane(ScrollView):
 
     @timestamps.setter
     def timestamps(self, timestamps: bool) -> None:
+        top = self._top_number()
         self._timestamps = timestamps
-        self._lay_out_again()
+        self._lay_out_again(keep=top)
 
     def set_empty(self, sentence: str) -> None:
         """What to say where lines would be."""
@@ -121,8 +124,12 @@ class LogPane(ScrollView):
     def _top(self, row: int) -> int:
         return self._folding.top(row) if self._wrap else row
 
+    @property
+    def _cells(self) -> int:
+        return self.scrollable_content_region.width
+
     def _text_cells(self) -> int:
-        return max(2, self.size.width - GUTTER_CELLS)
+        return max(2, self._cells - GUTTER_CELLS)
 
     def _lay_out_again(self, keep: int | None = None) -> None:
         """After a change of everything: fold all lines again and show line `keep` at the top."""
@@ -144,7 +151,7 @@ class LogPane(ScrollView):
             store, cells = self._store, self._text_cells()
             rows = range(len(self._folding), len(store))
             self._folding.extend(height(store.line(store.number(row)), self._timestamps, cells) for row in rows)
-            lines, cells = self._folding.lines, self.size.width
+            lines, cells = self._folding.lines, self._cells
         if self.virtual_size != (cells, lines):
             self.virtual_size = Size(cells, lines)
 
@@ -161,7 +168,7 @@ class LogPane(ScrollView):
             self.scroll_to(y=min(top, bottom - lines), animate=False)
 
     def render_line(self, y: int) -> Strip:
-        cells = self.size.width
+        cells = self._cells
         scroll_x, scroll_y = self.scroll_offset
         base = self._painter.style(Dress())
         row, piece = self._locate(scroll_y + y)

@@ -37,6 +37,11 @@ class KeyedRows(ScrollView):
         self._waiting_changes: dict[str, Row] = {}
         self._settle_timer: Timer | None = None
 
+    @property
+    def _cells(self) -> int:
+        """Cells of a line; the scroll bar always has its own, so that columns do not jump when it comes."""
+        return self.scrollable_content_region.width
+
     def _resize_content(self) -> None:
         """Tell the scroll bars how much there is."""
         raise NotImplementedError
@@ -171,7 +176,7 @@ class KeyedRows(ScrollView):
 
     def _repaint(self, lines: Sequence[int]) -> None:
         """Repaint ascending screen `lines` of this widget."""
-        cells = self.size.width
+        cells = self._cells
         self.refresh(*(Region(0, first, cells, count) for first, count in runs(lines)))
 
     def _set_cursor(self, key: str | None) -> None:
