@@ -19,6 +19,9 @@ from hub.contract import (
     AgentList,
     AgentQuery,
     AgentView,
+    AttentionList,
+    AttentionQuery,
+    AttentionView,
     AuditList,
     BackupAnswer,
     BackupRequest,
@@ -31,6 +34,7 @@ from hub.contract import (
     HubHealth,
     JobList,
     JobView,
+    JournalList,
     LogEntry,
     LogQuery,
     OutputChunk,
@@ -39,11 +43,15 @@ from hub.contract import (
     PolicyList,
     RegisterAgent,
     RegisteredAgent,
+    SnoozeRequest,
+    StatsPoint,
+    StatsQuery,
     Submitted,
     TaskList,
     TaskQuery,
     TaskView,
     TokenList,
+    UndoAnswer,
 )
 from hub.control import ShellSession
 
@@ -82,6 +90,13 @@ class RemoteControl:
     async def health(self) -> HubHealth:
         return await self._get(HubHealth, "/health")
 
+    async def attention(self, query: AttentionQuery) -> AttentionList:
+        return await self._get(AttentionList, "/attention", _params(query))
+
+    async def snooze(self, attention_id: str, seconds: int) -> AttentionView:
+        path = _path("attention", attention_id, "snooze")
+        return await self._post(AttentionView, path, SnoozeRequest(seconds=seconds))
+
     # --- agents
 
     async def agents(self, query: AgentQuery) -> AgentList:
@@ -115,6 +130,11 @@ class RemoteControl:
         async with contextlib.aclosing(self._http.lines(_path("agents", agent_id, "logs"), _params(query))) as lines:
             async for line in lines:
                 yield decoded(line, LogEntry)
+
+    async def agent_stats(self, agent_id: str, query: StatsQuery) -> AsyncGenerator[StatsPoint, None]:
+        async with contextlib.aclosing(self._http.lines(_path("agents", agent_id, "stats"), _params(query))) as lines:
+            async for line in lines:
+                yield decoded(line, StatsPoint)
 
     async def open_shell(self, agent_id: str, cols: int, rows: int) -> ShellSession:
         from clawtui.live import open_shell
@@ -187,6 +207,12 @@ class RemoteControl:
 
     async def audit(self, query: PageQuery) -> AuditList:
         return await self._get(AuditList, "/audit", _params(query))
+
+    async def journal(self, query: PageQuery) -> JournalList:
+        return await self._get(JournalList, "/journal", _params(query))
+
+    async def undo(self, seq: int) -> UndoAnswer:
+        return await self._post(UndoAnswer, _path("journal", str(seq), "undo"))
 
     async def backup(self, path: str) -> BackupAnswer:
         return await self._post(BackupAnswer, "/backup", BackupRequest(path=path))

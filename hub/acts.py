@@ -38,6 +38,8 @@ from hub.jobs import JobHandle, Jobs
 from hub.kernel import Kernel
 from hub.keylock import KeyLocks
 from hub.planning import make_plan, new_agent
+from hub.stats import Stats
+from hub.undo import change
 from runtime.wire import TaskError
 
 ONLINE_SECONDS: Final = 60.0
@@ -55,11 +57,12 @@ _DESIRED: Final = {
 class Acts:
     """Carries out acts, one at a time per agent."""
 
-    def __init__(self, kernel: Kernel, drivers: DriverSet, jobs: Jobs, logs: AgentLogs) -> None:
+    def __init__(self, kernel: Kernel, drivers: DriverSet, jobs: Jobs, logs: AgentLogs, stats: Stats) -> None:
         self._kernel = kernel
         self._drivers = drivers
         self._jobs = jobs
         self._logs = logs
+        self._stats = stats
         self._locks = KeyLocks()
         self._turns: Counter[AgentUid] = Counter()
 
@@ -102,8 +105,9 @@ class Acts:
         if act in {AgentAct.PAUSE, AgentAct.RESUME} and not driver.features.pause:
             raise NotAvailable(f"driver {driver.name} cannot pause agents", driver=driver.name)
         _check_possible(agent, act)
+        changed = change(agent.desired, _DESIRED[act])
         effects = kernel.fleet.desire(agent.id, _DESIRED[act], kernel.now())
-        effects.append(kernel.audited(by, f"agent.{act.value}", agent.id))
+        effects.append(kernel.audited(by, f"agent.{act.value}", agent.id, detail=changed))
         return await self._jobs.start(
             act.value,
             agent.id,
@@ -294,6 +298,7 @@ class Acts:
                 else:
                     await driver.destroy(AgentHandle(driver.name, present.handle))
             self._logs.remove(agent.id)
+            await self._stats.remove(agent)
             await self._kernel.commit(self._kernel.fleet.remove_agent(agent.id, self._kernel.now()))
         del self._turns[agent.uid]
         return {"agentId": agent.id}

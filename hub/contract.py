@@ -396,6 +396,119 @@ class AdoptAnswer(Shape, frozen=True):
     skipped: dict[str, str] = {}
 
 
+# --- what needs a person, history, the journal ----------------------------------------------------
+
+
+class Severity(enum.StrEnum):
+    """`critical`: work is lost or stands still; `warning`: it may soon; `notice`: good to know."""
+
+    CRITICAL = "critical"
+    WARNING = "warning"
+    NOTICE = "notice"
+
+
+class SuggestedAct(Shape, frozen=True):
+    """What a person can do about it: `act` names it for front ends, `command` is the same to type."""
+
+    act: str
+    command: str
+
+
+class AttentionView(Shape, frozen=True):
+    """One thing that needs a person. `id` stays the same as long as it lasts.
+
+    `target` is an agent, a dispatch, a driver or the hub, as `target_kind` says. `count` is above 1
+    for tasks that failed together; `tasks` are the newest of them. `snoozed_until` is set while
+    somebody wants to hear no more of it.
+    """
+
+    id: str
+    kind: str
+    severity: Severity
+    target_kind: str
+    target: str
+    since: str
+    text: str
+    count: int = 1
+    tasks: list[str] = []
+    acts: list[SuggestedAct] = []
+    snoozed_until: str | None = None
+
+
+class AttentionList(Shape, frozen=True):
+    """Most urgent first. `snoozed` counts what is hidden for now, whether it is shown here or not."""
+
+    attention: list[AttentionView]
+    snoozed: int = 0
+
+
+class AttentionQuery(Request, frozen=True):
+    """`snoozed`: show those too that somebody has snoozed, after all others."""
+
+    snoozed: bool = False
+
+
+class SnoozeRequest(Request, frozen=True):
+    """`seconds` 0 ends a snooze. A snooze of failed tasks covers those of now, not those that come."""
+
+    seconds: Annotated[int, Meta(ge=0, le=30 * 86_400)] = 3_600
+
+
+class StatsQuery(Request, frozen=True):
+    """`since` is RFC 3339 or an age like `10m`; with `follow` the agent reports every second."""
+
+    since: str = "1h"
+    follow: bool = False
+
+
+class StatsPoint(Shape, frozen=True):
+    """An agent's use of its machine over the `seconds` before `at`; None is what it did not report.
+
+    `cpu` in cores, memory and disk in bytes, network in bytes per second, `gpu` 0..1 of the busiest.
+    """
+
+    at: str
+    seconds: float
+    cpu: float | None = None
+    cpu_limit: float | None = None
+    load: float | None = None
+    processes: float | None = None
+    memory_bytes: int | None = None
+    memory_limit_bytes: int | None = None
+    disk_bytes: int | None = None
+    disk_total_bytes: int | None = None
+    received_per_second: float | None = None
+    sent_per_second: float | None = None
+    gpu: float | None = None
+    gpu_memory_bytes: int | None = None
+
+
+class JournalEntry(Shape, frozen=True):
+    """An operator's act. `command` does the same again; `undo` takes it back, where that is possible."""
+
+    seq: int
+    at: str
+    who: str
+    what: str
+    target: str
+    outcome: str
+    detail: str = ""
+    command: str = ""
+    undo: str = ""
+
+
+class JournalList(Shape, frozen=True):
+    journal: list[JournalEntry]
+    next: str | None = None
+
+
+class UndoAnswer(Shape, frozen=True):
+    """`undone` is the command that was carried out; `job` does it where it takes time."""
+
+    undone: str
+    job: JobView | None = None
+
+
 # --- the hub itself ------------------------------------------------------------------------------
 
 
@@ -426,8 +539,8 @@ class HubHealth(Shape, frozen=True):
 class Event(Shape, frozen=True):
     """One change. `seq` counts within `hub_id` and one run of the hub (`run`).
 
-    `kind` is agent, task, dispatch, job, health, audit, or `gap`: events were dropped for this
-    observer, re-read what you show.
+    `kind` is agent, task, dispatch, job, health, audit, attention, or `gap`: events were dropped for
+    this observer, re-read what you show.
     """
 
     seq: int

@@ -18,6 +18,9 @@ from hub.contract import (
     AgentList,
     AgentQuery,
     AgentView,
+    AttentionList,
+    AttentionQuery,
+    AttentionView,
     AuditList,
     BackupAnswer,
     CreateAgent,
@@ -29,6 +32,7 @@ from hub.contract import (
     HubHealth,
     JobList,
     JobView,
+    JournalList,
     LogEntry,
     LogQuery,
     OutputChunk,
@@ -37,11 +41,14 @@ from hub.contract import (
     PolicyList,
     RegisterAgent,
     RegisteredAgent,
+    StatsPoint,
+    StatsQuery,
     Submitted,
     TaskList,
     TaskQuery,
     TaskView,
     TokenList,
+    UndoAnswer,
 )
 from hub.core.model import Role
 
@@ -64,6 +71,14 @@ class Control(Protocol):
     # --- the hub
     async def health(self) -> HubHealth: ...
 
+    async def attention(self, query: AttentionQuery) -> AttentionList:
+        """What needs a person, most urgent first."""
+        ...
+
+    async def snooze(self, attention_id: str, seconds: int) -> AttentionView:
+        """Hear no more of it for `seconds`; 0 ends a snooze."""
+        ...
+
     # --- agents
     async def agents(self, query: AgentQuery) -> AgentList: ...
 
@@ -84,6 +99,10 @@ class Control(Protocol):
         ...
 
     def agent_logs(self, agent_id: str, query: LogQuery) -> AsyncIterator[LogEntry]: ...
+
+    def agent_stats(self, agent_id: str, query: StatsQuery) -> AsyncIterator[StatsPoint]:
+        """History since `query.since`; with `follow` it goes on with a point per second."""
+        ...
 
     async def open_shell(self, agent_id: str, cols: int, rows: int) -> ShellSession: ...
 
@@ -131,6 +150,12 @@ class Control(Protocol):
     async def disallow(self, sender: str, receiver: str) -> None: ...
 
     async def audit(self, query: PageQuery) -> AuditList: ...
+
+    async def journal(self, query: PageQuery) -> JournalList: ...
+
+    async def undo(self, seq: int) -> UndoAnswer:
+        """Take an act of the journal back. Raises Conflict where that is not possible (any more)."""
+        ...
 
     async def backup(self, path: str) -> BackupAnswer: ...
 

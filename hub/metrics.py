@@ -20,6 +20,7 @@ from prometheus_client import (
     generate_latest,
 )
 
+from hub.contract import Severity
 from hub.core.model import TERMINAL, AgentStatus, TaskState
 
 OTHER: Final = "other"
@@ -75,6 +76,9 @@ METRICS: Final[tuple[MetricSpec, ...]] = (
     MetricSpec("clawtui_handshakes_refused_total", _C, "Agents' handshakes refused, by reason.", ("reason",)),
     MetricSpec("clawtui_outbox_drops_total", _C, "Frames dropped because an agent read too slowly."),
     MetricSpec("clawtui_output_bytes_total", _C, "Raw bytes of task output written to disk."),
+    MetricSpec("clawtui_attention", _G, "What needs a person now and is not snoozed, by severity.", ("severity",)),
+    MetricSpec("clawtui_watched_agents", _G, "Agents that report every second because somebody watches."),
+    MetricSpec("clawtui_history_lost_total", _C, "Points of agents' history that could not be kept."),
     MetricSpec("clawtui_feed_subscribers", _G, "Observers of the feed of changes."),
     MetricSpec("clawtui_feed_gaps_total", _C, "Times an observer lost events and was told so."),
     MetricSpec("clawtui_http_requests_total", _C, "HTTP requests by route and status.", ("method", "route", "status")),
@@ -164,6 +168,17 @@ class Metrics:
 
     def set_connections(self, count: int) -> None:
         self._gauge("clawtui_agent_connections").set(count)
+
+    def set_attention(self, by_severity: Mapping[str, int]) -> None:
+        gauge = self._gauge("clawtui_attention")
+        for severity in Severity:
+            gauge.labels(severity.value).set(by_severity.get(severity.value, 0))
+
+    def set_watched_agents(self, count: int) -> None:
+        self._gauge("clawtui_watched_agents").set(count)
+
+    def history_lost(self, points: int) -> None:
+        self._counter("clawtui_history_lost_total").inc(points)
 
     def set_feed_subscribers(self, count: int) -> None:
         self._gauge("clawtui_feed_subscribers").set(count)

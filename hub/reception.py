@@ -19,6 +19,7 @@ from hub.errors import Conflict, Forbidden, HubError, NotFound, StorageFull, Una
 from hub.kernel import Kernel
 from hub.metrics import Refusal
 from hub.shells import Shells
+from hub.stats import Stats
 from runtime.wire import (
     MAX_SUBMISSION_BYTES,
     Ack,
@@ -27,6 +28,7 @@ from runtime.wire import (
     Envelope,
     Goaway,
     GoawayReason,
+    Health,
     Hello,
     Log,
     Message,
@@ -53,10 +55,11 @@ log = structlog.get_logger("hub.agents")
 class Reception:
     """Implements `hub.connections.server.Receiver`."""
 
-    def __init__(self, kernel: Kernel, shells: Shells, logs: AgentLogs) -> None:
+    def __init__(self, kernel: Kernel, shells: Shells, logs: AgentLogs, stats: Stats) -> None:
         self._kernel = kernel
         self._shells = shells
         self._logs = logs
+        self._stats = stats
         self._audit_allowance = AUDIT_REFUSALS_PER_SECOND
         self._audit_at = time.monotonic()
 
@@ -146,6 +149,8 @@ class Reception:
         else:
             if envelope.type == "bye":
                 link.said_bye = True
+            elif isinstance(message, Health):
+                self._stats.report(link.agent_id, message)
             kernel.push(kernel.fleet.frame(link.agent_id, link.epoch, message, kernel.now()))
 
     def _finish_output(self, link: Link, response: Response) -> None:

@@ -36,6 +36,10 @@ class Reconciler:
         self._look_again_at: float | None = None
         self.problem = ""
 
+    @property
+    def driver_name(self) -> str:
+        return self._driver.name
+
     async def run(self) -> None:
         """Look until cancelled."""
         async with asyncio.TaskGroup() as group:

@@ -14,6 +14,7 @@ from hub.acts import Acts
 from hub.agentlog import AgentLogs
 from hub.api.app import Parts
 from hub.api.server import Listeners, remove_stale_folders
+from hub.attention import AttentionDesk
 from hub.clock import Clock, SystemClock
 from hub.config import HubConfig
 from hub.connections.server import AgentServer
@@ -29,9 +30,9 @@ from hub.jobs import Jobs
 from hub.kernel import Kernel
 from hub.keylock import KeyLocks
 from hub.metrics import Metrics
-from hub.operations.admin import AdminOperations
-from hub.operations.agents import AgentOperations
+from hub.operations.attention import AttentionOperations
 from hub.operations.base import Inside
+from hub.operations.journal import JournalOperations
 from hub.operations.tasks import TaskOperations
 from hub.output import OutputStore
 from hub.reach import DriverFactory, Reach, built_in_drivers, short_id
@@ -40,6 +41,7 @@ from hub.reconcile import Reconciler
 from hub.registry.store import Registry
 from hub.shells import Shells
 from hub.state import HubFile, StateFolder
+from hub.stats import Stats
 from hub.upkeep import Upkeep, raise_file_limit
 from runtime.wire import GoawayReason
 
@@ -49,7 +51,7 @@ CLOSE_GOING_AWAY = 1001
 log = structlog.get_logger("hub.service")
 
 
-class LocalControl(AgentOperations, TaskOperations, AdminOperations):
+class LocalControl(JournalOperations, TaskOperations, AttentionOperations):
     """`Control` on a hub in this process, bound to one principal."""
 
 
@@ -66,11 +68,16 @@ class Hub:
         self._started = kernel.now()
         self._logs = AgentLogs(folder.path / "logs" / "agents")
         self._shells = Shells(kernel.links, kernel.config.limits.shells_per_agent)
+        self._stats = Stats(kernel, folder.path / "metrics.db")
         self._jobs = Jobs(kernel, group)
-        self._acts = Acts(kernel, drivers, self._jobs, self._logs)
+        self._acts = Acts(kernel, drivers, self._jobs, self._logs, self._stats)
         self._upkeep = Upkeep(kernel, drivers)
         self._reconcilers = [Reconciler(kernel, self._acts, driver) for driver in drivers]
-        self._inside = Inside(kernel, drivers, self._jobs, self._acts, self._shells, self._logs, KeyLocks(), self)
+        self._attention = AttentionDesk(kernel, self._reconcilers, self._registry_problems)
+        self._inside = Inside(
+            kernel, drivers, self._jobs, self._acts, self._shells, self._logs, KeyLocks(), self, self._attention,
+            self._stats,
+        )  # fmt: skip
         self._listeners = Listeners(kernel.config, self._parts())
         reach.connect(self._listeners)
         self._loops: list[asyncio.Task[None]] = []
@@ -160,7 +167,7 @@ class Hub:
     async def read(self) -> HubHealth:
         """What the hub says of itself; `degraded` names every problem."""
         kernel, now = self.kernel, self.kernel.now()
-        problems = [*kernel.registry.problems()]
+        problems = self._registry_problems()
         if not kernel.writable:
             problems.insert(0, "the registry cannot be written: the disk may be full")
         for reconciler, driver in zip(self._reconcilers, self._drivers, strict=True):
@@ -180,6 +187,10 @@ class Hub:
             problems=problems,
             addresses=self._listeners.addresses,
         )
+
+    def _registry_problems(self) -> list[str]:
+        kept = [self._stats.problem] if self._stats.problem else []
+        return [*self.kernel.registry.problems(), *kept]
 
     def agents_url(self) -> str:
         advertised = self.kernel.config.advertise_agents or self._listeners.agents_url
@@ -203,12 +214,15 @@ class Hub:
         raise_file_limit()
         self._group.create_task(kernel.run_pipeline(), name="pipeline")
         await kernel.restore()
+        await self._stats.open()
         await self._ensure_admin_token()
         await self._listen()
         self._folder.write_hub_file(self._hub_file())
         self._loops = [
             self._group.create_task(kernel.run_clock(), name="clock"),
             self._group.create_task(kernel.run_recovery(), name="recovery"),
+            self._group.create_task(self._stats.run(), name="history"),
+            self._group.create_task(self._attention.run(), name="attention"),
             *self._upkeep.start(self._group),
         ]
         await self._resume_jobs()
@@ -229,6 +243,7 @@ class Hub:
         self.kernel.stop()
         for loop in self._loops:
             loop.cancel()
+        await self._stats.close()
         await self._drivers.stop()
         self.kernel.output.close()
 
@@ -246,7 +261,7 @@ class Hub:
 
     def _parts(self) -> Parts:
         kernel = self.kernel
-        reception = Reception(kernel, self._shells, self._logs)
+        reception = Reception(kernel, self._shells, self._logs, self._stats)
         config = kernel.config
         server = AgentServer(reception, kernel.links, kernel.clock, kernel.metrics, config.limits, config.timing)
         return Parts(door=self, metrics=kernel.metrics, agent_handler=server.handle, version=config.version)
@@ -309,4 +324,5 @@ class Hub:
         active = tasks[TaskState.OFFERED] + tasks[TaskState.RUNNING]
         metrics.set_tasks(tasks[TaskState.QUEUED], active)
         metrics.set_connections(len(kernel.links))
+        metrics.set_watched_agents(self._stats.watched)
         metrics.set_feed_subscribers(kernel.feed.subscribers)

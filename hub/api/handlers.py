@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import Final
 
 import msgspec
 
@@ -14,6 +15,8 @@ from hub.contract import (
     AgentAnswer,
     AgentList,
     AgentView,
+    AttentionList,
+    AttentionView,
     AuditList,
     BackupAnswer,
     CreatedToken,
@@ -22,19 +25,25 @@ from hub.contract import (
     HubHealth,
     JobList,
     JobView,
+    JournalList,
     LogEntry,
     OutputChunk,
     PolicyList,
     RegisteredAgent,
+    StatsPoint,
     Submitted,
     TaskList,
     TaskView,
     TokenList,
+    UndoAnswer,
 )
 from hub.control import Control, ShellSession
-from hub.errors import TooLarge
+from hub.errors import NotFound, TooLarge
 from hub.metrics import CONTENT_TYPE
 from runtime.wire import MAX_SUBMISSION_BYTES
+
+MAX_SEQ_DIGITS: Final = 18
+"""More than any journal has."""
 
 # --- the hub -----------------------------------------------------------------------------------
 
@@ -73,6 +82,25 @@ async def backup(control: Control, call: Call) -> BackupAnswer:
 
 async def audit(control: Control, call: Call) -> AuditList:
     return await control.audit(call.query)
+
+
+async def attention(control: Control, call: Call) -> AttentionList:
+    return await control.attention(call.query)
+
+
+async def snooze(control: Control, call: Call) -> AttentionView:
+    return await control.snooze(call.path["attention_id"], call.body.seconds)
+
+
+async def journal(control: Control, call: Call) -> JournalList:
+    return await control.journal(call.query)
+
+
+async def undo(control: Control, call: Call) -> UndoAnswer:
+    seq = call.path["seq"]
+    if not (seq.isascii() and seq.isdecimal() and len(seq) <= MAX_SEQ_DIGITS):
+        raise NotFound(f"the journal has no entry {seq[:40]!r}", hint="clawtui journal lists them")
+    return await control.undo(int(seq))
 
 
 # --- agents ------------------------------------------------------------------------------------
@@ -121,6 +149,11 @@ async def agent_logs(control: Control, call: Call) -> AsyncIterator[LogEntry]:
     # A stream's status is sent before its first item, so what is not there is found out first.
     await control.agent(call.path["agent_id"])
     return control.agent_logs(call.path["agent_id"], call.query)
+
+
+async def agent_stats(control: Control, call: Call) -> AsyncIterator[StatsPoint]:
+    await control.agent(call.path["agent_id"])
+    return control.agent_stats(call.path["agent_id"], call.query)
 
 
 async def shell(control: Control, call: Call) -> ShellSession:

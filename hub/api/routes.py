@@ -46,6 +46,23 @@ HUB: Final = (
         response=contract.AuditList, summary="Who did what, newest first",
     ),
     Route(
+        method="GET", path="/attention", role=_VIEWER, tag="hub", handler=do.attention, query=contract.AttentionQuery,
+        response=contract.AttentionList, summary="What needs a person, most urgent first",
+    ),
+    Route(
+        method="POST", path="/attention/{attention_id}/snooze", role=_OPERATOR, tag="hub", handler=do.snooze,
+        request=contract.SnoozeRequest, body_optional=True, response=contract.AttentionView, errors=_SAVES,
+        summary="Hear no more of it for a while; `seconds` 0 ends a snooze",
+    ),
+    Route(
+        method="GET", path="/journal", role=_ADMIN, tag="hub", handler=do.journal, query=contract.PageQuery,
+        response=contract.JournalList, summary="The audit with each act as a command, and what takes it back",
+    ),
+    Route(
+        method="POST", path="/journal/{seq}/undo", role=_ADMIN, tag="hub", handler=do.undo,
+        response=contract.UndoAnswer, errors=_DRIVES, summary="Take an act back, where that is possible",
+    ),
+    Route(
         method="POST", path="/backup", role=_ADMIN, tag="hub", handler=do.backup, request=contract.BackupRequest,
         body_optional=True, response=contract.BackupAnswer, errors=(Conflict, StorageFull),
         summary="Write a consistent copy of the registry to a new file on the hub's machine",
@@ -98,6 +115,11 @@ AGENTS: Final = (
         method="GET", path="/agents/{agent_id}/logs", role=_VIEWER, tag="agents", handler=do.agent_logs,
         query=contract.LogQuery, response=contract.LogEntry, streaming=Streaming.NDJSON,
         errors=(NotAvailable, DriverFailed), summary="An agent's log, one entry per line; with `follow` it goes on",
+    ),
+    Route(
+        method="GET", path="/agents/{agent_id}/stats", role=_VIEWER, tag="agents", handler=do.agent_stats,
+        query=contract.StatsQuery, response=contract.StatsPoint, streaming=Streaming.NDJSON,
+        summary="An agent's CPU, memory, disk and network over time; with `follow` a point per second",
     ),
     Route(
         method="GET", path="/agents/{agent_id}/shell", role=_OPERATOR, tag="agents", handler=do.shell,
@@ -197,13 +219,10 @@ ROUTES: Final[tuple[Route, ...]] = (*HUB, *AGENTS, *TASKS, *ADMINISTRATION)
 
 LATER: Final[tuple[Later, ...]] = (
     Later("/agents/{agent_id}/snapshots", "snapshots"),
-    Later("/agents/{agent_id}/stats", "an agent's history"),
     Later("/agents/{agent_id}/upgrade", "upgrading agents"),
-    Later("/attention", "attention"),
     Later("/disk", "disk usage"),
     Later("/gateways", "gateways"),
     Later("/images", "images"),
-    Later("/journal", "undoing acts"),
     Later("/messages", "messages to personas"),
     Later("/networks", "networks"),
     Later("/profiles", "profiles"),

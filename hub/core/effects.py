@@ -58,6 +58,7 @@ class Kind(enum.StrEnum):
     JOB = "job"
     HEALTH = "health"
     AUDIT = "audit"
+    ATTENTION = "attention"
 
 
 class Publish(msgspec.Struct, frozen=True):

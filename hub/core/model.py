@@ -355,6 +355,16 @@ class AuditEntry(Record, frozen=True):
     detail: str = ""
 
 
+class Snooze(Record, frozen=True):
+    """Somebody wants to hear no more of an attention's `id`. `at`: when that was said, `until`: when
+    it ends, in ms since the epoch."""
+
+    id: str
+    at: int
+    until: int
+    by: str = ""
+
+
 class IdempotencyKey(Record, frozen=True):
     """A submission that must not happen twice. `answer` is what the first one was answered."""
 

@@ -25,6 +25,7 @@ from hub.core.view import rfc3339, token_view
 from hub.errors import BadRequest
 from hub.operations.base import Operations, check_limit
 from hub.registry import backup
+from hub.undo import ARROW, UNCHANGED
 
 DAY_SECONDS = 24 * 3600
 MAX_TOKEN_SECONDS = 10 * 365 * DAY_SECONDS
@@ -94,14 +95,16 @@ class AdminOperations(Operations):
 
     async def allow(self, sender: str, receiver: str) -> None:
         policy = self._policy(sender, receiver)
+        known = UNCHANGED if policy in self._kernel.fleet.mail.policies else ""
         effects = self._kernel.fleet.mail.allow(policy)
-        audit = self._kernel.audited(self._who, "policy.allow", f"{sender} -> {receiver}")
+        audit = self._kernel.audited(self._who, "policy.allow", f"{sender}{ARROW}{receiver}", detail=known)
         await self._kernel.commit([*effects, audit])
 
     async def disallow(self, sender: str, receiver: str) -> None:
         policy = self._policy(sender, receiver)
+        known = "" if policy in self._kernel.fleet.mail.policies else UNCHANGED
         effects = self._kernel.fleet.mail.disallow(policy)
-        audit = self._kernel.audited(self._who, "policy.disallow", f"{sender} -> {receiver}")
+        audit = self._kernel.audited(self._who, "policy.disallow", f"{sender}{ARROW}{receiver}", detail=known)
         await self._kernel.commit([*effects, audit])
 
     def _policy(self, sender: str, receiver: str) -> Policy:

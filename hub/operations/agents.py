@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import AsyncIterator
-from datetime import datetime
 from typing import Final
 
 from hub.acts import new_token
@@ -22,20 +20,20 @@ from hub.contract import (
     PageQuery,
     RegisterAgent,
     RegisteredAgent,
+    StatsPoint,
+    StatsQuery,
 )
 from hub.control import ShellSession
 from hub.core.model import Agent, AgentUid, TokenKind
 from hub.core.view import job_view, rfc3339
 from hub.drivers.base import AgentHandle, LogRequest
 from hub.errors import BadRequest, Conflict
-from hub.operations.base import Operations, check_limit, check_wait
+from hub.operations.base import Operations, check_limit, check_wait, parse_since
 from hub.planning import check_agent_id
 from hub.submission import check_labels
 
 MAX_TERMINAL: Final = 1_000
 RUNTIME_SOURCE: Final = "runtime"
-_AGE: Final = re.compile(r"(\d+)\s*(s|m|h|d)")
-_AGE_MS: Final = {"s": 1_000, "m": 60_000, "h": 3_600_000, "d": 86_400_000}
 
 
 class AgentOperations(Operations):
@@ -124,7 +122,7 @@ class AgentOperations(Operations):
 
     async def agent_logs(self, agent_id: str, query: LogQuery) -> AsyncIterator[LogEntry]:
         agent = self._kernel.fleet.agent(agent_id)
-        since_ms = _since(query.since, self._kernel.now().wall_ms)
+        since_ms = parse_since(query.since, self._kernel.now().wall_ms)
         if query.lines is not None and query.lines < 0:
             raise BadRequest("lines must not be negative", field="lines")
         if query.source not in ("", RUNTIME_SOURCE, agent.driver):
@@ -156,6 +154,13 @@ class AgentOperations(Operations):
                 stream="agent",
                 source=RUNTIME_SOURCE,
             )
+
+    async def agent_stats(self, agent_id: str, query: StatsQuery) -> AsyncIterator[StatsPoint]:
+        agent = self._kernel.fleet.agent(agent_id)
+        now_ms = self._kernel.now().wall_ms
+        since_ms = parse_since(query.since, now_ms)
+        async for point in self._inside.stats.points(agent, since_ms or 0, now_ms, follow=query.follow):
+            yield point
 
     async def open_shell(self, agent_id: str, cols: int, rows: int) -> ShellSession:
         if not (1 <= cols <= MAX_TERMINAL and 1 <= rows <= MAX_TERMINAL):
@@ -197,20 +202,3 @@ def _fits(view: AgentView, query: AgentQuery) -> bool:
         return True
     name, given, value = query.label.partition("=")
     return name in view.labels and (not given or view.labels[name] == value)
-
-
-def _since(text: str | None, now_ms: int) -> int | None:
-    """Return ms since the epoch out of RFC 3339 text or an age such as `10m`."""
-    if text is None:
-        return None
-    if (age := _AGE.fullmatch(text.strip())) is not None:
-        return now_ms - int(age[1]) * _AGE_MS[age[2]]
-    try:
-        at = datetime.fromisoformat(text.strip())
-    except ValueError as exc:
-        raise BadRequest(
-            f"{text[:40]!r} is no time", field="since", hint="10m, 2h, 1d or 2026-01-31T12:00:00Z"
-        ) from exc
-    if at.tzinfo is None:
-        raise BadRequest("a time needs a zone", field="since", hint="2026-01-31T12:00:00Z")
-    return int(at.timestamp() * 1000)

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Protocol
+import re
+from datetime import datetime
+from typing import Final, Protocol
 
 import msgspec
 
 from hub.acts import Acts
 from hub.agentlog import AgentLogs
+from hub.attention import AttentionDesk
 from hub.contract import HubHealth
 from hub.control import Principal
 from hub.driverset import DriverSet
@@ -16,10 +19,13 @@ from hub.jobs import Jobs
 from hub.kernel import Kernel
 from hub.keylock import KeyLocks
 from hub.shells import Shells
+from hub.stats import Stats
 
 MAX_WAIT_SECONDS = 60.0
 """Longest long-poll; a caller that wants more asks again."""
 MAX_PAGE = 1_000
+_AGE: Final = re.compile(r"(\d{1,12})\s*(s|m|h|d)")
+_AGE_MS: Final = {"s": 1_000, "m": 60_000, "h": 3_600_000, "d": 86_400_000}
 
 
 class HealthSource(Protocol):
@@ -43,6 +49,8 @@ class Inside(msgspec.Struct, frozen=True):
     logs: AgentLogs
     keys: KeyLocks
     health: HealthSource
+    attention: AttentionDesk
+    stats: Stats
 
 
 class Operations:
@@ -70,3 +78,20 @@ def check_limit(limit: int) -> int:
     if not 1 <= limit <= MAX_PAGE:
         raise BadRequest(f"limit is between 1 and {MAX_PAGE}", field="limit")
     return limit
+
+
+def parse_since(text: str | None, now_ms: int) -> int | None:
+    """Return ms since the epoch out of RFC 3339 text or an age such as `10m`."""
+    if text is None:
+        return None
+    if (age := _AGE.fullmatch(text.strip())) is not None:
+        return now_ms - int(age[1]) * _AGE_MS[age[2]]
+    try:
+        at = datetime.fromisoformat(text.strip())
+    except ValueError as exc:
+        raise BadRequest(
+            f"{text[:40]!r} is no time", field="since", hint="10m, 2h, 1d or 2026-01-31T12:00:00Z"
+        ) from exc
+    if at.tzinfo is None:
+        raise BadRequest("a time needs a zone", field="since", hint="2026-01-31T12:00:00Z")
+    return int(at.timestamp() * 1000)

@@ -53,13 +53,13 @@ def load(connection: sqlite3.Connection) -> Snapshot:
         tasks = _open_tasks(connection)
         return Snapshot(
             hub_id=meta(connection, "hub_id") or "",
-            agents=_all(connection, AGENTS, "ORDER BY n"),
+            agents=everything(connection, AGENTS, "ORDER BY n"),
             open_tasks=tasks,
-            dispatches=_all(connection, DISPATCHES, "WHERE ended = 0 ORDER BY n"),
-            tokens=_all(connection, TOKENS, "ORDER BY n"),
-            policies=_all(connection, POLICIES, "ORDER BY sender, receiver"),
-            messages=sorted(_all(connection, MESSAGES, "ORDER BY n"), key=lambda message: message.seq),
-            jobs=_all(connection, JOBS, "WHERE state = 'running' ORDER BY n"),
+            dispatches=everything(connection, DISPATCHES, "WHERE ended = 0 ORDER BY n"),
+            tokens=everything(connection, TOKENS, "ORDER BY n"),
+            policies=everything(connection, POLICIES, "ORDER BY sender, receiver"),
+            messages=sorted(everything(connection, MESSAGES, "ORDER BY n"), key=lambda message: message.seq),
+            jobs=everything(connection, JOBS, "WHERE state = 'running' ORDER BY n"),
             next_task_seq=max([_newest_seq(connection), *(task.seq for task in tasks)]) + 1,
         )
 
@@ -69,7 +69,8 @@ def meta(connection: sqlite3.Connection, key: str) -> str | None:
     return None if row is None else str(row[0])
 
 
-def _all(connection: sqlite3.Connection, table: Table[R], rest: str) -> list[R]:
+def everything(connection: sqlite3.Connection, table: Table[R], rest: str) -> list[R]:
+    """Return the records of a table; `rest` is SQL after its name."""
     return [table.record(body) for (body,) in connection.execute(f"SELECT body FROM {table.name} {rest}")]
 
 

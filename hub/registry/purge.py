@@ -34,6 +34,7 @@ class Purged(msgspec.Struct, frozen=True, kw_only=True):
     jobs: int = 0
     dispatches: int = 0
     audit: int = 0
+    snoozes: int = 0
     more: bool = False
 
 
@@ -46,10 +47,12 @@ class Cutoffs(msgspec.Struct, frozen=True):
 
     tasks: int
     audit: int
+    now: int
 
 
 def cutoffs(now_ms: int, retention: Retention) -> Cutoffs:
-    return Cutoffs(tasks=now_ms - int(retention.task_days * DAY_MS), audit=now_ms - int(retention.audit_days * DAY_MS))
+    tasks, audit = (int(days * DAY_MS) for days in (retention.task_days, retention.audit_days))
+    return Cutoffs(tasks=now_ms - tasks, audit=now_ms - audit, now=now_ms)
 
 
 def steps(cut: Cutoffs) -> dict[str, Step]:
@@ -65,6 +68,7 @@ def steps(cut: Cutoffs) -> dict[str, Step]:
             "ended = 1 AND created_at < ? AND NOT EXISTS (SELECT 1 FROM tasks WHERE tasks.dispatch_id = dispatches.id)",
             (cut.tasks,),
         ),
+        "snoozes": lambda connection: _snoozes(connection, cut.now),
         "audit": lambda connection: _audit(connection, cut.audit),
     }
 
@@ -89,6 +93,13 @@ def _rows(connection: sqlite3.Connection, table: str, name: str, where: str, val
         ).fetchall()
         connection.executemany(f"DELETE FROM {table} WHERE n = ?", [(n,) for n, _ in rows])
     return [str(key) for _, key in rows]
+
+
+def _snoozes(connection: sqlite3.Connection, before: int) -> list[str]:
+    with transaction(connection):
+        rows = connection.execute("SELECT id FROM snoozes WHERE until < ? LIMIT ?", (before, STEP_ROWS)).fetchall()
+        connection.executemany("DELETE FROM snoozes WHERE id = ?", rows)
+    return [str(name) for (name,) in rows]
 
 
 def _audit(connection: sqlite3.Connection, before: int) -> list[str]:

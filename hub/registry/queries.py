@@ -153,3 +153,8 @@ def audit(
     ).fetchall()
     entries = [(seq, AuditEntry(**dict(zip(AUDIT_NAMES, rest, strict=True)))) for seq, *rest in rows[:size]]
     return entries, _next("audit", rows, size)
+
+
+def audit_entry(connection: sqlite3.Connection, seq: int) -> AuditEntry | None:
+    row = connection.execute(f"SELECT {', '.join(AUDIT_NAMES)} FROM audit WHERE seq = ?", (seq,)).fetchone()
+    return None if row is None else AuditEntry(**dict(zip(AUDIT_NAMES, row, strict=True)))

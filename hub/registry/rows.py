@@ -22,6 +22,7 @@ from hub.core.model import (
     JobState,
     Policy,
     Record,
+    Snooze,
     StoredMessage,
     Task,
     Token,
@@ -74,6 +75,7 @@ def _task_columns(task: Task) -> Row:
         task.type,
         task.dispatch_id,
         task.seq,
+        task.retry_of,
         task.state.value,
         ended,
     )
@@ -92,7 +94,7 @@ TASKS: Final = Table(
     Task,
     ("id",),
     lambda task: (task.id,),
-    fixed=("agent_id", "agent_uid", "type", "dispatch_id", "seq"),
+    fixed=("agent_id", "agent_uid", "type", "dispatch_id", "seq", "retry_of"),
     changing=("state", "ended_at"),
     columns=_task_columns,
 )
@@ -109,6 +111,9 @@ TOKENS: Final = Table("tokens", Token, ("id",), lambda token: (token.id,))
 POLICIES: Final = Table("policies", Policy, ("sender", "receiver"), lambda policy: (policy.sender, policy.receiver))
 MESSAGES: Final = Table("messages", StoredMessage, ("id",), lambda message: (message.id,))
 JOBS: Final = Table("jobs", Job, ("id",), lambda job: (job.id,), changing=("state", "ended_at"), columns=_job_columns)
+SNOOZES: Final = Table(
+    "snoozes", Snooze, ("id",), lambda snooze: (snooze.id,), changing=("until",), columns=lambda snooze: (snooze.until,)
+)
 IDEMPOTENCY: Final = Table(
     "idempotency",
     IdempotencyKey,
@@ -119,7 +124,7 @@ IDEMPOTENCY: Final = Table(
 )
 
 TABLES: Final[dict[type[Record], Table[Any]]] = {
-    table.kind: table for table in (AGENTS, TASKS, DISPATCHES, TOKENS, POLICIES, MESSAGES, JOBS, IDEMPOTENCY)
+    table.kind: table for table in (AGENTS, TASKS, DISPATCHES, TOKENS, POLICIES, MESSAGES, JOBS, SNOOZES, IDEMPOTENCY)
 }
 """Every record with a key; an `AuditEntry` has none."""
 

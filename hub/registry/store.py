@@ -16,15 +16,16 @@ from typing import TypeVar
 
 from hub.config import Retention
 from hub.contract import TaskQuery
+from hub.core.attention import FAILURES_MS, Failure
 from hub.core.effects import Delete, Save
-from hub.core.model import AuditEntry, Dispatch, IdempotencyKey, Job, Task, TaskId, Token
-from hub.registry import backup, load, purge, queries
+from hub.core.model import AuditEntry, Dispatch, IdempotencyKey, Job, Snooze, Task, TaskId, Token
+from hub.registry import backup, failures, load, purge, queries
 from hub.registry.connection import BatchConnection, connect, open_connection
 from hub.registry.load import Snapshot
 from hub.registry.migrations import MIGRATIONS, Migration
 from hub.registry.opening import prepare
 from hub.registry.purge import Purged
-from hub.registry.rows import DISPATCHES, JOBS, TASKS, TOKENS
+from hub.registry.rows import DISPATCHES, JOBS, SNOOZES, TASKS, TOKENS
 from hub.registry.writer import LOG_LIMIT_BYTES, Writer
 
 T = TypeVar("T")
@@ -145,6 +146,16 @@ class Registry:
     ) -> tuple[list[tuple[int, AuditEntry]], str | None]:
         """Return `(seq, entry)` pairs, newest first, and the cursor of the next page."""
         return await self._read(lambda connection: queries.audit(connection, limit, cursor))
+
+    async def audit_entry(self, seq: int) -> AuditEntry | None:
+        return await self._read(lambda connection: queries.audit_entry(connection, seq))
+
+    async def failures(self, now_ms: int) -> list[Failure]:
+        """Return the tasks that failed within a day and were not submitted again, newest first."""
+        return await self._read(lambda connection: failures.failures(connection, now_ms - FAILURES_MS))
+
+    async def snoozes(self) -> list[Snooze]:
+        return await self._read(lambda connection: load.everything(connection, SNOOZES, "ORDER BY id"))
 
     async def idempotency(self, who: str, key: str) -> IdempotencyKey | None:
         return await self._read(lambda connection: queries.idempotency(connection, who, key))

@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from typing import Final, NamedTuple
 
 from hub.registry.connection import transaction
-from hub.registry.migrations import m0001_initial
+from hub.registry.migrations import m0001_initial, m0002_attention
 
 
 class Migration(NamedTuple):
@@ -23,7 +23,10 @@ class Migration(NamedTuple):
     apply: Callable[[sqlite3.Connection], None]
 
 
-MIGRATIONS: Final[tuple[Migration, ...]] = (Migration(1, "initial", m0001_initial.apply),)
+MIGRATIONS: Final[tuple[Migration, ...]] = (
+    Migration(1, "initial", m0001_initial.apply),
+    Migration(2, "attention", m0002_attention.apply),
+)
 
 
 def version_of(connection: sqlite3.Connection) -> int:

@@ -12,6 +12,9 @@ from hub.contract import (
     AgentList,
     AgentQuery,
     AgentView,
+    AttentionList,
+    AttentionQuery,
+    AttentionView,
     AuditList,
     BackupAnswer,
     CreateAgent,
@@ -23,6 +26,8 @@ from hub.contract import (
     HubHealth,
     JobList,
     JobView,
+    JournalEntry,
+    JournalList,
     Lifecycle,
     LogEntry,
     LogQuery,
@@ -32,12 +37,17 @@ from hub.contract import (
     PolicyList,
     RegisterAgent,
     RegisteredAgent,
+    Severity,
+    StatsPoint,
+    StatsQuery,
     Submitted,
+    SuggestedAct,
     TaskList,
     TaskQuery,
     TaskView,
     TokenList,
     TokenView,
+    UndoAnswer,
 )
 from hub.control import Control, Principal
 from hub.core.model import AgentStatus, Connection, Desired, Observed, Role, TaskState
@@ -66,6 +76,30 @@ TASK: Final = TaskView(
 JOB: Final = JobView(id="j-1", kind="create", state="running", started_at=WHEN)
 DISPATCH: Final = DispatchView(dispatch_id="d-1", state="rolling", created_at=WHEN)
 TOKEN: Final = TokenView(id="k-1", kind="user", created_at=WHEN)
+ATTENTION: Final = AttentionView(
+    id="tasks_failed:a-1",
+    kind="tasks_failed",
+    severity=Severity.WARNING,
+    target_kind="agent",
+    target="a-1",
+    since=WHEN,
+    text="2 tasks failed",
+    count=2,
+    tasks=["t-2", "t-1"],
+    acts=[SuggestedAct(act="task.retry", command="clawtui tasks retry t-2")],
+)
+STATS: Final = StatsPoint(at=WHEN, seconds=30.0, cpu=0.5, memory_bytes=1024)
+ENTRY: Final = JournalEntry(
+    seq=7,
+    at=WHEN,
+    who="user:ada",
+    what="agent.stop",
+    target="a-1",
+    outcome="ok",
+    detail="running -> stopped",
+    command="clawtui stop a-1",
+    undo="clawtui start a-1",
+)
 HEALTH: Final = HubHealth(
     status="ok", version="1.2.3", hub_id="hub-1", uptime_seconds=1.0, loop_lag_seconds=0.0, registry_writable=True
 )
@@ -138,6 +172,11 @@ class ScriptedControl:
         self.go_on = asyncio.Event()
         self.answers: dict[str, Any] = {
             "health": HEALTH,
+            "attention": AttentionList(attention=[ATTENTION], snoozed=1),
+            "snooze": ATTENTION,
+            "agent_stats": Stream([STATS], ends=True),
+            "journal": JournalList(journal=[ENTRY]),
+            "undo": UndoAnswer(undone="clawtui start a-1", job=JOB),
             "agents": AgentList(agents=[AGENT]),
             "agent": AGENT,
             "register": RegisteredAgent(agent=AGENT, token="cta_secret", ws_url="ws://127.0.0.1:9090/agent/a-1"),
@@ -186,6 +225,21 @@ class ScriptedControl:
         if "health" in self.waiting:
             await self.go_on.wait()
         return self._note("health")
+
+    async def attention(self, query: AttentionQuery) -> AttentionList:
+        return self._note("attention", query)
+
+    async def snooze(self, attention_id: str, seconds: int) -> AttentionView:
+        return self._note("snooze", attention_id, seconds)
+
+    def agent_stats(self, agent_id: str, query: StatsQuery) -> AsyncIterator[StatsPoint]:
+        return aiter(self._note("agent_stats", agent_id, query))
+
+    async def journal(self, query: PageQuery) -> JournalList:
+        return self._note("journal", query)
+
+    async def undo(self, seq: int) -> UndoAnswer:
+        return self._note("undo", seq)
 
     async def agents(self, query: AgentQuery) -> AgentList:
         return self._note("agents", query)

@@ -22,6 +22,7 @@ from hub.core.model import (
     Record,
     RetryOn,
     Rollout,
+    Snooze,
     StoredMessage,
     Task,
     TaskId,
@@ -96,6 +97,10 @@ def message(number: int) -> StoredMessage:
 
 def key(name: str, at: int = 1, who: str = "me") -> IdempotencyKey:
     return IdempotencyKey(who=who, key=name, digest="d", answer=msgspec.Raw(b"{}"), created_at=at)
+
+
+def snooze(name: str, at: int = 1, until: int = 10) -> Snooze:
+    return Snooze(id=name, at=at, until=until, by="me")
 
 
 def audit(at: int, what: str = "task.submit") -> AuditEntry:

@@ -1,0 +1,357 @@
+"""What needs a person: one table of rules over the facts of a moment, ranked, the same for every front end.
+
+A feature that can fail adds a `Rule` to `RULES` and, where it has facts of its own, a field to `Facts`.
+A finding's id is its kind and its target, so it stays the same while it lasts. A snooze hides a state
+until it expires; of things that happen (failed tasks) it hides those that had happened when it was made.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Final, NamedTuple
+
+import msgspec
+
+from hub.contract import AttentionList, AttentionView, Severity, SuggestedAct
+from hub.core.model import (
+    Agent,
+    AgentId,
+    AgentStatus,
+    Connection,
+    Desired,
+    DispatchId,
+    Observed,
+    Snooze,
+    TaskId,
+    TaskState,
+)
+from hub.core.view import rfc3339
+from runtime.wire import Disk
+
+FAILURE_STATES: Final = frozenset({TaskState.FAILED, TaskState.LOST, TaskState.REJECTED, TaskState.TIMED_OUT})
+"""Ends of a task that somebody may have to look at; a cancel and an expiry were wanted."""
+FAILURES_MS: Final = 24 * 3_600_000
+"""How long a failed task asks for attention: who does not look within a day will not."""
+SILENCE_MS: Final = 30_000
+"""An agent may be away for so long before a person is called: a restart takes less."""
+DISK_LOW: Final = 0.90
+DISK_VERY_LOW: Final = 0.97
+"""Used shares of a disk; the last per cents are needed to clean up."""
+DISK_ENOUGH_BYTES: Final = 50 * 1024**3
+"""With so much free space a disk is not low, whatever its share."""
+TASKS_NAMED: Final = 20
+
+_C, _W, _N = Severity.CRITICAL, Severity.WARNING, Severity.NOTICE
+_URGENCY: Final = {_C: 0, _W: 1, _N: 2}
+HUB: Final = "hub"
+
+
+# --- facts -------------------------------------------------------------------------------------
+
+
+class AgentFacts(msgspec.Struct, frozen=True, kw_only=True):
+    """`looping`: restarts were given up. `restarting`: one is due. `last_seen_ms`: ms since the epoch."""
+
+    agent: Agent
+    status: AgentStatus
+    connection: Connection
+    last_seen_ms: int | None = None
+    disk: Disk | None = None
+    looping: bool = False
+    restarting: bool = False
+
+
+class Failure(msgspec.Struct, frozen=True, kw_only=True):
+    """A task that ended badly. `ended_at`: ms since the epoch."""
+
+    task_id: TaskId
+    agent_id: AgentId
+    agent_uid: str
+    type: str
+    state: TaskState
+    ended_at: int
+    dispatch_id: DispatchId | None = None
+    code: str = ""
+    message: str = ""
+    exit_code: int | None = None
+
+
+class HubFacts(msgspec.Struct, frozen=True, kw_only=True):
+    """`drivers`: why a driver that has agents does not answer. `started_ms`: since the epoch."""
+
+    started_ms: int = 0
+    writable: bool = True
+    problems: Sequence[str] = ()
+    drivers: Mapping[str, str] = {}
+    disk: Disk | None = None
+
+
+class Facts(msgspec.Struct, frozen=True, kw_only=True):
+    """One moment. `now_ms`: ms since the epoch."""
+
+    now_ms: int
+    hub: HubFacts = HubFacts()
+    agents: Sequence[AgentFacts] = ()
+    failures: Sequence[Failure] = ()
+
+
+# --- findings ----------------------------------------------------------------------------------
+
+
+class Finding(msgspec.Struct, frozen=True, kw_only=True):
+    """What a rule found. `since_ms` None: as long as it has been known. `newest_ms` is set for what
+    happens, not for what holds: the last time that it happened."""
+
+    target_kind: str
+    target: str
+    text: str
+    severity: Severity
+    since_ms: int | None = None
+    newest_ms: int | None = None
+    count: int = 1
+    tasks: Sequence[TaskId] = ()
+    acts: Sequence[tuple[str, str]] = ()
+
+
+class Rule(NamedTuple):
+    """One kind of thing that needs a person. Of equal severity, rules that stand first come first."""
+
+    kind: str
+    find: Callable[[Facts], Iterator[Finding]]
+
+
+def _agent(facts: AgentFacts, severity: Severity, text: str, acts: Sequence[str], since_ms: int | None) -> Finding:
+    name = facts.agent.id
+    return Finding(
+        target_kind="agent",
+        target=name,
+        text=text,
+        severity=severity,
+        since_ms=since_ms,
+        acts=[(f"agent.{act}", f"clawtui {act} {name}") for act in acts],
+    )
+
+
+def _read_only(facts: Facts) -> Iterator[Finding]:
+    if not facts.hub.writable:
+        text = "the registry cannot be written, so nothing can be changed: the disk may be full"
+        yield _hub(text, _C)
+
+
+def _hub(text: str, severity: Severity) -> Finding:
+    acts = [("hub.doctor", "clawtui doctor")]
+    return Finding(target_kind=HUB, target=HUB, text=text, severity=severity, acts=acts)
+
+
+def _registry(facts: Facts) -> Iterator[Finding]:
+    if facts.hub.problems:
+        yield _hub("; ".join(facts.hub.problems), _W)
+
+
+def _drivers(facts: Facts) -> Iterator[Finding]:
+    for name, why in facts.hub.drivers.items():
+        text = f"driver {name} does not answer, its agents are shown as last seen: {why}"
+        yield Finding(
+            target_kind="driver", target=name, text=text, severity=_C, acts=[("hub.doctor", "clawtui doctor")]
+        )
+
+
+def _quarantined(facts: Facts) -> Iterator[Finding]:
+    for one in facts.agents:
+        if one.status is AgentStatus.QUARANTINED:
+            text = f"shut out: {one.agent.fault or 'its identity is in doubt'}"
+            yield _agent(one, _C, text, ("release", "logs"), one.last_seen_ms)
+
+
+def _crashed(looping: bool) -> Callable[[Facts], Iterator[Finding]]:
+    def find(facts: Facts) -> Iterator[Finding]:
+        for one in facts.agents:
+            if one.status is not AgentStatus.CRASHED or one.looping is not looping or _finished(one.agent):
+                continue
+            why = one.agent.reason or "it does not run"
+            acts = ("logs", "destroy") if one.agent.observed is Observed.ABSENT else ("logs", "start")
+            if looping:
+                yield _agent(one, _C, f"crash loop, {why}", acts, one.last_seen_ms)
+            elif one.restarting:
+                yield _agent(one, _N, f"crashed and is being restarted: {why}", acts, one.last_seen_ms)
+            else:
+                yield _agent(one, _W, f"crashed: {why}", acts, one.last_seen_ms)
+
+    return find
+
+
+def _finished(agent: Agent) -> bool:
+    """It ended by itself and well, and nobody asked for it to be started again."""
+    return agent.observed is Observed.EXITED and agent.exit_code == 0 and agent.restart in ("no", "on-failure")
+
+
+def _unsupported(facts: Facts) -> Iterator[Finding]:
+    for one in facts.agents:
+        # The fault of a quarantined agent is another one, and has a rule of its own.
+        if one.agent.fault and not one.agent.quarantined and one.agent.desired is not Desired.ABSENT:
+            yield _agent(one, _W, one.agent.fault, ("logs", "destroy"), one.last_seen_ms)
+
+
+def _silent(facts: Facts) -> Iterator[Finding]:
+    away = {
+        AgentStatus.STALE: "has not reported for a while",
+        AgentStatus.UNREACHABLE: "lost its connection without a word",
+        AgentStatus.OFFLINE: "runs and does not connect",
+    }
+    for one in facts.agents:
+        text = away.get(one.status)
+        if text is None or one.agent.desired is not Desired.RUNNING or one.agent.fault:
+            continue
+        # An agent that somebody runs by hand and that said goodbye does as it was told.
+        if one.status is AgentStatus.OFFLINE and one.agent.observed is not Observed.RUNNING:
+            continue
+        heard_ms = max(one.last_seen_ms or 0, one.agent.created_at)
+        if facts.now_ms - max(heard_ms, facts.hub.started_ms) >= SILENCE_MS:
+            acts = ("logs", "restart") if one.agent.driver else ("status",)
+            yield _agent(one, _W, text, acts, heard_ms)
+
+
+def _disk_severity(disk: Disk | None) -> Severity | None:
+    if disk is None or disk.total <= 0 or disk.total - disk.used >= DISK_ENOUGH_BYTES:
+        return None
+    share = disk.used / disk.total
+    if share >= DISK_VERY_LOW:
+        return _C
+    return _W if share >= DISK_LOW else None
+
+
+def _disk_text(disk: Disk) -> str:
+    return f"{disk.used / disk.total:.0%} of the disk is used, {(disk.total - disk.used) / 1024**3:.1f} GiB are free"
+
+
+def _hub_disk(facts: Facts) -> Iterator[Finding]:
+    disk = facts.hub.disk
+    severity = _disk_severity(disk)
+    if disk is not None and severity is not None:
+        yield _hub(f"the hub's machine: {_disk_text(disk)}", severity)
+
+
+def _agent_disk(facts: Facts) -> Iterator[Finding]:
+    hub_total = facts.hub.disk.total if facts.hub.disk is not None else None
+    for one in facts.agents:
+        severity = _disk_severity(one.disk)
+        # Agents on the hub's own disk have nothing to add to what is said of the hub.
+        if one.disk is None or severity is None or one.disk.total == hub_total:
+            continue
+        if one.status in (AgentStatus.ONLINE, AgentStatus.STALE):
+            yield _agent(one, severity, _disk_text(one.disk), ("shell", "status"), None)
+
+
+def _failures(lost: bool) -> Callable[[Facts], Iterator[Finding]]:
+    def find(facts: Facts) -> Iterator[Finding]:
+        groups: dict[tuple[str, str], list[Failure]] = {}
+        for failure in facts.failures:
+            if (failure.state is TaskState.LOST) is lost and facts.now_ms - failure.ended_at < FAILURES_MS:
+                by = ("dispatch", failure.dispatch_id) if failure.dispatch_id else ("agent", failure.agent_id)
+                groups.setdefault(by, []).append(failure)
+        for (target_kind, target), failed in groups.items():
+            yield _group(target_kind, target, failed)
+
+    return find
+
+
+def _group(target_kind: str, target: str, failed: list[Failure]) -> Finding:
+    failed.sort(key=lambda failure: (-failure.ended_at, failure.task_id))
+    newest = failed[0]
+    if target_kind == "dispatch":
+        acts = [("dispatch.retry", f"clawtui tasks retry --dispatch {target}")]
+        acts.append(("dispatch.show", f"clawtui tasks show --dispatch {target}"))
+    else:
+        acts = [("task.show", f"clawtui tasks show {newest.task_id}")]
+        acts.append(("task.retry", f"clawtui tasks retry {newest.task_id}"))
+    return Finding(
+        target_kind=target_kind,
+        target=target,
+        text=_told(failed),
+        severity=_W,
+        since_ms=failed[-1].ended_at,
+        newest_ms=newest.ended_at,
+        count=len(failed),
+        tasks=[failure.task_id for failure in failed[:TASKS_NAMED]],
+        acts=acts,
+    )
+
+
+def _told(failed: list[Failure]) -> str:
+    newest, states = failed[0], sorted({failure.state.value.replace("_", " ") for failure in failed})
+    where = f" on {newest.agent_id}" if newest.dispatch_id else ""
+    why = f"exit code {newest.exit_code}" if newest.exit_code else newest.message or newest.code
+    last = f"{newest.type}{where}" + (f" ({why[:120]})" if why else "")
+    if len(failed) == 1:
+        return f"a task {states[0] if states[0] in ('failed', 'timed out') else 'was ' + states[0]}: {last}"
+    return f"{len(failed)} tasks {' or '.join(states)}, last {last}"
+
+
+RULES: Final[tuple[Rule, ...]] = (
+    Rule("registry_read_only", _read_only),
+    Rule("hub_disk", _hub_disk),
+    Rule("driver_gone", _drivers),
+    Rule("quarantined", _quarantined),
+    Rule("crash_loop", _crashed(looping=True)),
+    Rule("agent_crashed", _crashed(looping=False)),
+    Rule("unsupported_protocol", _unsupported),
+    Rule("agent_silent", _silent),
+    Rule("agent_disk", _agent_disk),
+    Rule("tasks_lost", _failures(lost=True)),
+    Rule("tasks_failed", _failures(lost=False)),
+    Rule("registry_problem", _registry),
+)
+"""Every kind, in the order in which they come when equally urgent."""
+
+
+# --- the answer --------------------------------------------------------------------------------
+
+
+def resolve(facts: Facts, snoozes: Sequence[Snooze] = (), known: Mapping[str, int] | None = None) -> AttentionList:
+    """Return all that needs a person, most urgent first, what is snoozed last.
+
+    `known`: since when an id has been seen (ms since the epoch), for what does not know it itself.
+    """
+    by_id = {snooze.id: snooze for snooze in snoozes}
+    ranked: list[tuple[tuple[bool, int, int, int, str], AttentionView]] = []
+    for place, rule in enumerate(RULES):
+        for finding in rule.find(facts):
+            name = f"{rule.kind}:{finding.target}"
+            since = finding.since_ms if finding.since_ms is not None else (known or {}).get(name, facts.now_ms)
+            snooze = by_id.get(name)
+            hidden = snooze if snooze is not None and _covers(snooze, finding, facts.now_ms) else None
+            rank = (hidden is not None, _URGENCY[finding.severity], place, since, finding.target)
+            ranked.append((rank, _view(name, rule.kind, finding, since, hidden)))
+    ranked.sort(key=lambda entry: entry[0])
+    return AttentionList(attention=[view for _, view in ranked], snoozed=sum(rank[0] for rank, _ in ranked))
+
+
+def shown(everything: AttentionList, *, snoozed: bool) -> AttentionList:
+    """Return what a front end asked for of what `resolve` said."""
+    if snoozed:
+        return everything
+    return AttentionList(
+        attention=[view for view in everything.attention if view.snoozed_until is None], snoozed=everything.snoozed
+    )
+
+
+def _covers(snooze: Snooze, finding: Finding, now_ms: int) -> bool:
+    if now_ms >= snooze.until:
+        return False
+    return finding.newest_ms is None or finding.newest_ms <= snooze.at
+
+
+def _view(name: str, kind: str, finding: Finding, since_ms: int, snooze: Snooze | None) -> AttentionView:
+    return AttentionView(
+        id=name,
+        kind=kind,
+        severity=finding.severity,
+        target_kind=finding.target_kind,
+        target=finding.target,
+        since=rfc3339(since_ms) or "",
+        text=finding.text,
+        count=finding.count,
+        tasks=list(finding.tasks),
+        acts=[SuggestedAct(act=act, command=command) for act, command in finding.acts],
+        snoozed_until=rfc3339(snooze.until) if snooze is not None else None,
+    )

@@ -1,0 +1,254 @@
+"""Agents' use of their machines over time: what is kept, and a sample per second while somebody watches."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import AsyncIterator, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Final
+
+import structlog
+
+from hub.contract import StatsPoint
+from hub.core.model import Agent, AgentId, AgentUid
+from hub.core.stats import (
+    COARSE_MS,
+    COARSE_SECONDS,
+    FINE_MS,
+    FINE_SECONDS,
+    LIVE_SAMPLES,
+    Sample,
+    Track,
+    merged,
+    point,
+)
+from hub.errors import HubError
+from hub.kernel import Kernel
+from hub.registry.metrics_store import MetricsStore, Piece
+from runtime.wire import Health, Watch
+
+WATCH_SECONDS: Final = 5.0
+"""How often a watched agent is told to go on; its own patience is three times as long."""
+WATCH: Final = Watch(interval_seconds=1.0, ttl_seconds=15.0)
+FLUSH_SECONDS: Final = 300.0
+"""So much of the history a killed hub may lose."""
+PURGE_SECONDS: Final = 3_600.0
+FOLLOWER_SAMPLES: Final = 120
+"""Samples kept for a follower that is behind; it misses the oldest, each sample stands for itself."""
+
+log = structlog.get_logger("hub.history")
+
+
+class Follower:
+    """One who watches an agent."""
+
+    def __init__(self) -> None:
+        self.closed = False
+        self._waiting: deque[Sample] = deque(maxlen=FOLLOWER_SAMPLES)
+        self._wake = asyncio.Event()
+
+    def offer(self, sample: Sample) -> None:
+        self._waiting.append(sample)
+        self._wake.set()
+
+    def close(self) -> None:
+        self.closed = True
+        self._wake.set()
+
+    async def samples(self) -> AsyncIterator[Sample]:
+        """Yield what comes, until the agent or the hub is gone."""
+        while True:
+            while self._waiting:
+                yield self._waiting.popleft()
+            if self.closed:
+                return
+            self._wake.clear()
+            await self._wake.wait()
+
+
+class Stats:
+    """Takes agents' reports, keeps their means, and lets many watch one agent."""
+
+    def __init__(self, kernel: Kernel, path: Path) -> None:
+        self._kernel = kernel
+        self._path = path
+        self._store: MetricsStore | None = None
+        self._tracks: dict[AgentUid, Track] = {}
+        self._followers: dict[AgentId, set[Follower]] = {}
+        self.problem = ""
+        """Why history is not kept now, or empty."""
+
+    async def open(self) -> None:
+        """Open the history; without it the hub works and keeps none."""
+        try:
+            self._store = await MetricsStore.open(self._path)
+        except (HubError, OSError) as exc:
+            self.problem = f"agents' history is not kept: {exc}"
+            log.warning("history_not_kept", error=str(exc))
+
+    async def close(self) -> None:
+        """Write what is there, and end every stream."""
+        for followers in list(self._followers.values()):
+            for follower in followers:
+                follower.close()
+        await self.flush()
+        if self._store is not None:
+            await self._store.close()
+
+    # --- reports
+
+    def report(self, agent_id: AgentId, health: Health) -> None:
+        """Take an agent's report."""
+        agent = self._kernel.fleet.agents.get(agent_id)
+        if agent is None:
+            return
+        sample = self._track(agent.uid).report(health, self._kernel.now().wall_ms)
+        for follower in self._followers.get(agent_id, ()):
+            follower.offer(sample)
+
+    async def remove(self, agent: Agent) -> None:
+        """The agent is destroyed: its history goes with it."""
+        self._tracks.pop(agent.uid, None)
+        for follower in self._followers.pop(agent.id, set()):
+            follower.close()
+        if self._store is not None:
+            try:
+                await self._store.remove(agent.uid)
+            except HubError as exc:
+                # The next purge finds that its agent is gone.
+                log.warning("history_not_removed", agent=agent.id, error=exc.message)
+
+    # --- reading
+
+    async def points(self, agent: Agent, since_ms: int, now_ms: int, *, follow: bool) -> AsyncIterator[StatsPoint]:
+        """Yield the history since a moment (ms since the epoch), then, with `follow`, what comes."""
+        if not follow:
+            for sample in await self._history(agent.uid, since_ms, now_ms):
+                yield point(sample)
+            return
+        with self._watching(agent) as follower:
+            last = 0
+            for sample in await self._history(agent.uid, since_ms, now_ms):
+                last = sample.at_ms
+                yield point(sample)
+            async for sample in follower.samples():
+                if sample.at_ms > last:
+                    yield point(sample)
+
+    async def _history(self, uid: AgentUid, since_ms: int, now_ms: int) -> list[Sample]:
+        coarse: list[Sample] = []
+        fine: list[Sample] = []
+        if self._store is not None:
+            fine = await self._store.read(uid, FINE_SECONDS, max(since_ms, now_ms - FINE_MS))
+            if since_ms < now_ms - FINE_MS:
+                coarse = await self._store.read(uid, COARSE_SECONDS, max(since_ms, now_ms - COARSE_MS))
+        track = self._tracks.get(uid)
+        if track is None:
+            return merged(coarse, fine, (), since_ms)
+        present = track.now(now_ms)
+        fine += [*track.fine, *([present] if present is not None and not track.live else [])]
+        return merged([*coarse, *track.coarse], fine, track.live or (), since_ms)
+
+    @contextmanager
+    def _watching(self, agent: Agent) -> Iterator[Follower]:
+        follower = Follower()
+        self._followers.setdefault(agent.id, set()).add(follower)
+        track = self._track(agent.uid)
+        if track.live is None:
+            track.live = deque(maxlen=LIVE_SAMPLES)
+        self._ask(agent.id)
+        try:
+            yield follower
+        finally:
+            left = self._followers.get(agent.id, set())
+            left.discard(follower)
+            if not left:
+                self._followers.pop(agent.id, None)
+                track.live = None
+
+    # --- loops
+
+    @property
+    def watched(self) -> int:
+        return len(self._followers)
+
+    async def run(self) -> None:
+        """Keep watched agents reporting and write the history, until cancelled."""
+        now = self._kernel.now().mono
+        flush_at, purge_at = now + FLUSH_SECONDS, now
+        while True:
+            for agent_id in list(self._followers):
+                self._ask(agent_id)
+            now = self._kernel.now().mono
+            if now >= flush_at:
+                flush_at = now + FLUSH_SECONDS
+                await self.flush()
+            if now >= purge_at:
+                purge_at = now + PURGE_SECONDS
+                await self.purge()
+            await asyncio.sleep(WATCH_SECONDS)
+
+    async def flush(self) -> None:
+        """Write the samples of periods that have ended."""
+        now_ms = self._kernel.now().wall_ms
+        pieces: list[Piece] = []
+        for uid, track in self._tracks.items():
+            track.close(now_ms)
+            # A copy: what comes meanwhile is not part of what is written.
+            pieces += [Piece(uid, FINE_SECONDS, list(track.fine)), Piece(uid, COARSE_SECONDS, list(track.coarse))]
+            self._lost(track.lost)
+            track.lost = 0
+        pieces = [piece for piece in pieces if piece.samples]
+        if self._store is None:
+            return
+        try:
+            await self._store.append(pieces)
+            self.problem = ""
+        except HubError as exc:
+            self.problem = f"agents' history is not kept: {exc.message}"
+            log.warning("history_not_kept", error=exc.message)
+            # Kept in memory, a bounded time, and tried again with the next flush.
+            return
+        self._written(pieces)
+
+    async def purge(self) -> None:
+        """Forget what is too old, and agents that are gone."""
+        agents = self._kernel.fleet.agents.values()
+        living = {agent.uid for agent in agents}
+        for uid in self._tracks.keys() - living:
+            del self._tracks[uid]
+        if self._store is None:
+            return
+        now_ms = self._kernel.now().wall_ms
+        try:
+            await self._store.purge({FINE_SECONDS: now_ms - FINE_MS, COARSE_SECONDS: now_ms - COARSE_MS}, living)
+        except HubError as exc:
+            log.warning("history_not_purged", error=exc.message)
+
+    # --- inside
+
+    def _track(self, uid: AgentUid) -> Track:
+        return self._tracks.setdefault(uid, Track())
+
+    def _written(self, pieces: list[Piece]) -> None:
+        for piece in pieces:
+            track = self._tracks.get(AgentUid(piece.uid))
+            if track is not None:
+                kept, written = (track.fine if piece.seconds == FINE_SECONDS else track.coarse), set(piece.samples)
+                kept[:] = [sample for sample in kept if sample not in written]
+
+    def _lost(self, count: int) -> None:
+        if count:
+            self._kernel.metrics.history_lost(count)
+
+    def _ask(self, agent_id: AgentId) -> None:
+        """Have a watched agent report every second; a basic agent reports nothing."""
+        fleet, links = self._kernel.fleet, self._kernel.links
+        if agent_id not in fleet.agents:
+            return
+        presence = fleet.presence(agent_id)
+        link = links.get(agent_id, presence.epoch) if presence.open else None
+        if link is not None and not presence.basic:
+            links.put(link, WATCH)
