@@ -19,6 +19,7 @@ from clawtui.values import (
     Parse,
     as_bool,
     as_int,
+    as_keys,
     as_list,
     as_log_level,
     as_path,
@@ -78,6 +79,10 @@ class Settings:
     hub_return_seconds: Annotated[
         float, Row("How long a stream or a submission waits for a hub that went away in the middle", as_seconds)
     ] = 60.0
+    # --- the screen
+    keys: Annotated[
+        tuple[str, ...], Row('Keys of the screen, e.g. keys = { "agent.restart" = "ctrl+r" }; ids: docs/screen.md', as_keys)
+    ] = ()
     # --- addresses of the hub that `--serve` starts
     port_agents: Annotated[
         int, Row("Port of the agents' WebSocket; 0 = a free one", as_port, hub="agents_port", flag=True)

@@ -75,6 +75,18 @@ def as_list(value: Any) -> tuple[str, ...]:
     return tuple(item.strip() for item in as_text(value).split(",") if item.strip())
 
 
+def as_keys(value: Any) -> tuple[str, ...]:
+    """`ACTION=KEY KEY` each: from a TOML table of keys by action, a list, or text with commas."""
+    if isinstance(value, dict):
+        table: dict[Any, Any] = value
+        value = tuple(f"{name}={keys if isinstance(keys, str) else ' '.join(as_list(keys))}" for name, keys in table.items())
+    items = as_list(value)
+    for item in items:
+        if "=" not in item:
+            raise ValueError(f"ACTION=KEY is expected, not {item!r}")
+    return items
+
+
 def as_size(value: Any) -> int:
     """Bytes; text may end in k, m, g or t (powers of 1024)."""
     if isinstance(value, int):
@@ -99,6 +111,7 @@ KINDS: Final[dict[Parse, str]] = {
     as_seconds: "number",
     as_port: "port",
     as_list: "list",
+    as_keys: "table or list",
     as_size: "size",
     as_log_level: "text",
 }

@@ -30,8 +30,6 @@ LATER_VERBS: Final[dict[str, str]] = {
 }
 
 LATER_OPTIONS: Final[dict[str, str]] = {
-    "--attach": "the screen for a hub elsewhere",
-    "--read-only": "the screen without acts",
     "--port-web": "the web dashboard",
     "--gpus": "GPU agents",
 }

@@ -1,4 +1,4 @@
-"""`clawtui` without a verb: the hub alone with `--serve`, else a word on how to begin."""
+"""`clawtui` without a verb: the screen with its own hub, the screen on another one, or the hub alone."""
 
 from __future__ import annotations
 
@@ -8,12 +8,13 @@ from typing import Annotated
 
 from cyclopts import Group, Parameter
 
-from clawtui.cli import exits
 from clawtui.cli.later import LATER_OPTIONS, not_in_this_version
 from clawtui.cli.world import Context, Ctx
 from clawtui.errors import UsageError
+from clawtui.settings import Settings
 
-SERVING = Parameter(group=Group("Options of --serve", sort_key=5))
+SERVING = Parameter(group=Group("Options of the hub in this process", sort_key=5))
+SCREEN = Parameter(group=Group("Options of the screen", sort_key=4))
 LATER = Parameter(show=False)
 
 
@@ -32,14 +33,18 @@ def start(
     log_level: Annotated[str | None, SERVING] = None,
     log_file: Annotated[Path | None, SERVING] = None,
     port_web: Annotated[int | None, LATER] = None,
-    attach: Annotated[str | None, LATER] = None,
-    read_only: Annotated[bool, LATER] = False,
+    attach: Annotated[str | None, SCREEN] = None,
+    read_only: Annotated[bool, SCREEN] = False,
     context: Ctx,
 ) -> Awaitable[int] | int:
-    """Run the hub alone with --serve; it runs until Ctrl-C or SIGTERM.
+    """Show the screen, with a hub of its own in the same process; ctrl+q leaves it.
+
+    Without a terminal it does what `demo` does, in plain text. With --serve the hub runs alone until Ctrl-C.
 
     Args:
         serve: Run the hub, without a screen.
+        attach: Address of the hub that the screen is for, instead of one in this process.
+        read_only: Show everything, do nothing.
         port_agents: Port of the agents' WebSocket; 0 picks a free one.
         port_api: Port of the HTTP API; 0 picks a free one.
         listen_agents: Addresses for agents, with commas between them.
@@ -52,9 +57,8 @@ def start(
         log_level: debug, info, warning or error.
         log_file: File for the hub's JSON log instead of stderr.
     """
-    later = {"--port-web": port_web is not None, "--attach": attach is not None, "--read-only": read_only}
-    for option in (option for option, given in later.items() if given):
-        not_in_this_version(f"{option} ({LATER_OPTIONS[option]})")
+    if port_web is not None:
+        not_in_this_version(f"--port-web ({LATER_OPTIONS['--port-web']})")
     given = {
         "port_agents": port_agents, "port_api": port_api, "listen_agents": listen_agents, "listen_api": listen_api,
         "advertise_agents": advertise_agents, "tls_cert": _text(tls_cert), "tls_key": _text(tls_key),
@@ -65,27 +69,23 @@ def start(
         from clawtui.root import serve as run_hub
 
         return run_hub(context.settings.overridden(given), context.out)
-    if any(value is not None for value in given.values()):
-        raise UsageError("these options belong to --serve", hint=f"{context.world.program} --serve …")
-    return _introduce(context)
+    if attach is not None and any(value is not None for value in given.values()):
+        raise UsageError("these options belong to a hub in this process; --attach needs none of them")
+    address = attach or context.settings.hub
+    settings = context.settings.overridden({**given, "hub": address or None})
+    if not context.on_terminal:
+        return _without_terminal(settings, context)
+    from clawtui.tui.run import run_screen
+
+    return run_screen(settings, context.out, attached=bool(address), read_only=read_only)
+
+
+def _without_terminal(settings: Settings, context: Context) -> Awaitable[int]:
+    from clawtui.demo import run_demo
+
+    context.out.say("no terminal for the screen, so here is a demonstration in plain text")
+    return run_demo(settings, context.out)
 
 
 def _text(path: Path | None) -> str | None:
     return None if path is None else str(path)
-
-
-def _introduce(context: Context) -> int:
-    name = context.world.program
-    for line in (
-        f"{name} runs real work on a fleet of agents.",
-        "",
-        f"  {name} demo                     see it work: a hub, two agents, tasks of several types",
-        f"  {name} --serve                  run the hub; leave it running",
-        f"  {name} create worker --driver process",
-        f"  {name} exec worker 'uname -a'   run a command, stream its output",
-        f"  {name} list                     the agents and how they are",
-        f"  {name} doctor                   what works on this machine, and how to get the rest",
-        f"  {name} help                     every verb",
-    ):
-        context.out.line(line)
-    return exits.DONE

@@ -60,6 +60,12 @@ class Context:
         return self.world.connect(self.settings)
 
     @property
+    def on_terminal(self) -> bool:
+        """Keys come from a terminal, and what is written is seen on one that can place it."""
+        world = self.world
+        return world.stdin.isatty() and world.stdout.isatty() and world.environ.get("TERM", "dumb") != "dumb"
+
+    @property
     def interactive(self) -> bool:
         """A person is there to be asked."""
         return self.world.stdin.isatty() and self.world.stderr.isatty()

@@ -1,0 +1,1 @@
+"""The full-screen control center. Only this package imports Textual."""

@@ -1,0 +1,280 @@
+"""Acts on agents and tasks: who is meant, whether to ask first, doing it, and seeing what came of it."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from typing import TYPE_CHECKING, Any, Final
+
+from clawtui.tui.actions import Where
+from clawtui.tui.shell import run_shell
+from clawtui.tui.widgets.command_line import CommandLine
+from clawtui.tui.widgets.dialogs import ConfirmDialog, TypeNameDialog
+from clawtui.tui.widgets.forms import CreateDialog, TaskDialog, TaskOrder
+from hub.contract import AgentAct, AgentView, CreateAgent, DispatchRequest, JobView
+from hub.control import Control
+from hub.core.model import JobState
+from hub.errors import HubError, Unavailable
+
+if TYPE_CHECKING:
+    from clawtui.tui.app import ClawtuiApp
+
+WAIT_SECONDS: Final = 120.0
+FIRST_NAME: Final = "worker"
+NAMED: Final = 6
+"""So many names stand in a question; the rest is counted."""
+
+Start = Callable[[str], Awaitable[JobView]]
+
+
+class Acting:
+    """Handlers of actions that change something."""
+
+    def __init__(self, app: ClawtuiApp) -> None:
+        self.app = app
+
+    @property
+    def control(self) -> Control:
+        if self.app.store is None:
+            raise Unavailable("the hub is not there yet")
+        return self.app.store.control
+
+    def meant(self, argument: str = "") -> tuple[str, ...]:
+        """The named agents, else the marked ones, else the one under the cursor."""
+        return tuple(argument.replace(",", " ").split()) or self.app.main.pane.subject().agents
+
+    def work(self, work: Coroutine[Any, Any, None]) -> None:
+        """Carry something out beside the handlers; failures are said."""
+        self.app.run_worker(self._told(work), group="acts", exit_on_error=False)
+
+    async def _told(self, work: Coroutine[Any, Any, None]) -> None:
+        try:
+            await work
+        except HubError as error:
+            self.app.problem(error)
+        except Exception as error:  # noqa: BLE001 - shown instead of lost
+            self.app.problem(HubError(f"a defect: {error!r}", code="defect"))
+
+    def equivalent(self, *words: str) -> str:
+        """The command that does the same."""
+        return shlex.join(("clawtui", *words))
+
+    # --- life of agents
+
+    async def do_agent_start(self, agents: str) -> None:
+        self._act(AgentAct.START, self.meant(agents))
+
+    async def do_agent_stop(self, agents: str) -> None:
+        self._ask(AgentAct.STOP, self.meant(agents), "Running tasks are interrupted; queued ones wait.")
+
+    async def do_agent_restart(self, agents: str) -> None:
+        self._ask(AgentAct.RESTART, self.meant(agents), "Running tasks are interrupted; queued ones go on afterwards.")
+
+    async def do_agent_pause(self, agents: str) -> None:
+        self._act(AgentAct.PAUSE, self.meant(agents))
+
+    async def do_agent_resume(self, agents: str) -> None:
+        self._act(AgentAct.RESUME, self.meant(agents))
+
+    async def do_agent_release(self, agents: str) -> None:
+        async def release(names: tuple[str, ...]) -> None:
+            for name in names:
+                await self.control.release(name)
+                self.app.say(f"√ {name} is released — {self.equivalent('release', name)}", "ok")
+
+        self.work(release(self.meant(agents)))
+
+    async def do_agent_destroy(self, agents: str) -> None:
+        names = self.meant(agents)
+        if not names:
+            return
+        lines = [_losses(self.app.store.agents.get(name), name) for name in names[:NAMED]] if self.app.store else []
+        if len(names) > NAMED:
+            lines.append(f"… and {len(names) - NAMED} more")
+        lines.append("Workspaces, logs and queued tasks go with them. This cannot be undone.")
+        expected = names[0] if len(names) == 1 else f"destroy {len(names)}"
+        title = f"Destroy {names[0]}?" if len(names) == 1 else f"Destroy {len(names)} agents?"
+
+        def answered(yes: bool | None) -> None:
+            if yes:
+                self.work(self._many("destroy", names, lambda name: self.control.destroy(name)))
+
+        self.app.push_screen(TypeNameDialog(title, lines, expected, "Destroy"), answered)
+
+    def _ask(self, act: AgentAct, names: tuple[str, ...], effect: str) -> None:
+        if not names:
+            return
+        busy = sum(len(agent.running) for agent in self._known(names))
+        lines = [_listed(names), f"{busy} tasks run there now. {effect}"]
+
+        def answered(yes: bool | None) -> None:
+            if yes:
+                self._act(act, names)
+
+        title = f"{act.value.capitalize()} {names[0]}?" if len(names) == 1 else (
+            f"{act.value.capitalize()} {len(names)} agents?")  # fmt: skip
+        self.app.push_screen(ConfirmDialog(title, lines, act.value.capitalize()), answered)
+
+    def _known(self, names: Sequence[str]) -> list[AgentView]:
+        agents = self.app.store.agents if self.app.store is not None else {}
+        return [agents[name] for name in names if name in agents]
+
+    def _act(self, act: AgentAct, names: tuple[str, ...]) -> None:
+        if names:
+            self.work(self._many(act.value, names, lambda name: self.control.act(name, act)))
+
+    async def _many(self, verb: str, names: tuple[str, ...], start: Start) -> None:
+        """Start all, then see each to its end: success is said only after the hub observed it."""
+        self.app.say(f"▶ {verb} {_listed(names)} …", "accent")
+        jobs = [await start(name) for name in names]
+        failed: list[str] = []
+        for name, job in zip(names, jobs, strict=True):
+            ended = await self.control.job(job.id, WAIT_SECONDS)
+            if ended.state != JobState.SUCCEEDED:
+                failed.append(f"{name}: {ended.error.message if ended.error else ended.state}")
+        if failed:
+            raise HubError(f"{verb} failed: {'; '.join(failed)}", code="act_failed", hint="e shows it in full")
+        self.app.say(f"√ {verb} {_listed(names)} — {self.equivalent(verb, names[0])}", "ok")
+
+    # --- new agents
+
+    async def do_agent_first(self, _: str) -> None:
+        """One key on an empty registry."""
+        agents = self.app.store.agents if self.app.store is not None else {}
+        number = next(n for n in range(1, len(agents) + 2) if f"{FIRST_NAME}-{n}" not in agents)
+        self.work(self._create(CreateAgent(name=f"{FIRST_NAME}-{number}", driver="process")))
+
+    async def do_agent_create(self, words: str) -> None:
+        health = self.app.store.health if self.app.store is not None else None
+        drivers = health.drivers if health is not None else []
+
+        def answered(request: CreateAgent | None) -> None:
+            if request is not None:
+                self.work(self._create(request))
+
+        self.app.push_screen(CreateDialog(drivers, self.equivalent, words), answered)
+
+    async def _create(self, request: CreateAgent) -> None:
+        self.app.say(f"▶ create {request.name} …", "accent")
+        job = await self.control.create_agent(request)
+        ended = await self.control.job(job.id, WAIT_SECONDS)
+        if ended.state != JobState.SUCCEEDED:
+            why = ended.error.message if ended.error else ended.state
+            raise HubError(f"create {request.name} failed: {why}", code="act_failed", hint="e shows it in full")
+        driver = ("--driver", request.driver) if request.driver else ()
+        self.app.say(f"√ {request.name} is there — {self.equivalent('create', request.name, *driver)}", "ok")
+
+    # --- shell
+
+    async def do_agent_shell(self, agent: str) -> None:
+        names = self.meant(agent)
+        if names:
+            await run_shell(self.app, (*self.app.shell_command, "shell", names[0]))
+
+    # --- tasks
+
+    async def do_task_exec(self, command: str) -> None:
+        if not command:
+            self.app.main.query_one(CommandLine).ask(":", "exec ")
+            return
+        self._send({"type": "exec", "command": command}, self.meant())
+
+    def _send(self, task: dict[str, Any], names: tuple[str, ...]) -> None:
+        if not names:
+            self.app.say("no agent is meant: put the cursor on one, or mark some", "warn")
+            return
+        order = TaskOrder(task, DispatchRequest(task=task, agents=list(names)))
+        self.work(self._submit(order, names))
+
+    async def _submit(self, order: TaskOrder, names: tuple[str, ...]) -> None:
+        """To one agent as a task, to several or to a selector as a dispatch."""
+        if order.dispatch.selector is None and len(names) == 1:
+            submitted = await self.control.submit(names[0], order.task)
+            self.app.say(f"√ {submitted.status}: task {submitted.task_id} to {names[0]}", "ok")
+            self._follow_task(submitted.task_id)
+            return
+        dispatch = await self.control.dispatch(order.dispatch)
+        self.app.say(f"√ rollout {dispatch.dispatch_id} to {len(dispatch.tasks)} agents", "ok")
+        pane = await self.app.main.go(Where.ROLLOUT)
+        pane.point_at(dispatch.dispatch_id)
+
+    def _follow_task(self, task_id: str) -> None:
+        if self.app.store is not None:
+            self.app.store.touch("task")
+        self.app.main.pane.submitted(task_id)
+
+    async def do_task_form(self, words: str) -> None:
+        names = self.meant()
+
+        def answered(order: TaskOrder | None) -> None:
+            if order is not None:
+                chosen = tuple(order.dispatch.agents or ())
+                self.work(self._submit(order, chosen))
+
+        self.app.push_screen(TaskDialog(names, words), answered)
+
+    async def do_task_open(self, task_id: str) -> None:
+        tasks = (task_id,) if task_id else self.app.main.pane.subject().tasks
+        if tasks:
+            pane = await self.app.main.go(Where.OUTPUT)
+            pane.point_at(tasks[0])
+
+    async def do_task_cancel(self, task_id: str) -> None:
+        tasks = (task_id,) if task_id else self.app.main.pane.subject().tasks
+        if not tasks:
+            return
+
+        async def cancel() -> None:
+            for task in tasks:
+                await self.control.cancel_task(task)
+            self.app.say(f"√ cancel {_listed(tasks)} — {self.equivalent('tasks', 'cancel', *tasks[:NAMED])}", "ok")
+
+        def answered(yes: bool | None) -> None:
+            if yes:
+                self.work(cancel())
+
+        title = "Cancel the task?" if len(tasks) == 1 else f"Cancel {len(tasks)} tasks?"
+        self.app.push_screen(ConfirmDialog(title, [_listed(tasks), "What runs is ended."], "Cancel task"), answered)
+
+    async def do_task_retry(self, task_id: str) -> None:
+        tasks = (task_id,) if task_id else self.app.main.pane.subject().tasks
+
+        async def retry() -> None:
+            for task in tasks:
+                submitted = await self.control.retry_task(task)
+                self.app.say(f"√ again as {submitted.task_id} — {self.equivalent('tasks', 'retry', task)}", "ok")
+
+        if tasks:
+            self.work(retry())
+
+    async def do_rollout_retry(self, dispatch_id: str) -> None:
+        async def retry(rollout: str) -> None:
+            dispatch = await self.control.retry_dispatch(rollout)
+            self.app.say(f"√ again as rollout {dispatch.dispatch_id}, {len(dispatch.tasks)} tasks", "ok")
+            pane = await self.app.main.go(Where.ROLLOUT)
+            pane.point_at(dispatch.dispatch_id)
+
+        chosen = dispatch_id or self.app.main.pane.rollout()
+        if chosen:
+            self.work(retry(chosen))
+        else:
+            self.app.say("this task belongs to no rollout", "warn")
+
+    async def do_rollout_open(self, dispatch_id: str) -> None:
+        chosen = dispatch_id or self.app.main.pane.rollout()
+        if chosen:
+            pane = await self.app.main.go(Where.ROLLOUT)
+            pane.point_at(chosen)
+        else:
+            self.app.say("this task belongs to no rollout", "warn")
+
+
+def _listed(names: Sequence[str]) -> str:
+    more = f" and {len(names) - NAMED} more" if len(names) > NAMED else ""
+    return ", ".join(names[:NAMED]) + more
+
+
+def _losses(agent: AgentView | None, name: str) -> str:
+    if agent is None:
+        return name
+    return f"{name}: {agent.status.value}, {len(agent.running)} tasks run, {agent.queued} wait"

@@ -1,0 +1,142 @@
+"""Every action of the screen, once: bindings, hints, help, `:` words, palette, menu and docs come from here."""
+
+from __future__ import annotations
+
+import enum
+from typing import Final, NamedTuple
+
+
+class Grade(enum.IntEnum):
+    """What an action may break, and so how it is asked for."""
+
+    LOOKS = 0
+    """Changes nothing."""
+    ACTS = 1
+    """Changes something that can be taken back: done at once."""
+    STOPS = 2
+    """Stops work: asked first, Cancel is the default."""
+    LOSES = 3
+    """Loses data: the name must be typed."""
+
+
+class Where(enum.StrEnum):
+    """Where an action applies."""
+
+    ANY = "everywhere"
+    FLEET = "fleet"
+    TASKS = "tasks"
+    LOGS = "logs"
+    JOURNAL = "journal"
+    HUB = "hub"
+    OUTPUT = "output"
+    ROLLOUT = "rollout"
+
+
+class Action(NamedTuple):
+    """`keys` are defaults; `words`: what `:` calls it; `argument`: what may follow there; `hint`: its place in
+    the hint bar (0 = none, small numbers first); `needs`: agent, task or nothing must be under the cursor."""
+
+    id: str
+    keys: tuple[str, ...]
+    title: str
+    help: str
+    where: tuple[Where, ...] = (Where.ANY,)
+    grade: Grade = Grade.LOOKS
+    words: tuple[str, ...] = ()
+    argument: str = ""
+    hint: int = 0
+    needs: str = ""
+
+
+_FLEET = (Where.FLEET,)
+_TASKS = (Where.FLEET, Where.TASKS, Where.ROLLOUT)
+_LOG = (Where.FLEET, Where.LOGS, Where.OUTPUT)
+
+ACTIONS: Final[tuple[Action, ...]] = (
+    # --- places
+    Action("show.fleet", ("f1",), "Fleet", "All agents, and one in detail", words=("fleet", "agents")),
+    Action("show.tasks", ("f2",), "Tasks", "Recent tasks and rollouts of the whole fleet", words=("tasks", "board")),
+    Action("show.logs", ("f3",), "Logs", "Logs of several agents, merged by time", words=("logs",), argument="AGENT…"),
+    Action("show.journal", ("f4",), "Journal", "Who did what, and what came of it", words=("journal", "audit")),
+    Action("show.hub", ("f5",), "Hub", "The hub itself: drivers, tokens, settings", words=("hub",)),
+    Action("detail.now", ("1",), "Now", "Detail: state, health and why", _FLEET, words=("now",), needs="agent"),
+    Action("detail.logs", ("2",), "Log", "Detail: the agent's log", _FLEET, words=("log",), hint=4, needs="agent"),
+    Action("detail.tasks", ("3",), "Tasks of it", "Detail: the agent's last tasks", _FLEET, needs="agent"),
+    Action("detail.next", ("right_square_bracket",), "Next tab", "Detail: the next tab", _FLEET),
+    Action("pane.next", ("tab",), "Next pane", "Move the focus on"),
+    Action("pane.previous", ("shift+tab",), "Pane before", "Move the focus back"),
+    Action("back", ("escape",), "Back", "Close what is open, clear marks, clear the filter"),
+    # --- finding
+    Action("filter", ("slash",), "Filter", "text, /regex/, !not, key:value; in a log: a regular expression",
+           words=("filter",), argument="TEXT", hint=2),
+    Action("sort.next", ("s",), "Sort", "Sort by the next column; `:sort cpu` names one",
+           (Where.FLEET,), words=("sort",), argument="COLUMN"),
+    Action("sort.reverse", ("S",), "Reverse", "Turn the order round", (Where.FLEET,), words=("reverse",)),
+    Action("columns", (), "Columns", "Which columns the table shows; none = as many as fit",
+           _FLEET, words=("columns",), argument="COLUMN…"),
+    # --- driving
+    Action("command", ("colon",), "Command", "Type an action by name, with history and completion", hint=5),
+    Action("palette", ("ctrl+p",), "Palette", "Find any action, place or agent", words=("palette",), hint=6),
+    Action("menu", ("x",), "Actions", "What can be done with this", (Where.FLEET, Where.TASKS), words=("menu",), hint=1),
+    Action("help", ("question_mark",), "Help", "All keys and words", words=("help",), hint=99),
+    Action("copy", ("y",), "Copy", "Copy the line, the id or the error (OSC 52)", words=("copy",)),
+    Action("details", ("e",), "Last error", "The last failure in full, to read and to copy", words=("errors",)),
+    Action("quit", ("ctrl+q",), "Quit", "Leave the screen; agents go on", words=("quit", "q", "exit"), hint=98),
+    # --- agents
+    Action("agent.create", ("c",), "Create", "Make an agent", _FLEET, Grade.ACTS, ("create",), hint=7),
+    Action("agent.first", ("a",), "First agent", "Make a first agent on this machine", _FLEET, Grade.ACTS, hint=3),
+    Action("agent.start", (), "Start", "Start the agent or the marked ones", _FLEET, Grade.ACTS, ("start",), "AGENT…",
+           needs="agent"),
+    Action("agent.stop", (), "Stop", "Stop the agent; its tasks wait", _FLEET, Grade.STOPS, ("stop",), "AGENT…",
+           needs="agent"),
+    Action("agent.restart", ("R",), "Restart", "Stop and start the agent", _FLEET, Grade.STOPS, ("restart",), "AGENT…",
+           needs="agent"),
+    Action("agent.pause", ("p",), "Pause", "Freeze the agent", _FLEET, Grade.ACTS, ("pause",), "AGENT…", needs="agent"),
+    Action("agent.resume", ("P",), "Resume", "Let a paused agent go on", _FLEET, Grade.ACTS, ("resume",), "AGENT…",
+           needs="agent"),
+    Action("agent.release", (), "Release", "Lift quarantine and give a new join token", _FLEET, Grade.ACTS, ("release",),
+           "AGENT", needs="agent"),
+    Action("agent.destroy", ("D",), "Destroy", "Remove the agent and its data", _FLEET, Grade.LOSES, ("destroy",),
+           "AGENT…", needs="agent"),
+    Action("agent.shell", ("exclamation_mark",), "Shell", "A terminal on the agent; the hub goes on meanwhile", _FLEET,
+           Grade.ACTS, ("shell",), "AGENT", hint=9, needs="agent"),
+    # --- tasks
+    Action("task.exec", ("b",), "Run", "Run a command on the row or the marked agents", (Where.FLEET, Where.TASKS),
+           Grade.ACTS, ("exec", "run"), "COMMAND", hint=3),
+    Action("task.form", ("t",), "Task", "A form for every type of task, to the row, the marks or a selector; as a rollout",
+           (Where.FLEET, Where.TASKS), Grade.ACTS, ("task", "dispatch"), hint=8),
+    Action("task.open", ("o",), "Output", "The task's output, while it runs", _TASKS, words=("output",),
+           needs="task", hint=4),
+    Action("task.cancel", ("K",), "Cancel", "Cancel the task", (*_TASKS, Where.OUTPUT), Grade.STOPS, ("cancel",), needs="task"),
+    Action("task.retry", ("r",), "Retry", "Submit the ended task again", _TASKS, Grade.ACTS, ("retry",), needs="task"),
+    Action("rollout.open", ("m",), "Matrix", "Results of the task's rollout, agent by agent", (Where.TASKS,),
+           words=("matrix",), needs="task", hint=5),
+    Action("rollout.retry", ("F",), "Retry failed", "Submit again what failed of the rollout", (Where.TASKS, Where.ROLLOUT), Grade.ACTS,
+           ("retry-failed",), needs="task", hint=6),
+    # --- logs
+    Action("log.follow", ("f",), "Follow", "Go with the end of the log, or stay", _LOG, words=("follow",), hint=11),
+    Action("log.wrap", ("w",), "Wrap", "Break long lines, or cut them", _LOG, words=("wrap",), hint=12),
+    Action("log.times", ("T",), "Times", "Show or hide the time of each line", _LOG, words=("times",)),
+    Action("log.context", ("plus",), "Context", "Lines around each hit of the filter: 0, 2, 5", _LOG, words=("context",),
+           argument="LINES"),
+    Action("log.next", ("n",), "Next hit", "Go to the next hit", _LOG),
+    Action("log.previous", ("N",), "Hit before", "Go to the hit before", _LOG),
+)  # fmt: skip
+"""In the order of help and documentation."""
+
+BY_ID: Final = {action.id: action for action in ACTIONS}
+BY_WORD: Final = {word: action for action in ACTIONS for word in action.words}
+"""What `:` understands; every action also answers to its id."""
+
+
+def applies(action: Action, place: Where) -> bool:
+    return Where.ANY in action.where or place in action.where
+
+
+def find_word(word: str) -> Action | None:
+    return BY_WORD.get(word) or BY_ID.get(word)
+
+
+def completions(text: str) -> list[str]:
+    """Words of `:` that begin like `text`."""
+    return sorted(word for word in BY_WORD if word.startswith(text))

@@ -1,0 +1,76 @@
+"""What the bar on top says: pure."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from clawtui.cli.output import age_text, printable
+from clawtui.tui.store import FleetStore, SourceState
+from clawtui.tui.theme import Piece
+from clawtui.tui.words import agent_sign
+from hub.core.model import AgentStatus
+
+NARROW = 100
+LAG_WARN_SECONDS = 0.05
+
+
+def top_bar(store: FleetStore, address: str, modes: tuple[str, ...], now: datetime, width: int) -> list[Piece]:
+    """Left to right by importance: what does not fit is cut at the right."""
+    pieces: list[Piece] = [(" clawtui ", "bold"), *_source(store, address, width)]
+    pieces += [(f" {mode} ", "title") for mode in (*modes, *_degraded(store))]
+    pieces += _agents(store, width)
+    if store.health is not None:
+        tasks = store.health.tasks
+        pieces.append((f"  run {tasks.get('running', 0)} queue {tasks.get('queued', 0) + tasks.get('offered', 0)}", ""))
+        lag = store.health.loop_lag_seconds
+        pieces.append((f"  lag {lag * 1000:.0f}ms", "warn" if lag > LAG_WARN_SECONDS else "dim"))
+    pieces.append((f"  {now.astimezone():%H:%M:%S}", "dim"))
+    return pieces
+
+
+def _source(store: FleetStore, address: str, width: int) -> list[Piece]:
+    since = age_text(store.mono() - store.source.since)
+    where = address if width >= NARROW else ""
+    match store.source.state:
+        case SourceState.LIVE:
+            return [("● ", "ok"), (f"live {where}".rstrip(), "")]
+        case SourceState.CONNECTING:
+            return [("◔ ", "accent"), (f"connecting {where}".rstrip(), "")]
+        case SourceState.REFUSED:
+            return [("! ", "bad"), (f"refused {where}".rstrip(), "bad")]
+        case SourceState.LOST:
+            return [("× ", "bad"), (f"lost {since}, again in {store.retry_seconds():.0f}s {where}".rstrip(), "bad")]
+
+
+def _degraded(store: FleetStore) -> tuple[str, ...]:
+    if store.source.state in (SourceState.LOST, SourceState.REFUSED):
+        return ("OLD VALUES",)
+    return ("DEGRADED",) if store.health is not None and store.health.status != "ok" else ()
+
+
+def _agents(store: FleetStore, width: int) -> list[Piece]:
+    counts = store.counts()
+    word = "agent" if len(store.agents) == 1 else "agents"
+    pieces: list[Piece] = [(f"  {len(store.agents)} {word}", "bold")]
+    for status in AgentStatus:
+        if counts.get(status):
+            sign = agent_sign(status)
+            name = f" {status.value}" if width >= NARROW or status is not AgentStatus.ONLINE else ""
+            pieces.append((f" {sign.glyph}{counts[status]}{name}", sign.style))
+    return pieces
+
+
+def banner(store: FleetStore) -> str:
+    """The sentence under the bar while the hub is away; empty while it is there."""
+    source = store.source
+    match source.state:
+        case SourceState.LOST:
+            age = age_text(store.mono() - source.since)
+            hint = f" ({printable(source.hint)})" if source.hint else ""
+            return f"The hub is away since {age}: {printable(source.error)}{hint}. Values below are old. It is tried again."
+        case SourceState.REFUSED:
+            return f"The hub refuses this token: {printable(source.error)}. {printable(source.hint)}"
+        case _:
+            if store.health is not None and store.health.problems:
+                return "Degraded: " + "; ".join(printable(problem) for problem in store.health.problems)
+            return ""

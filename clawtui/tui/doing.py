@@ -1,0 +1,151 @@
+"""What every place can do: go somewhere, ask, help, act on agents and tasks. """
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from clawtui.tui.actions import ACTIONS, BY_ID, Grade, Where, applies, completions
+from clawtui.tui.helping import help_text
+from clawtui.tui.widgets.command_line import CommandLine
+from clawtui.tui.widgets.dialogs import Choice, Picker, TextScreen
+
+if TYPE_CHECKING:
+    from clawtui.tui.app import ClawtuiApp
+
+
+class Doing:
+    """Handlers of actions that no pane has of its own."""
+
+    def __init__(self, app: ClawtuiApp) -> None:
+        self.app = app
+
+    async def do_show_fleet(self, _: str) -> None:
+        await self.app.main.go(Where.FLEET)
+
+    async def do_show_tasks(self, _: str) -> None:
+        await self.app.main.go(Where.TASKS)
+
+    async def do_show_logs(self, agents: str) -> None:
+        chosen = tuple(agents.split()) or self.app.main.pane.subject().agents
+        pane = await self.app.main.go(Where.LOGS)
+        if chosen:
+            pane.choose(chosen)
+
+    async def do_show_journal(self, _: str) -> None:
+        await self.app.main.go(Where.JOURNAL)
+
+    async def do_show_hub(self, _: str) -> None:
+        await self.app.main.go(Where.HUB)
+
+    async def do_pane_next(self, _: str) -> None:
+        self.app.screen.focus_next()
+
+    async def do_pane_previous(self, _: str) -> None:
+        self.app.screen.focus_previous()
+
+    async def do_back(self, _: str) -> None:
+        if not self.app.main.pane.back():
+            await self.app.main.go_back()
+
+    async def do_filter(self, text: str) -> None:
+        if text:
+            self.app.main.pane.set_filter(text)
+        else:
+            self.app.main.query_one(CommandLine).ask("/", self.app.main.pane.filter_text)
+
+    async def do_command(self, _: str) -> None:
+        self.app.main.query_one(CommandLine).ask(":", words=self._words)
+
+    def _words(self, text: str) -> list[str]:
+        """Completion of `:`: words first, then agents' names after a word."""
+        word, space, rest = text.rpartition(" ")
+        if not space:
+            return completions(text)
+        names = sorted(self.app.store.agents) if self.app.store is not None else []
+        return [f"{word} {name}" for name in names if name.startswith(rest)][:20]
+
+    async def do_palette(self, _: str) -> None:
+        choices = [
+            Choice(action.id, f"{action.title} · {action.where[0].value}", self.app.keymap.first(action.id))
+            for action in ACTIONS
+            if action.id != "palette"
+        ]
+        agents = self.app.store.agents.values() if self.app.store is not None else ()
+        choices += [Choice(f"agent={agent.id}", f"agent {agent.id}", agent.status.value) for agent in agents]
+        self.app.push_screen(Picker("Palette", choices), self._picked)
+
+    async def do_menu(self, _: str) -> None:
+        subject = self.app.main.pane.subject()
+        choices = [
+            Choice(action.id, action.title, f"{self.app.keymap.first(action.id):>4}  {action.help}")
+            for action in ACTIONS
+            if Where.ANY not in action.where and applies(action, self.app.main.pane.place) and self._has(action.needs)
+        ]
+        about = ", ".join((subject.tasks or subject.agents)[:3]) or "nothing"
+        self.app.push_screen(Picker(f"Actions on {about}", choices), self._picked)
+
+    def _has(self, needs: str) -> bool:
+        subject = self.app.main.pane.subject()
+        return not needs or bool(subject.agents if needs == "agent" else subject.tasks)
+
+    async def _picked(self, chosen: str | None) -> None:
+        if chosen is None:
+            return
+        if chosen.startswith("agent="):
+            pane = await self.app.main.go(Where.FLEET)
+            pane.point_at(chosen.removeprefix("agent="))
+            return
+        await self.app.do(BY_ID[chosen])
+
+    async def do_help(self, _: str) -> None:
+        self.app.push_screen(TextScreen("Help", help_text(self.app.keymap, self.app.main.pane.place)))
+
+    async def do_details(self, _: str) -> None:
+        self.app.push_screen(TextScreen("Last error", self.app.details()))
+
+    async def do_copy(self, _: str) -> None:
+        log = self.app.main.pane.log_view()
+        text = log.copy_line() if log is not None and log.has_focus else self.app.main.pane.copied()
+        if text:
+            self.app.copy_to_clipboard(text)
+            self.app.say(f"copied: {text[:60]}", "ok")
+
+    async def do_quit(self, _: str) -> None:
+        self.app.exit(0)
+
+    # --- logs of any place
+
+    async def do_log_follow(self, _: str) -> None:
+        if (log := self.app.main.pane.log_view()) is not None:
+            log.follow = not log.follow
+
+    async def do_log_wrap(self, _: str) -> None:
+        if (log := self.app.main.pane.log_view()) is not None:
+            log.wrap = not log.wrap
+
+    async def do_log_times(self, _: str) -> None:
+        if (log := self.app.main.pane.log_view()) is not None:
+            log.timestamps = not log.timestamps
+
+    async def do_log_next(self, _: str) -> None:
+        if (log := self.app.main.pane.log_view()) is not None:
+            log.next_hit()
+
+    async def do_log_previous(self, _: str) -> None:
+        if (log := self.app.main.pane.log_view()) is not None:
+            log.previous_hit()
+
+    async def do_log_context(self, lines: str) -> None:
+        self.app.main.pane.set_context(int(lines) if lines.isdecimal() else None)
+
+    def hints(self) -> list[tuple[str, str]]:
+        """What the hint bar shows here, the important ones first."""
+        place = self.app.main.pane.place
+        empty = self.app.store is not None and not self.app.store.agents
+        found = [
+            (action.hint, self.app.keymap.first(action.id), action.title)
+            for action in ACTIONS
+            if action.hint and applies(action, place) and not (self.app.read_only and action.grade > Grade.LOOKS)
+            and (action.id != "agent.first" or empty) and self._has(action.needs)
+        ]  # fmt: skip
+        return [(key, title) for _, key, title in sorted(found) if key]

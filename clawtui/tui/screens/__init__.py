@@ -1,0 +1,1 @@
+"""The panes of the screen: one per place, each behind its own error boundary."""

@@ -1,0 +1,99 @@
+"""A place of the screen: a container that shows the store and answers actions, replaceable as a whole."""
+
+from __future__ import annotations
+
+from collections.abc import Coroutine
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
+
+from textual.containers import Vertical
+
+from clawtui.tui.actions import Where
+from hub.errors import HubError
+
+if TYPE_CHECKING:
+    from clawtui.tui.app import ClawtuiApp
+    from clawtui.tui.widgets.log_view import LogView
+
+
+class Subject(NamedTuple):
+    """What an action without an argument is about."""
+
+    agents: tuple[str, ...] = ()
+    tasks: tuple[str, ...] = ()
+
+
+class Pane(Vertical):
+    """Actions come as `do_<id>` with dots as underscores; what a pane does not know, the app does."""
+
+    place: ClassVar[Where]
+
+    @property
+    def ui(self) -> ClawtuiApp:
+        from clawtui.tui.app import ClawtuiApp
+
+        assert isinstance(self.app, ClawtuiApp)
+        return self.app
+
+    def show(self) -> None:
+        """The store changed, or this pane came to the front. Called for the visible pane only, on each tick."""
+
+    def focus_first(self) -> None:
+        """Put the focus where keys are wanted."""
+        for node in self.query("*"):
+            if node.focusable:
+                node.focus()
+                return
+
+    def leave(self) -> None:
+        """Another pane came to the front: stop what only serves the eye."""
+
+    def subject(self) -> Subject:
+        return Subject()
+
+    @property
+    def filter_text(self) -> str:
+        return ""
+
+    def set_filter(self, text: str) -> None:
+        """Raises UsageError."""
+
+    def set_context(self, lines: int | None) -> None:
+        """Lines around hits; None = the next usual number."""
+
+    def choose(self, agents: tuple[str, ...]) -> None:
+        """Show these agents."""
+
+    def point_at(self, key: str) -> None:
+        """Put the cursor there."""
+
+    def submitted(self, task_id: str) -> None:
+        """A task went out from here: show it where there is a place for it."""
+
+    def rollout(self) -> str:
+        """The rollout that is looked at; empty when there is none."""
+        return ""
+
+    def log_view(self) -> LogView | None:
+        """The log that log actions are about."""
+        return None
+
+    def back(self) -> bool:
+        """One step back inside the pane; False when there is none."""
+        return False
+
+    def copied(self) -> str:
+        """What `copy` takes."""
+        subject = self.subject()
+        return " ".join(subject.tasks or subject.agents)
+
+    def background(self, work: Coroutine[Any, Any, None], group: str) -> None:
+        """Run I/O beside the handlers; the newest of a group replaces the one before."""
+        self.run_worker(self._guarded(work), group=group, exclusive=True, exit_on_error=False)
+
+    async def _guarded(self, work: Coroutine[Any, Any, None]) -> None:
+        try:
+            await work
+        except HubError as error:
+            self.ui.problem(error)
+        except Exception as error:  # noqa: BLE001 - the boundary; the app shows it
+            self.ui.pane_failed(self, error)

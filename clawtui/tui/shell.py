@@ -1,0 +1,71 @@
+"""A terminal on an agent: the screen steps aside for a child process, the hub in this process goes on."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import shlex
+import signal
+import sys
+import termios
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Final
+
+from textual.app import SuspendNotSupported
+
+if TYPE_CHECKING:
+    from clawtui.tui.app import ClawtuiApp
+
+PAUSE_WORD: Final = "\r\n[clawtui] the shell ended with an error; press Enter to go back to the screen "
+
+
+async def run_shell(app: ClawtuiApp, command: tuple[str, ...]) -> None:
+    """Run `command` in the foreground of the terminal; afterwards the screen is back, whatever happened."""
+    try:
+        with app.suspend():
+            code = await _foreground(command)
+    except SuspendNotSupported:
+        app.copy_to_clipboard(shlex.join(command))
+        app.say(f"no shell from here; copied: {shlex.join(command)}", "warn")
+        return
+    app.say(f"the shell ended with {code}", "ok" if code == 0 else "warn")
+
+
+async def _foreground(command: tuple[str, ...]) -> int:
+    """Give the terminal to a child in its own process group: its Ctrl-C and Ctrl-Z are its own."""
+    terminal = sys.__stdin__
+    if terminal is None or not terminal.isatty():
+        return 1
+    descriptor = terminal.fileno()
+    with _kept(descriptor):
+        child = await asyncio.create_subprocess_exec(*command, process_group=0)
+        try:
+            os.tcsetpgrp(descriptor, child.pid)
+            # It stopped when it asked for the terminal before it had it.
+            os.killpg(child.pid, signal.SIGCONT)
+        except ProcessLookupError:
+            pass  # it ended already
+        code = await child.wait()
+    if code:
+        await asyncio.to_thread(_wait_enter, descriptor)
+    return code
+
+
+@contextmanager
+def _kept(descriptor: int) -> Iterator[None]:
+    """The terminal's modes and its foreground group are as before at the end."""
+    modes = termios.tcgetattr(descriptor)
+    before = signal.signal(signal.SIGTTOU, signal.SIG_IGN)
+    try:
+        yield
+    finally:
+        os.tcsetpgrp(descriptor, os.getpgrp())
+        termios.tcsetattr(descriptor, termios.TCSADRAIN, modes)
+        signal.signal(signal.SIGTTOU, before)
+
+
+def _wait_enter(descriptor: int) -> None:
+    """Let the reason be read before the screen covers it."""
+    os.write(descriptor, PAUSE_WORD.encode())
+    os.read(descriptor, 1)

@@ -1,0 +1,120 @@
+"""The line at the bottom for `:` commands and `/` filters, with a history each and completion."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import ClassVar
+
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Horizontal
+from textual.message import Message
+from textual.suggester import Suggester
+from textual.widgets import Input, Static
+
+HISTORY = 200
+CHARACTERS_MAX = 65_536
+"""A longer paste is cut here and said so by the counter of the field itself."""
+
+
+class Completion(Suggester):
+    """Offers the history first, then words."""
+
+    def __init__(self, history: list[str], words: Callable[[str], Iterable[str]]) -> None:
+        super().__init__(use_cache=False, case_sensitive=True)
+        self._history, self._words = history, words
+
+    async def get_suggestion(self, value: str) -> str | None:
+        for past in reversed(self._history):
+            if past.startswith(value) and past != value:
+                return past
+        return next((word for word in self._words(value) if word != value), None)
+
+
+class LineInput(Input):
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("up", "past(-1)", "Before", show=False),
+        Binding("down", "past(1)", "After", show=False),
+        Binding("tab", "complete", "Complete", show=False),
+        Binding("escape", "leave", "Leave", show=False),
+    ]
+
+    def __init__(self) -> None:
+        super().__init__(compact=True, max_length=CHARACTERS_MAX, select_on_focus=False)
+        self.cursor_blink = False
+        self.history: list[str] = []
+        self._place = 0
+
+    def begin(self, history: list[str], suggester: Suggester | None, text: str) -> None:
+        self.history, self._place = history, len(history)
+        self.suggester = suggester
+        self.value = text
+        self.cursor_position = len(text)
+
+    def action_past(self, step: int) -> None:
+        self._place = min(max(self._place + step, 0), len(self.history))
+        self.value = self.history[self._place] if self._place < len(self.history) else ""
+        self.cursor_position = len(self.value)
+
+    def action_complete(self) -> None:
+        """Take what is offered: at the end of the line that is what the right arrow does."""
+        self.cursor_position = len(self.value)
+        self.action_cursor_right()
+
+    def action_leave(self) -> None:
+        self.post_message(CommandLine.Left())
+
+
+class CommandLine(Horizontal):
+    """Hidden until `ask`; tells `Entered` or `Left`."""
+
+    @dataclass
+    class Entered(Message):
+        mode: str
+        text: str
+
+    @dataclass
+    class Typed(Message):
+        """While a filter is typed."""
+
+        mode: str
+        text: str
+
+    class Left(Message):
+        pass
+
+    def __init__(self) -> None:
+        super().__init__(id="command-line")
+        self.display = False
+        self.mode = ":"
+        self.histories: dict[str, list[str]] = {}
+
+    def compose(self) -> ComposeResult:
+        yield Static(":", id="prompt")
+        yield LineInput()
+
+    def ask(self, mode: str, text: str = "", words: Callable[[str], Iterable[str]] | None = None) -> None:
+        self.mode = mode
+        self.query_one("#prompt", Static).update(mode)
+        history = self.histories.setdefault(mode, [])
+        line = self.query_one(LineInput)
+        line.begin(history, None if words is None else Completion(history, words), text)
+        self.display = True
+        line.focus()
+
+    def close(self) -> None:
+        self.display = False
+
+    def on_input_changed(self, event: Input.Changed) -> None:
+        event.stop()
+        if self.display and self.mode == "/":
+            self.post_message(self.Typed(self.mode, event.value))
+
+    def on_input_submitted(self, event: Input.Submitted) -> None:
+        event.stop()
+        history = self.histories[self.mode]
+        if event.value and (not history or history[-1] != event.value):
+            history.append(event.value)
+            del history[:-HISTORY]
+        self.post_message(self.Entered(self.mode, event.value))

@@ -1,0 +1,164 @@
+"""One agent in detail: now, its log, its tasks. Only the tab in front reads anything."""
+
+from __future__ import annotations
+
+from collections.abc import Coroutine
+from typing import TYPE_CHECKING, Any
+
+from rich.text import Text
+from textual.app import ComposeResult
+from textual.containers import Vertical, VerticalScroll
+from textual.widgets import Static
+
+from clawtui.tui.logging_view import LogFilter, follow_logs
+from clawtui.tui.now import now_lines
+from clawtui.tui.presenters import TASK_COLUMNS, task_row
+from clawtui.tui.store import FleetStore
+from clawtui.tui.theme import STYLES, Piece
+from clawtui.tui.widgets.fleet_table import FleetTable
+from clawtui.tui.widgets.log_view import LogView
+from clawtui.tui.widgets.topbar import Line
+from hub.contract import AgentView, TaskQuery
+from hub.control import Control
+
+if TYPE_CHECKING:
+    from clawtui.tui.screens.fleet import FleetPane
+
+TABS = ("now", "logs", "tasks")
+TITLES = {"now": "Now", "logs": "Logs", "tasks": "Tasks"}
+TASKS = 50
+
+
+class Detail(Vertical):
+    """Shows the agent that it is told to show; what it reads, it reads beside the handlers."""
+
+    def __init__(self, id: str) -> None:
+        super().__init__(id=id)
+        self.tab = "now"
+        self._reads: tuple[object, ...] = ()
+        self._said: tuple[Piece, ...] = ()
+
+    def compose(self) -> ComposeResult:
+        yield Line(stay=True, id="detail-title")
+        with VerticalScroll(id="tab-now", can_focus=True):
+            yield Static(id="now-text")
+        yield LogView(id="tab-logs")
+        yield FleetTable(TASK_COLUMNS, id="tab-tasks", empty="No tasks yet.  Press b to run a command here")
+
+    def on_mount(self) -> None:
+        self.log_pane.timestamps = True
+        self.log_filter = LogFilter(self.log_pane)
+        self._front()
+
+    @property
+    def log_pane(self) -> LogView:
+        return self.query_one("#tab-logs", LogView)
+
+    @property
+    def tasks(self) -> FleetTable:
+        return self.query_one("#tab-tasks", FleetTable)
+
+    @property
+    def log_focused(self) -> bool:
+        return self.log_pane.has_focus
+
+    # --- tabs
+
+    def show_tab(self, tab: str) -> None:
+        self.tab = tab
+        self._front()
+        pane = self._pane
+        pane.add_class("zoomed")
+        pane.ui.refresh_now()
+
+    def next_tab(self) -> None:
+        self.show_tab(TABS[(TABS.index(self.tab) + 1) % len(TABS)])
+
+    def _front(self) -> None:
+        for tab in TABS:
+            self.query_one(f"#tab-{tab}").display = tab == self.tab
+
+    def focus_inside(self) -> None:
+        self.query_one(f"#tab-{self.tab}").focus()
+
+    @property
+    def _pane(self) -> FleetPane:
+        from clawtui.tui.screens.fleet import FleetPane
+
+        return next(node for node in self.ancestors if isinstance(node, FleetPane))
+
+    # --- showing
+
+    def show(self, store: FleetStore, agent_id: str | None) -> None:
+        if not self.size.height:
+            self.stop()  # too narrow a terminal for it: nobody looks
+            return
+        agent = store.agents.get(agent_id or "")
+        self._title(agent)
+        if agent is None:
+            self.stop()
+            self._say([("No agent under the cursor", "dim")])
+        elif self.tab == "now":
+            self.stop()
+            self._say(now_lines(agent, store.now(), store.live))
+        elif self.tab == "logs":
+            self._read((agent.id, agent.epoch, store.live, "logs"), self._logs(store.control, agent.id))
+        else:
+            reads = (agent.id, store.kinds["task"], store.live, "tasks")
+            self._read(reads, self._last_tasks(store, agent.id))
+
+    def _say(self, pieces: list[Piece]) -> None:
+        if tuple(pieces) != self._said:
+            self._said = tuple(pieces)
+            self.query_one("#now-text", Static).update(lined(pieces))
+
+    def _title(self, agent: AgentView | None) -> None:
+        pieces: list[Piece] = [(f" {agent.id if agent else '—'} ", "bold")]
+        for number, tab in enumerate(TABS, 1):
+            pieces.append((f" {number} {TITLES[tab]} ", "title" if tab == self.tab else "dim"))
+        if self.tab == "logs":
+            pieces.append((f" {self.log_filter.says()}", "dim"))
+        self.query_one("#detail-title", Line).set_pieces(pieces)
+
+    def _read(self, reads: tuple[object, ...], work: Coroutine[Any, Any, None]) -> None:
+        """Begin to read what the tab shows, unless just that is being read."""
+        if reads == self._reads:
+            work.close()
+            return
+        self._reads = reads
+        self._pane.background(work, "detail")
+
+    def stop(self) -> None:
+        """Nobody looks: read nothing."""
+        if self._reads:
+            self._reads = ()
+            self.workers.cancel_node(self._pane)
+
+    async def _logs(self, control: Control, agent_id: str) -> None:
+        self.log_pane.clear()
+        self.log_pane.set_empty("Nothing in the log yet")
+        await follow_logs(control, (agent_id,), self.log_pane)
+
+    async def _last_tasks(self, store: FleetStore, agent_id: str) -> None:
+        page = await store.control.tasks(TaskQuery(agent=agent_id, limit=TASKS))
+        now = store.now()
+        self.tasks.set_rows([task_row(task, now, not store.live) for task in page.tasks])
+
+    # --- tasks
+
+    def tasks_meant(self) -> tuple[str, ...]:
+        """Tasks that an action is about: only while they have the focus."""
+        if self.tab != "tasks" or not self.tasks.has_focus:
+            return ()
+        cursor = self.tasks.cursor_key
+        return tuple(sorted(self.tasks.marked)) or ((cursor,) if cursor else ())
+
+    def follow_task(self, task_id: str) -> None:
+        """A task went out from here: show the tasks, with the newest in front."""
+        self.tab = "tasks"
+        self._reads = ()
+        self._front()
+
+
+def lined(pieces: list[Piece]) -> Text:
+    return Text.assemble(*((text, STYLES.get(style, "")) for text, style in pieces))

@@ -1,0 +1,239 @@
+"""Forms: a new agent, and a task of any type to one, to many or to a selector."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, ClassVar, NamedTuple
+
+import msgspec
+from rich.text import Text
+from textual import on
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Horizontal, Vertical, VerticalScroll
+from textual.screen import ModalScreen
+from textual.widgets import Button, Checkbox, Input, Label, Select, Static
+
+from clawtui.cli.values import pairs
+from clawtui.errors import UsageError
+from hub.contract import CreateAgent, DispatchRequest, DriverHealth, RolloutRequest
+from hub.core.task_forms import TASK_FORMS, FieldKind, TaskField
+
+
+class TaskOrder(NamedTuple):
+    """A task and whom it goes to."""
+
+    task: dict[str, Any]
+    dispatch: DispatchRequest
+
+
+class Form(ModalScreen[Any]):
+    """Fields above, two buttons below; Escape cancels. What is wrong stands under the fields."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("escape", "cancel", "Cancel", show=False),
+        Binding("ctrl+s", "send", "Send", show=False, priority=True),
+    ]
+
+    def buttons(self, verb: str) -> ComposeResult:
+        yield Static("", id="form-note")
+        with Horizontal(classes="dialog-buttons"):
+            yield Button("Cancel", id="cancel")
+            yield Button(f"{verb} (^s)", id="do", variant="primary")
+
+    def value(self, selector: str) -> str:
+        return self.query_one(selector, Input).value.strip()
+
+    def note(self, text: str, style: str = "red") -> None:
+        self.query_one("#form-note", Static).update(Text(text, style=style))
+
+    @on(Button.Pressed)
+    def _pressed(self, event: Button.Pressed) -> None:
+        if event.button.id == "do":
+            self.action_send()
+        else:
+            self.dismiss(None)
+
+    def action_cancel(self) -> None:
+        self.dismiss(None)
+
+    def action_send(self) -> None:
+        try:
+            answer = self.answer()
+        except UsageError as error:
+            self.note(error.message)
+            return
+        self.dismiss(answer)
+
+    def answer(self) -> Any:
+        raise NotImplementedError
+
+
+class CreateDialog(Form):
+    """A new agent; the command that does the same is shown while it is filled in."""
+
+    def __init__(self, drivers: Sequence[DriverHealth], equivalent: Callable[..., str], agent_name: str = "") -> None:
+        super().__init__()
+        self._drivers, self._equivalent, self._agent_name = tuple(drivers), equivalent, agent_name
+
+    def compose(self) -> ComposeResult:
+        usable = [driver.name for driver in self._drivers if driver.usable]
+        with Vertical(classes="dialog form"):
+            yield Static(Text("New agent", style="bold"), classes="dialog-title")
+            with VerticalScroll():
+                yield from _labelled("Name", Input(self._agent_name, placeholder="builder-1", id="f-name"))
+                driver = Select([(name, name) for name in usable], id="f-driver", prompt="the hub's choice")
+                yield from _labelled("Driver", driver)
+                yield from _labelled("Type", Input(placeholder="builder", id="f-type"))
+                yield from _labelled("Labels", Input(placeholder="team=web stage=test", id="f-labels"))
+                yield from _labelled("Tasks at once", Input(placeholder="1", id="f-concurrency", type="integer"))
+                yield from _labelled("CPUs", Input(placeholder="no limit", id="f-cpus", type="number"))
+                yield from _labelled("Memory", Input(placeholder="no limit, e.g. 2G", id="f-memory"))
+                for unusable in (driver for driver in self._drivers if not driver.usable):
+                    reason = f"{unusable.name} is not usable: {unusable.reason} {unusable.hint}"
+                    yield Static(Text(reason, style="yellow"), classes="form-hint")
+            yield from self.buttons("Create")
+
+    def on_mount(self) -> None:
+        self.query_one("#f-name", Input).focus()
+        self._show_command()
+
+    @on(Input.Changed)
+    @on(Select.Changed)
+    def _show_command(self) -> None:
+        try:
+            self.note(self._equivalent(*create_words(self.answer())), "bright_black")
+        except UsageError as error:
+            self.note(error.message, "yellow")
+
+    def answer(self) -> CreateAgent:
+        name = self.value("#f-name")
+        if not name:
+            raise UsageError("the agent needs a name")
+        driver = self.query_one("#f-driver", Select).value
+        cpus, memory = self.value("#f-cpus"), self.value("#f-memory")
+        fields: dict[str, Any] = {
+            "name": name, "driver": driver if isinstance(driver, str) else "", "type": self.value("#f-type"),
+            "labels": pairs(self.value("#f-labels").split(), "labels"),
+            "resources": {"cpus": float(cpus) if cpus else None, "memory": memory or None},
+        }  # fmt: skip
+        if concurrency := self.value("#f-concurrency"):
+            fields["concurrency"] = int(concurrency)
+        try:
+            return msgspec.convert(fields, CreateAgent)
+        except msgspec.ValidationError as error:
+            raise UsageError(str(error)) from error
+
+
+def create_words(request: CreateAgent) -> list[str]:
+    """The `create` verb that does the same."""
+    words = ["create", request.name]
+    named = {
+        "--driver": request.driver, "--type": request.type, "--concurrency": request.concurrency,
+        "--cpus": request.resources.cpus, "--memory": request.resources.memory,
+    }  # fmt: skip
+    for option, value in named.items():
+        if value:
+            words += [option, f"{value:g}" if isinstance(value, float) else str(value)]
+    for key, value in request.labels.items():
+        words += ["--label", f"{key}={value}"]
+    return words
+
+
+def _labelled(text: str, *fields: Any) -> ComposeResult:
+    with Horizontal(classes="field"):
+        yield Label(text, classes="field-name")
+        yield from fields
+
+
+class TaskDialog(Form):
+    """The form of the chosen task type; below it whom it goes to, and how it is rolled out."""
+
+    def __init__(self, names: tuple[str, ...], task_type: str = "") -> None:
+        super().__init__()
+        self._names = names
+        self._type = task_type if task_type in TASK_FORMS else "exec"
+
+    def compose(self) -> ComposeResult:
+        with Vertical(classes="dialog form"):
+            yield Static(Text("New task", style="bold"), classes="dialog-title")
+            with VerticalScroll():
+                kinds = Select([(kind, kind) for kind in TASK_FORMS], value=self._type, allow_blank=False, id="t-type")
+                yield from _labelled("Type", kinds)
+                yield Vertical(id="t-fields")
+                yield from _labelled("Agents", Input(" ".join(self._names), placeholder="NAME NAME", id="t-agents"))
+                yield from _labelled("or selector", Input(placeholder="type=builder", id="t-selector"))
+                yield from _labelled("Canary", Input(placeholder="0: none first", id="t-canary", type="integer"))
+                yield from _labelled("At once", Input(placeholder="0: no limit", id="t-concurrency", type="integer"))
+                yield from _labelled("Stop after", Input(placeholder="0: never", id="t-stop", type="integer"))
+                yield from _labelled("Timeout s", Input(placeholder="3600", id="t-timeout", type="number"))
+            yield from self.buttons("Send")
+
+    @on(Select.Changed, "#t-type")
+    async def _other_type(self, event: Select.Changed) -> None:
+        self._type = str(event.value)
+        box = self.query_one("#t-fields", Vertical)
+        await box.remove_children()
+        form = TASK_FORMS[self._type]
+        rows = [Horizontal(Label(_title(field)), _editor(field), classes="field") for field in form.fields]
+        await box.mount(Static(Text(form.about, style="bright_black")), *rows)
+        for first in box.query(Input):
+            first.focus()
+            break
+
+    def answer(self) -> TaskOrder:
+        task: dict[str, Any] = {"type": self._type}
+        for field in TASK_FORMS[self._type].fields:
+            value = self._field_value(field)
+            if value not in ("", None, [], {}, False):
+                task[field.name] = value
+            elif field.required:
+                raise UsageError(f"{field.name} is needed")
+        if timeout := self.value("#t-timeout"):
+            task["timeoutMs"] = int(float(timeout) * 1000)
+        agents, selector = self.value("#t-agents").replace(",", " ").split(), self.value("#t-selector")
+        if not agents and not selector:
+            raise UsageError("name agents, or give a selector such as type=builder")
+        rollout = RolloutRequest(
+            canary=_number(self.value("#t-canary")),
+            concurrency=_number(self.value("#t-concurrency")),
+            stop_on_failures=_number(self.value("#t-stop")),
+        )
+        dispatch = DispatchRequest(
+            task=task, selector=selector or None, agents=None if selector else agents, rollout=rollout
+        )
+        return TaskOrder(task, dispatch)
+
+    def _field_value(self, field: TaskField) -> Any:
+        widget = self.query_one(f"#{_id(field)}")
+        if isinstance(widget, Checkbox):
+            return widget.value
+        if isinstance(widget, Select):
+            return str(widget.value)
+        assert isinstance(widget, Input)
+        if field.kind is FieldKind.WORDS:
+            return widget.value.split()
+        if field.kind is FieldKind.PAIRS:
+            return pairs(widget.value.split(), field.name)
+        return widget.value
+
+
+def _id(field: TaskField) -> str:
+    return f"v-{field.name}"
+
+
+def _title(field: TaskField) -> str:
+    return f"{field.name}{' *' if field.required else ''}"
+
+
+def _editor(field: TaskField) -> Checkbox | Select[str] | Input:
+    if field.kind is FieldKind.FLAG:
+        return Checkbox(id=_id(field))
+    if field.kind is FieldKind.CHOICE:
+        return Select([(one, one) for one in field.choices], value=field.default, allow_blank=False, id=_id(field))
+    hint = {FieldKind.WORDS: "words with spaces between", FieldKind.PAIRS: "KEY=VALUE KEY=VALUE"}.get(field.kind, "")
+    return Input(field.default, placeholder=hint, id=_id(field))
+
+
+def _number(text: str) -> int:
+    return max(int(text), 0) if text else 0
