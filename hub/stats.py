@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncGenerator, AsyncIterator, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
@@ -122,7 +122,9 @@ class Stats:
 
     # --- reading
 
-    async def points(self, agent: Agent, since_ms: int, now_ms: int, *, follow: bool) -> AsyncIterator[StatsPoint]:
+    async def points(
+        self, agent: Agent, since_ms: int, now_ms: int, *, follow: bool
+    ) -> AsyncGenerator[StatsPoint, None]:
         """Yield the history since a moment (ms since the epoch), then, with `follow`, what comes."""
         if not follow:
             for sample in await self._history(agent.uid, since_ms, now_ms):
@@ -140,9 +142,11 @@ class Stats:
     async def _history(self, uid: AgentUid, since_ms: int, now_ms: int) -> list[Sample]:
         coarse: list[Sample] = []
         fine: list[Sample] = []
+        # The finer line begins where one of the coarser periods ends, so that there is no gap between them.
+        fine_ms = (now_ms - FINE_MS) // (COARSE_SECONDS * 1000) * COARSE_SECONDS * 1000
         if self._store is not None:
-            fine = await self._store.read(uid, FINE_SECONDS, max(since_ms, now_ms - FINE_MS))
-            if since_ms < now_ms - FINE_MS:
+            fine = await self._store.read(uid, FINE_SECONDS, max(since_ms, fine_ms))
+            if since_ms < fine_ms:
                 coarse = await self._store.read(uid, COARSE_SECONDS, max(since_ms, now_ms - COARSE_MS))
         track = self._tracks.get(uid)
         if track is None:

@@ -28,6 +28,7 @@ _BACK: Final[dict[tuple[Desired, Desired], AgentAct]] = {
 """From what was wanted before and after an act to the act that leads back. A paused agent that was
 stopped has lost what pausing kept, so that is not in here."""
 
+_WANTED: Final = frozenset(desired.value for desired in Desired)
 _ACTS: Final = frozenset(f"agent.{verb}" for verb in ("start", "stop", "pause", "resume"))
 
 
@@ -74,7 +75,7 @@ def undoing(entry: AuditEntry) -> Act | Policy | None:
 
 def _undoing_act(entry: AuditEntry) -> Act | None:
     before, arrow, after = entry.detail.partition(ARROW)
-    if not arrow or before not in Desired or after not in Desired:
+    if not arrow or not {before, after} <= _WANTED:
         # Written before acts said what they changed.
         return None
     act = _BACK.get((Desired(before), Desired(after)))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from contextlib import aclosing
 from typing import Final
 
 from hub.acts import new_token
@@ -159,8 +160,11 @@ class AgentOperations(Operations):
         agent = self._kernel.fleet.agent(agent_id)
         now_ms = self._kernel.now().wall_ms
         since_ms = parse_since(query.since, now_ms)
-        async for point in self._inside.stats.points(agent, since_ms or 0, now_ms, follow=query.follow):
-            yield point
+        points = self._inside.stats.points(agent, since_ms or 0, now_ms, follow=query.follow)
+        # Closed with its reader and not at random: an agent that nobody watches need not report every second.
+        async with aclosing(points):
+            async for point in points:
+                yield point
 
     async def open_shell(self, agent_id: str, cols: int, rows: int) -> ShellSession:
         if not (1 <= cols <= MAX_TERMINAL and 1 <= rows <= MAX_TERMINAL):
