@@ -34,7 +34,7 @@ class Where(enum.StrEnum):
 
 class Action(NamedTuple):
     """`keys` are defaults; `words`: what `:` calls it; `argument`: what may follow there; `hint`: its place in
-    the hint bar (0 = none, small numbers first); `needs`: agent, task or nothing must be under the cursor."""
+    the hint bar (0 = none, small numbers first); `needs`: an agent, a task or a rollout must be under the cursor."""
 
     id: str
     keys: tuple[str, ...]
@@ -110,9 +110,9 @@ ACTIONS: Final[tuple[Action, ...]] = (
     Action("task.cancel", ("K",), "Cancel", "Cancel the task", (*_TASKS, Where.OUTPUT), Grade.STOPS, ("cancel",), needs="task"),
     Action("task.retry", ("r",), "Retry", "Submit the ended task again", _TASKS, Grade.ACTS, ("retry",), needs="task"),
     Action("rollout.open", ("m",), "Matrix", "Results of the task's rollout, agent by agent", (Where.TASKS,),
-           words=("matrix",), needs="task", hint=5),
+           words=("matrix",), needs="rollout", hint=5),
     Action("rollout.retry", ("F",), "Retry failed", "Submit again what failed of the rollout", (Where.TASKS, Where.ROLLOUT), Grade.ACTS,
-           ("retry-failed",), needs="task", hint=6),
+           ("retry-failed",), needs="rollout", hint=6),
     # --- logs
     Action("log.follow", ("f",), "Follow", "Go with the end of the log, or stay", _LOG, words=("follow",), hint=11),
     Action("log.wrap", ("w",), "Wrap", "Break long lines, or cut them", _LOG, words=("wrap",), hint=12),

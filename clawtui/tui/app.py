@@ -8,10 +8,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, ClassVar
 
+from rich.console import RenderableType
 from rich.text import Text
 from textual.app import App
 from textual.binding import BindingType
 from textual.message import Message
+from textual.screen import Screen
 
 from clawtui.settings import Settings
 from clawtui.tui.acting import Acting
@@ -67,6 +69,8 @@ class ClawtuiApp(App[int]):
         self.painted = asyncio.Event()
         """The first picture stands."""
         self.failed = False
+        self.aside = False
+        """The terminal belongs to somebody else: nothing may be written, or the writer's queue blocks the whole loop."""
         self.tick_lag_seconds = 0.0
         self._said: tuple[Piece, ...] = ()
         self._said_until = 0.0
@@ -106,6 +110,8 @@ class ClawtuiApp(App[int]):
 
     def tick(self) -> None:
         """Look whether something changed; only then is anything painted."""
+        if self.aside:
+            return
         now = time.monotonic()
         if self._ticked_at:
             self.tick_lag_seconds = max(now - self._ticked_at - PACE_SECONDS, 0.0)
@@ -189,6 +195,10 @@ class ClawtuiApp(App[int]):
         hint = f" — {error.hint}" if error.hint else ""
         self._said, self._said_until = ((f"× {error.message}{hint}", "bad"),), 0.0
         self.refresh_now()
+
+    def _display(self, screen: Screen[Any], renderable: RenderableType | None) -> None:
+        if not self.aside:
+            super()._display(screen, renderable)
 
     # --- the error boundary
 

@@ -86,7 +86,8 @@ class Doing:
 
     def _has(self, needs: str) -> bool:
         subject = self.app.main.pane.subject()
-        return not needs or bool(subject.agents if needs == "agent" else subject.tasks)
+        found: dict[str, object] = {"agent": subject.agents, "task": subject.tasks, "rollout": self.app.main.pane.rollout()}
+        return not needs or bool(found[needs])
 
     async def _picked(self, chosen: str | None) -> None:
         if chosen is None:

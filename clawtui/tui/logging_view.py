@@ -5,7 +5,9 @@ from __future__ import annotations
 import asyncio
 import re
 from collections.abc import AsyncIterator
-from typing import Final
+from typing import Any, Final
+
+import msgspec
 
 from clawtui.errors import UsageError
 from clawtui.follow import closed
@@ -61,8 +63,25 @@ class LogFilter:
 
 
 def entry_line(entry: LogEntry, source: str = "") -> LogLineView:
-    at = (entry.at or "")[11:23]
-    return LogLineView(entry.text, at, source, entry.level or ("error" if entry.stream == "stderr" else ""))
+    """One line of a log; our own JSON lines are shown as words."""
+    at, level, text = (entry.at or "")[11:23], entry.level or "", entry.text
+    if text.startswith("{"):
+        at, level, text = _structured(text, at, level)
+    return LogLineView(text, at, source, level or ("error" if entry.stream == "stderr" and not at else ""))
+
+
+def _structured(text: str, at: str, level: str) -> tuple[str, str, str]:
+    """`{"time": …, "level": …, "event": …, more}` as time, level and `event more=…`; other JSON as it is."""
+    try:
+        fields = msgspec.json.decode(text.encode("utf-8", "replace"), type=dict[str, Any])
+    except (msgspec.DecodeError, ValueError, RecursionError):
+        return at, level, text
+    event = fields.pop("event", None)
+    if event is None:
+        return at, level, text
+    when, word = str(fields.pop("time", "")), str(fields.pop("level", level))
+    more = " ".join(f"{name}={value}" for name, value in fields.items())
+    return at or when[11:23], word, f"{event} {more}".rstrip()
 
 
 class Batch:

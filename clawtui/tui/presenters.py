@@ -165,6 +165,8 @@ TASK_COLUMNS: Final = (
     Column("took", "TOOK", 6, "right"),
     Column("age", "AGE", 6, "right"),
 )
+OWN_TASK_COLUMNS: Final = tuple(column for column in TASK_COLUMNS if column.key != "agent")
+"""Beside an agent its name says nothing."""
 TASK_FILTER_KEYS: Final = frozenset({"agent", "state", "type", "what", "id", "by", "label", "rollout"})
 
 
@@ -205,6 +207,11 @@ def task_row(task: TaskView, now: datetime, stale: bool = False) -> Row:
         Cell(age_cell(task.created_at, now), "dim"),
     )
     return Row(task.id, cells, stale)
+
+
+def own_task_row(task: TaskView, now: datetime, stale: bool = False) -> Row:
+    row = task_row(task, now, stale)
+    return row._replace(cells=(row.cells[0], *row.cells[2:]))
 
 
 def task_fields(task: TaskView) -> dict[str, str]:

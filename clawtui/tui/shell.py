@@ -8,6 +8,7 @@ import shlex
 import signal
 import sys
 import termios
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Final
@@ -17,14 +18,20 @@ from textual.app import SuspendNotSupported
 if TYPE_CHECKING:
     from clawtui.tui.app import ClawtuiApp
 
-PAUSE_WORD: Final = "\r\n[clawtui] the shell ended with an error; press Enter to go back to the screen "
+AT_ONCE_SECONDS: Final = 3.0
+"""A shell that failed sooner never was one: its words are shown before the screen covers them."""
+PAUSE_WORD: Final = "\r\n[clawtui] the shell did not open; press Enter to go back to the screen "
 
 
 async def run_shell(app: ClawtuiApp, command: tuple[str, ...]) -> None:
     """Run `command` in the foreground of the terminal; afterwards the screen is back, whatever happened."""
     try:
         with app.suspend():
-            code = await _foreground(command)
+            app.aside = True
+            try:
+                code = await _foreground(command)
+            finally:
+                app.aside = False
     except SuspendNotSupported:
         app.copy_to_clipboard(shlex.join(command))
         app.say(f"no shell from here; copied: {shlex.join(command)}", "warn")
@@ -39,6 +46,7 @@ async def _foreground(command: tuple[str, ...]) -> int:
         return 1
     descriptor = terminal.fileno()
     with _kept(descriptor):
+        started = time.monotonic()
         child = await asyncio.create_subprocess_exec(*command, process_group=0)
         try:
             os.tcsetpgrp(descriptor, child.pid)
@@ -47,7 +55,7 @@ async def _foreground(command: tuple[str, ...]) -> int:
         except ProcessLookupError:
             pass  # it ended already
         code = await child.wait()
-    if code:
+    if code and time.monotonic() - started < AT_ONCE_SECONDS:
         await asyncio.to_thread(_wait_enter, descriptor)
     return code
 

@@ -31,8 +31,8 @@ class ErrorPane(Pane):
         yield Static(Text(f"× The {self.place.value} pane failed. The hub and all other panes go on.", style="bold red"))
         yield Static("Load it again, or copy the details and send them to the developers.")
         with Horizontal(classes="dialog-buttons"):
-            yield Button("Load again", id="again")
-            yield Button("Copy details", id="copy-report")
+            yield Button("Load again", id="again", compact=True)
+            yield Button("Copy details", id="copy-report", compact=True)
         with VerticalScroll():
             yield Static(Text(self.report))
 

@@ -28,11 +28,12 @@ class LogsPane(Pane):
 
     def compose(self) -> ComposeResult:
         yield Line(stay=True, id="logs-title")
-        yield LogView()
+        view = LogView()
+        self.log_filter = LogFilter(view)
+        yield view
 
     def on_mount(self) -> None:
         self.view.timestamps = True
-        self.log_filter = LogFilter(self.view)
         self.view.focus()
 
     @property

@@ -56,10 +56,11 @@ class OutputPane(Pane):
     def compose(self) -> ComposeResult:
         yield Line(stay=True, id="output-title")
         yield Line(stay=True, id="output-about")
-        yield LogView()
+        view = LogView()
+        self.log_filter = LogFilter(view)
+        yield view
 
     def on_mount(self) -> None:
-        self.log_filter = LogFilter(self.view)
         self.view.focus()
 
     @property

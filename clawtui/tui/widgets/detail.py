@@ -12,7 +12,7 @@ from textual.widgets import Static
 
 from clawtui.tui.logging_view import LogFilter, follow_logs
 from clawtui.tui.now import now_lines
-from clawtui.tui.presenters import TASK_COLUMNS, task_row
+from clawtui.tui.presenters import OWN_TASK_COLUMNS, own_task_row
 from clawtui.tui.store import FleetStore
 from clawtui.tui.theme import STYLES, Piece
 from clawtui.tui.widgets.fleet_table import FleetTable
@@ -42,12 +42,13 @@ class Detail(Vertical):
         yield Line(stay=True, id="detail-title")
         with VerticalScroll(id="tab-now", can_focus=True):
             yield Static(id="now-text")
-        yield LogView(id="tab-logs")
-        yield FleetTable(TASK_COLUMNS, id="tab-tasks", empty="No tasks yet.  Press b to run a command here")
+        view = LogView(id="tab-logs")
+        self.log_filter = LogFilter(view)
+        yield view
+        yield FleetTable(OWN_TASK_COLUMNS, id="tab-tasks", empty="No tasks yet.  Press b to run a command here")
 
     def on_mount(self) -> None:
         self.log_pane.timestamps = True
-        self.log_filter = LogFilter(self.log_pane)
         self._front()
 
     @property
@@ -142,7 +143,7 @@ class Detail(Vertical):
     async def _last_tasks(self, store: FleetStore, agent_id: str) -> None:
         page = await store.control.tasks(TaskQuery(agent=agent_id, limit=TASKS))
         now = store.now()
-        self.tasks.set_rows([task_row(task, now, not store.live) for task in page.tasks])
+        self.tasks.set_rows([own_task_row(task, now, not store.live) for task in page.tasks])
 
     # --- tasks
 

@@ -34,8 +34,8 @@ class ConfirmDialog(ModalScreen[bool]):
             yield Static(Text(self._title, style="bold"), classes="dialog-title")
             yield Static(Text("\n".join(self._lines)), classes="dialog-text")
             with Horizontal(classes="dialog-buttons"):
-                yield Button("Cancel", id="cancel")
-                yield Button(self._verb, id="do", variant="error")
+                yield Button("Cancel", id="cancel", compact=True)
+                yield Button(self._verb, id="do", variant="error", compact=True)
 
     def on_mount(self) -> None:
         self.query_one("#cancel", Button).focus()
@@ -65,10 +65,10 @@ class TypeNameDialog(ModalScreen[bool]):
             yield Static(Text(self._title, style="bold"), classes="dialog-title")
             yield Static(Text("\n".join(self._lines)), classes="dialog-text")
             yield Static(Text.assemble("Type ", (self._expected, "bold"), " to go on:"))
-            yield Input(id="typed")
+            yield Input(id="typed", compact=True)
             with Horizontal(classes="dialog-buttons"):
-                yield Button("Cancel", id="cancel")
-                yield Button(self._verb, id="do", variant="error", disabled=True)
+                yield Button("Cancel", id="cancel", compact=True)
+                yield Button(self._verb, id="do", variant="error", disabled=True, compact=True)
 
     @property
     def _right(self) -> bool:
@@ -114,8 +114,8 @@ class Picker(ModalScreen[str | None]):
     def compose(self) -> ComposeResult:
         with Vertical(classes="dialog picker"):
             yield Static(Text(self._title, style="bold"), classes="dialog-title")
-            yield Input(placeholder="type to find", id="find")
-            yield OptionList(id="choices")
+            yield Input(placeholder="type to find", id="find", compact=True)
+            yield OptionList(id="choices", compact=True)
 
     def on_mount(self) -> None:
         self._narrow("")

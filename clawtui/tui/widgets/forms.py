@@ -38,8 +38,8 @@ class Form(ModalScreen[Any]):
     def buttons(self, verb: str) -> ComposeResult:
         yield Static("", id="form-note")
         with Horizontal(classes="dialog-buttons"):
-            yield Button("Cancel", id="cancel")
-            yield Button(f"{verb} (^s)", id="do", variant="primary")
+            yield Button("Cancel", id="cancel", compact=True)
+            yield Button(f"{verb} (^s)", id="do", variant="primary", compact=True)
 
     def value(self, selector: str) -> str:
         return self.query_one(selector, Input).value.strip()
@@ -81,14 +81,14 @@ class CreateDialog(Form):
         with Vertical(classes="dialog form"):
             yield Static(Text("New agent", style="bold"), classes="dialog-title")
             with VerticalScroll():
-                yield from _labelled("Name", Input(self._agent_name, placeholder="builder-1", id="f-name"))
-                driver = Select([(name, name) for name in usable], id="f-driver", prompt="the hub's choice")
+                yield from _labelled("Name", Input(self._agent_name, placeholder="e.g. builder-1", id="f-name", compact=True))
+                driver = Select([(name, name) for name in usable], id="f-driver", prompt="the hub's choice", compact=True)
                 yield from _labelled("Driver", driver)
-                yield from _labelled("Type", Input(placeholder="builder", id="f-type"))
-                yield from _labelled("Labels", Input(placeholder="team=web stage=test", id="f-labels"))
-                yield from _labelled("Tasks at once", Input(placeholder="1", id="f-concurrency", type="integer"))
-                yield from _labelled("CPUs", Input(placeholder="no limit", id="f-cpus", type="number"))
-                yield from _labelled("Memory", Input(placeholder="no limit, e.g. 2G", id="f-memory"))
+                yield from _labelled("Type", Input(placeholder="e.g. builder", id="f-type", compact=True))
+                yield from _labelled("Labels", Input(placeholder="e.g. team=web stage=test", id="f-labels", compact=True))
+                yield from _labelled("Tasks at once", Input(placeholder="1", id="f-concurrency", type="integer", compact=True))
+                yield from _labelled("CPUs", Input(placeholder="no limit", id="f-cpus", type="number", compact=True))
+                yield from _labelled("Memory", Input(placeholder="no limit, e.g. 2G", id="f-memory", compact=True))
                 for unusable in (driver for driver in self._drivers if not driver.usable):
                     reason = f"{unusable.name} is not usable: {unusable.reason} {unusable.hint}"
                     yield Static(Text(reason, style="yellow"), classes="form-hint")
@@ -158,15 +158,15 @@ class TaskDialog(Form):
         with Vertical(classes="dialog form"):
             yield Static(Text("New task", style="bold"), classes="dialog-title")
             with VerticalScroll():
-                kinds = Select([(kind, kind) for kind in TASK_FORMS], value=self._type, allow_blank=False, id="t-type")
+                kinds = Select([(kind, kind) for kind in TASK_FORMS], value=self._type, allow_blank=False, id="t-type", compact=True)
                 yield from _labelled("Type", kinds)
                 yield Vertical(id="t-fields")
-                yield from _labelled("Agents", Input(" ".join(self._names), placeholder="NAME NAME", id="t-agents"))
-                yield from _labelled("or selector", Input(placeholder="type=builder", id="t-selector"))
-                yield from _labelled("Canary", Input(placeholder="0: none first", id="t-canary", type="integer"))
-                yield from _labelled("At once", Input(placeholder="0: no limit", id="t-concurrency", type="integer"))
-                yield from _labelled("Stop after", Input(placeholder="0: never", id="t-stop", type="integer"))
-                yield from _labelled("Timeout s", Input(placeholder="3600", id="t-timeout", type="number"))
+                yield from _labelled("Agents", Input(" ".join(self._names), placeholder="NAME NAME", id="t-agents", compact=True))
+                yield from _labelled("or selector", Input(placeholder="type=builder", id="t-selector", compact=True))
+                yield from _labelled("Canary", Input(placeholder="0: none first", id="t-canary", type="integer", compact=True))
+                yield from _labelled("At once", Input(placeholder="0: no limit", id="t-concurrency", type="integer", compact=True))
+                yield from _labelled("Stop after", Input(placeholder="0: never", id="t-stop", type="integer", compact=True))
+                yield from _labelled("Timeout s", Input(placeholder="3600", id="t-timeout", type="number", compact=True))
             yield from self.buttons("Send")
 
     @on(Select.Changed, "#t-type")
@@ -228,11 +228,11 @@ def _title(field: TaskField) -> str:
 
 def _editor(field: TaskField) -> Checkbox | Select[str] | Input:
     if field.kind is FieldKind.FLAG:
-        return Checkbox(id=_id(field))
+        return Checkbox(id=_id(field), compact=True)
     if field.kind is FieldKind.CHOICE:
-        return Select([(one, one) for one in field.choices], value=field.default, allow_blank=False, id=_id(field))
+        return Select([(one, one) for one in field.choices], value=field.default, allow_blank=False, id=_id(field), compact=True)
     hint = {FieldKind.WORDS: "words with spaces between", FieldKind.PAIRS: "KEY=VALUE KEY=VALUE"}.get(field.kind, "")
-    return Input(field.default, placeholder=hint, id=_id(field))
+    return Input(field.default, placeholder=hint, id=_id(field), compact=True)
 
 
 def _number(text: str) -> int:
