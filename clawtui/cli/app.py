@@ -49,6 +49,8 @@ VERBS: Final[dict[str, str]] = {
     "policy": "clawtui.cli.admin:policy",
     "token": "clawtui.cli.admin:token",
     "audit": "clawtui.cli.admin:audit",
+    "attention": "clawtui.cli.attention:attention",
+    "journal": "clawtui.cli.attention:journal",
     "backup": "clawtui.cli.hub:backup",
     "doctor": "clawtui.cli.hub:doctor",
     "settings": "clawtui.cli.hub:settings",

@@ -25,8 +25,6 @@ LATER_VERBS: Final[dict[str, str]] = {
     "disk": "Show what our objects take of the disk",
     "prune": "Clean up our own objects",
     "repair": "Repair ownership in a workspace",
-    "attention": "Show and snooze what needs a person",
-    "journal": "Show and undo operator acts",
 }
 
 LATER_OPTIONS: Final[dict[str, str]] = {

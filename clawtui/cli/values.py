@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from typing import Any, TextIO
 
@@ -26,6 +27,15 @@ def pairs(texts: Sequence[str] | None, option: str) -> dict[str, str]:
             raise UsageError(f"{option} {text!r} is not KEY=VALUE", field=option.lstrip("-"))
         found[key] = value
     return found
+
+
+def seconds(text: str, option: str) -> int:
+    """A length of time such as `90s`, `30m`, `4h`, `2d` or `0`. Raises UsageError."""
+    found = re.fullmatch(r"(\d{1,9})([smhd])", "0s" if text == "0" else text, flags=re.ASCII)
+    if found is None:
+        problem = f"{option} {text[:40]!r} is no length of time"
+        raise UsageError(problem, field=option.lstrip("-"), hint="e.g. 30m, 4h, 2d")
+    return int(found[1]) * {"s": 1, "m": 60, "h": 3_600, "d": 86_400}[found[2]]
 
 
 def task_from(text: str, stdin: TextIO) -> dict[str, Any]:

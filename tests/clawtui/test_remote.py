@@ -15,6 +15,7 @@ from clawtui.settings import Settings
 from hub.contract import (
     AgentAct,
     AgentQuery,
+    AttentionQuery,
     AuditList,
     BackupAnswer,
     CreateAgent,
@@ -27,13 +28,26 @@ from hub.contract import (
     PageQuery,
     PolicyList,
     RegisterAgent,
+    StatsQuery,
     Submitted,
     TaskQuery,
 )
 from hub.core.model import AgentStatus, Role, TaskState
 from hub.errors import Conflict, Forbidden, NotAvailable, NotFound, QueueFull, Unauthorized
 from tests.hub.api.conftest import Served, serving
-from tests.hub.api.scripted import ADMIN, AGENT, DISPATCH, HEALTH, JOB, TASK, VIEWER, ScriptedControl, Stream
+from tests.hub.api.scripted import (
+    ADMIN,
+    AGENT,
+    ATTENTION,
+    DISPATCH,
+    HEALTH,
+    JOB,
+    STATS,
+    TASK,
+    VIEWER,
+    ScriptedControl,
+    Stream,
+)
 
 
 @pytest.fixture
@@ -70,6 +84,11 @@ DISPATCHED = DispatchRequest(task={"type": "ping"}, selector="type=x")
 
 CALLS: list[tuple[str, tuple[Any, ...], Any]] = [
     ("health", (), HEALTH),
+    ("attention", (AttentionQuery(snoozed=True),), None),
+    ("attention", (AttentionQuery(),), None),
+    ("snooze", ("tasks_failed:a-1/b", 60), ATTENTION),
+    ("journal", (PageQuery(limit=3, cursor="c"),), None),
+    ("undo", (7,), None),
     ("agents", (AgentQuery(status=AgentStatus.ONLINE, type="b", label="k=v", limit=7, cursor="c"),), None),
     ("agents", (AgentQuery(),), None),
     ("agent", ("a-1",), AGENT),
@@ -112,7 +131,7 @@ async def test_a_call_reaches_the_hub_as_it_was_made(
 
 
 def test_every_method_of_control_is_tested_here() -> None:
-    streams = {"agent_logs", "task_output", "events", "open_shell"}
+    streams = {"agent_logs", "agent_stats", "task_output", "events", "open_shell"}
     methods = {name for name in vars(RemoteControl) if not name.startswith("_")}
     assert methods == {call[0] for call in CALLS} | streams
 
@@ -188,6 +207,16 @@ async def test_logs_come_line_by_line(remote: RemoteControl, control: ScriptedCo
     query = LogQuery(source="runtime", since="10m", lines=7, follow=True)
     assert [entry async for entry in remote.agent_logs("a-1", query)] == entries
     assert control.last == ("agent_logs", ("a-1", query))
+
+
+async def test_history_comes_point_by_point(remote: RemoteControl, control: ScriptedControl) -> None:
+    stream = control.answers["agent_stats"] = Stream([STATS])
+    query = StatsQuery(since="10m", follow=True)
+    points = aiter(remote.agent_stats("a-1", query))
+    assert await anext(points) == STATS
+    stream.end()
+    assert [point async for point in points] == []
+    assert control.last == ("agent_stats", ("a-1", query))
 
 
 async def test_all_lines_of_a_log_are_more_than_the_default(remote: RemoteControl, control: ScriptedControl) -> None:

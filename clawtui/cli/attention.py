@@ -1,0 +1,100 @@
+"""Verbs for whoever answers for the fleet: attention, journal."""
+
+from __future__ import annotations
+
+from typing import Annotated, Final
+
+from cyclopts import App, Parameter
+
+from clawtui.cli import exits
+from clawtui.cli.admin import Cursor, Limit
+from clawtui.cli.output import Column, Mode, age_text
+from clawtui.cli.progress import finish_job
+from clawtui.cli.values import seconds
+from clawtui.cli.world import Context, Ctx
+from hub.contract import AttentionQuery, AttentionView, PageQuery
+
+attention = App(name="attention", help="Show and snooze what needs a person.")
+journal = App(name="journal", help="Show and undo operator acts.")
+
+JOURNAL_COLUMNS: Final = (
+    Column("SEQ", lambda entry: entry.seq, right=True),
+    Column("AT", lambda entry: entry.at),
+    Column("WHO", lambda entry: entry.who),
+    Column("WHAT", lambda entry: entry.what),
+    Column("TARGET", lambda entry: entry.target),
+    Column("OUTCOME", lambda entry: entry.outcome),
+    Column("COMMAND", lambda entry: entry.command),
+    Column("UNDO", lambda entry: entry.undo),
+)
+
+
+def columns(context: Context) -> tuple[Column, ...]:
+    plain = context.out.mode is Mode.PLAIN
+
+    def since(view: AttentionView) -> str:
+        return view.since if plain else age_text(context.age(view.since) or 0.0)
+
+    return (
+        Column("ID", lambda view: view.id),
+        Column("SEVERITY", lambda view: view.severity.value),
+        Column("SINCE", since, right=True),
+        Column("WHAT", lambda view: view.text),
+        Column("TRY", lambda view: view.acts[0].command if view.acts else None),
+        Column("SNOOZED UNTIL", lambda view: view.snoozed_until),
+    )
+
+
+@attention.default
+async def show_attention(*, snoozed: bool = False, context: Ctx) -> int:
+    """Show what needs a person, most urgent first.
+
+    Args:
+        snoozed: Also what is snoozed.
+    """
+    async with context.control() as control:
+        answer = await control.attention(AttentionQuery(snoozed=snoozed))
+    context.out.listing(answer, columns(context)[: 6 if snoozed else 5], answer.attention, "nothing needs you")
+    if answer.snoozed and not snoozed and context.out.mode is Mode.TABLE:
+        context.out.say(f"{answer.snoozed} snoozed: clawtui attention --snoozed")
+    return exits.DONE
+
+
+@attention.command
+async def snooze(attention_id: str, /, *, for_: Annotated[str, Parameter(name="--for")] = "1h", context: Ctx) -> int:
+    """Hear no more of it for a while; of failed tasks, until the next one fails.
+
+    Args:
+        attention_id: Its id, as `clawtui attention` shows it.
+        for_: How long, e.g. 30m, 4h, 2d; 0 ends a snooze.
+    """
+    wanted = seconds(for_, "--for")
+    async with context.control() as control:
+        view = await control.snooze(attention_id, wanted)
+    context.out.record(view, columns(context), view)
+    return exits.DONE
+
+
+@journal.default
+async def show_journal(*, limit: Limit = 100, cursor: Cursor = None, context: Ctx) -> int:
+    """Show who did what as commands, newest first, and what would take it back."""
+    async with context.control() as control:
+        page = await control.journal(PageQuery(limit=limit, cursor=cursor))
+    context.out.listing(page, JOURNAL_COLUMNS, page.journal, "nothing in the journal")
+    return exits.DONE
+
+
+@journal.command
+async def undo(seq: int, /, *, no_wait: bool = False, context: Ctx) -> int:
+    """Take an act back: start, stop, pause, resume, and changes of policies.
+
+    Args:
+        seq: The entry's number.
+        no_wait: Do not wait for the end; print the job.
+    """
+    async with context.control() as control:
+        answer = await control.undo(seq)
+        context.out.say(answer.undone)
+        if answer.job is not None:
+            await finish_job(context, control, answer.job, no_wait=no_wait)
+    return exits.DONE
