@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+from functools import lru_cache
+from itertools import accumulate
 from typing import NamedTuple
 
 from rich.segment import Segment
@@ -13,9 +15,11 @@ from clawtui.tui.widgets.log_store import LogLineView
 from clawtui.tui.widgets.table_paint import StyleSource, foreground
 from clawtui.tui.widgets.text import clean, fit, fold, width
 
-GUTTER_CELLS = 2
-"""Before the text: the cursor, range or gap, and the first letter of a level that stands out."""
+GUTTER_CELLS = 3
+"""Before the text: the cursor, range or gap, and the first letter of a level that stands out, a space."""
 SOURCE_CELLS = 16
+CACHED_LINES = 256
+"""Folded or searched once for a screen: 2 MB at worst, when every line is as long as lines may be."""
 PREFIX = "log-view--"
 LEVELS = {
     "error": "error", "err": "error", "fatal": "error", "critical": "error", "stderr": "error",
@@ -89,18 +93,12 @@ class LogPainter:
         cells: int | None,
         piece: int,
     ) -> Strip:
-        before, text = prefix(line, timestamps), clean(line.text)
-        whole = before + text
-        start, end = 0, len(whole)
-        if cells is not None:
-            parts = fold(whole, cells)
-            start = sum(map(len, parts[:piece]))
-            end = start + len(parts[piece]) if piece < len(parts) else start
+        whole, spans = _spans(line, timestamps, hit)
+        start, end = _piece(line, timestamps, cells, piece) if cells is not None else (0, len(whole))
         level = LEVELS.get(line.level.lower(), "")
-        spans = self._spans(before, text, level, hit)
         letter = LETTERS.get(level, " ") if piece == 0 else " "
         segments = [Segment(self._sign(dress, first=piece == 0), self.style(dress, "gutter"))]
-        segments.append(Segment(letter, self.style(dress, level)))
+        segments.append(Segment(f"{letter} ", self.style(dress, level)))
         for first, last, meaning in spans:
             shown = whole[max(first, start) : min(last, end)]
             if first < end and last > start and shown:
@@ -115,21 +113,6 @@ class LogPainter:
             return "*"
         return "┄" if dress.gap and first else " "
 
-    @staticmethod
-    def _spans(before: str, text: str, level: str, hit: re.Pattern[str] | None) -> list[tuple[int, int, str]]:
-        """(first, last, meaning) over the whole line, in order and without holes."""
-        offset = len(before)
-        spans = [(0, offset, "prefix")]
-        at = 0
-        for found in hit.finditer(text) if hit is not None else ():
-            if found.end() == found.start():
-                continue
-            spans.append((offset + at, offset + found.start(), level))
-            spans.append((offset + found.start(), offset + found.end(), "hit"))
-            at = found.end()
-        spans.append((offset + at, offset + len(text), level))
-        return spans
-
     def _mixed(self, dress: Dress, meaning: str) -> Style:
         named = "cursor" if dress.cursor else "chosen" if dress.chosen else "line"
         style = self._source.get_component_rich_style(f"{PREFIX}{named}")
@@ -138,3 +121,32 @@ class LogPainter:
         if not meaning:
             return style
         return style + foreground(self._source, f"{PREFIX}{meaning}")
+
+
+@lru_cache(CACHED_LINES)
+def _starts(line: LogLineView, timestamps: bool, cells: int) -> list[int]:
+    """Where the pieces of the folded line start, and its end: a long line is folded once, not for each of its lines."""
+    return [0, *accumulate(map(len, pieces(line, timestamps, cells)))]
+
+
+def _piece(line: LogLineView, timestamps: bool, cells: int, piece: int) -> tuple[int, int]:
+    starts = _starts(line, timestamps, cells)
+    return (starts[piece], starts[piece + 1]) if piece + 1 < len(starts) else (starts[-1], starts[-1])
+
+
+@lru_cache(CACHED_LINES)
+def _spans(line: LogLineView, timestamps: bool, hit: re.Pattern[str] | None) -> tuple[str, list[tuple[int, int, str]]]:
+    """The whole line, and (first, last, meaning) over it, in order and without holes."""
+    before, text = prefix(line, timestamps), clean(line.text)
+    level = LEVELS.get(line.level.lower(), "")
+    offset = len(before)
+    spans = [(0, offset, "prefix")]
+    at = 0
+    for found in hit.finditer(text) if hit is not None else ():
+        if found.end() == found.start():
+            continue
+        spans.append((offset + at, offset + found.start(), level))
+        spans.append((offset + found.start(), offset + found.end(), "hit"))
+        at = found.end()
+    spans.append((offset + at, offset + len(text), level))
+    return before + text, spans

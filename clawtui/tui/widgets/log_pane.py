@@ -58,7 +58,7 @@ class LogPane(ScrollView):
         self._range_from: int | None = None
         self._folding = Folding()
         self._longest = 0
-        self._hidden = False
+        self._hidden = True
 
     @property
     def hits(self) -> int:
@@ -138,7 +138,7 @@ class LogPane(ScrollView):
         if self._follow:
             self._to_end()
         elif keep is not None and len(self._store):
-            self.scroll_to(y=self._top(self._store.row(keep)), animate=False)
+            self._scroll_to_line(self._top(self._store.row(keep)))
         self.refresh()
 
     def _lay_out_more(self) -> None:
@@ -155,17 +155,23 @@ class LogPane(ScrollView):
         if self.virtual_size != (cells, lines):
             self.virtual_size = Size(cells, lines)
 
+    def _scroll_to_line(self, y: int) -> None:
+        if not self._hidden:
+            self.scroll_to(y=max(0, y), animate=False)
+
     def _to_end(self) -> None:
-        self.scroll_to(y=max(0, self.virtual_size.height - self.size.height), animate=False)
+        self._scroll_to_line(self.virtual_size.height - self.size.height)
 
     def _scroll_into_view(self, row: int) -> None:
+        if self._hidden:
+            return
         first, lines = self.scroll_offset.y, max(1, self.size.height)
         top = self._top(row)
         bottom = self._top(row + 1) if self._wrap and row + 1 < len(self._folding) else top + 1
         if top < first:
-            self.scroll_to(y=top, animate=False)
+            self._scroll_to_line(top)
         elif bottom > first + lines:
-            self.scroll_to(y=min(top, bottom - lines), animate=False)
+            self._scroll_to_line(min(top, bottom - lines))
 
     def render_line(self, y: int) -> Strip:
         cells = self._cells

@@ -121,7 +121,7 @@ class LogView(LogPane, can_focus=True):
         if self._follow:
             self._to_end()
         elif gone_lines:
-            self.scroll_to(y=max(0, self.scroll_offset.y - gone_lines), animate=False)
+            self._scroll_to_line(self.scroll_offset.y - gone_lines)
         self.refresh()
 
     def prepend(self, lines: Sequence[LogLineView]) -> None:

@@ -136,6 +136,8 @@ class KeyedRows(ScrollView):
         old_rows, old_scroll = self._rows, self.scroll_offset.y
         self._rows, self._index = list(rows), index
         self._resize_content()
+        if self._cursor not in index:
+            self._set_cursor(self._neighbour(old_rows, old_position))
         self._follow_cursor(old_position, old_scroll)
         if len(old_rows) == len(rows) and self.scroll_offset.y == old_scroll:
             self._repaint_rows([i for i in self._visible() if old_rows[i] != self._rows[i]])
@@ -148,21 +150,24 @@ class KeyedRows(ScrollView):
         self._rows = list(rows)
         self._repaint_rows([index for index in self._visible() if old[index] != self._rows[index]])
 
+    def _neighbour(self, old_rows: Sequence[Row], old_position: int | None) -> str | None:
+        """The row that takes over the cursor of one that is gone: the next of the old order, or the one before."""
+        if old_position is not None:
+            for row in (*old_rows[old_position:], *reversed(old_rows[:old_position])):
+                if row.key in self._index:
+                    return row.key
+        return self._rows[0].key if self._rows else None
+
     def _follow_cursor(self, old_position: int | None, old_scroll: int) -> None:
-        """Keep the cursor's key on its screen line; when it is gone, the row in its place is next.
+        """Keep the cursor's row on its screen line.
 
         A table that shows its top goes on showing it, so that what comes first is never hidden by arriving.
         """
-        if not self._rows:
-            self._set_cursor(None)
-            return
-        position = self._index.get(self._cursor) if self._cursor is not None else None
-        if position is None:
-            position = min(old_position or 0, len(self._rows) - 1)
-            self._set_cursor(self._rows[position].key)
-        elif old_position is not None and old_scroll > 0:
-            self.scroll_to(y=old_scroll + position - old_position, animate=False)
-        self._scroll_into_view(position)
+        if self._cursor is not None:
+            position = self._index[self._cursor]
+            if old_position is not None and old_scroll > 0 and self.size:
+                self.scroll_to(y=old_scroll + position - old_position, animate=False)
+            self._scroll_into_view(position)
 
     def _visible(self) -> range:
         first = self.scroll_offset.y
@@ -192,6 +197,8 @@ class KeyedRows(ScrollView):
             self._scroll_into_view(position)
 
     def _scroll_into_view(self, position: int) -> None:
+        if not self.size:
+            return
         lines = max(1, self.size.height - HEADER_LINES)
         first = self.scroll_offset.y
         if position < first:
