@@ -25,6 +25,9 @@ LOOK_SECONDS: Final = 2.0
 LOOK_ANYWAY_SECONDS: Final = 15.0
 """Silence, disks and the ends of snoozes change nothing that would be told."""
 
+MOST_EVENTS: Final = 50
+"""When more changes at once, for instance because a network is gone, one event without id stands for all."""
+
 log = structlog.get_logger("hub.attention")
 
 
@@ -86,12 +89,16 @@ class AttentionDesk:
             log.warning("attention_not_known", error=exc.message)
             return
         present = {view.id: view for view in found.attention}
-        for name, view in present.items():
-            if self._told.get(name) != view:
-                self._kernel.feed.publish(Kind.ATTENTION, name)
-        for name in self._told.keys() - present.keys():
-            self._kernel.feed.publish(Kind.ATTENTION, name, gone=True)
+        changed = [name for name, view in present.items() if self._told.get(name) != view]
+        gone = self._told.keys() - present.keys()
         self._told = present
+        if len(changed) + len(gone) > MOST_EVENTS:
+            self._kernel.feed.publish(Kind.ATTENTION, "")
+            return
+        for name in changed:
+            self._kernel.feed.publish(Kind.ATTENTION, name)
+        for name in gone:
+            self._kernel.feed.publish(Kind.ATTENTION, name, gone=True)
 
     # --- facts
 

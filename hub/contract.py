@@ -436,9 +436,10 @@ class AttentionView(Shape, frozen=True):
 
 
 class AttentionList(Shape, frozen=True):
-    """Most urgent first. `snoozed` counts what is hidden for now, whether it is shown here or not."""
+    """Most urgent first. `total` counts all that is not snoozed, `snoozed` the rest, shown here or not."""
 
     attention: list[AttentionView]
+    total: int = 0
     snoozed: int = 0
 
 
@@ -446,6 +447,7 @@ class AttentionQuery(Request, frozen=True):
     """`snoozed`: show those too that somebody has snoozed, after all others."""
 
     snoozed: bool = False
+    limit: PageSize = 500
 
 
 class SnoozeRequest(Request, frozen=True):
@@ -540,7 +542,7 @@ class Event(Shape, frozen=True):
     """One change. `seq` counts within `hub_id` and one run of the hub (`run`).
 
     `kind` is agent, task, dispatch, job, health, audit, attention, or `gap`: events were dropped for
-    this observer, re-read what you show.
+    this observer, re-read what you show. An `attention` without `id` stands for many changes.
     """
 
     seq: int

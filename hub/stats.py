@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncGenerator, AsyncIterator, Iterator
+from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
@@ -34,6 +34,9 @@ WATCH_SECONDS: Final = 5.0
 WATCH: Final = Watch(interval_seconds=1.0, ttl_seconds=15.0)
 FLUSH_SECONDS: Final = 300.0
 """So much of the history a killed hub may lose."""
+AGENTS_AT_ONCE: Final = 64
+FLUSH_PAUSE_SECONDS: Final = 0.05
+"""Between so many agents and the next, so that the thread that writes does not hold the interpreter for long."""
 PURGE_SECONDS: Final = 3_600.0
 FOLLOWER_SAMPLES: Final = 120
 """Samples kept for a follower that is behind; it misses the oldest, each sample stands for itself."""
@@ -188,34 +191,29 @@ class Stats:
             now = self._kernel.now().mono
             if now >= flush_at:
                 flush_at = now + FLUSH_SECONDS
-                await self.flush()
+                await self.flush(FLUSH_PAUSE_SECONDS)
             if now >= purge_at:
                 purge_at = now + PURGE_SECONDS
                 await self.purge()
             await asyncio.sleep(WATCH_SECONDS)
 
-    async def flush(self) -> None:
-        """Write the samples of periods that have ended."""
-        now_ms = self._kernel.now().wall_ms
-        pieces: list[Piece] = []
-        for uid, track in self._tracks.items():
-            track.close(now_ms)
-            # A copy: what comes meanwhile is not part of what is written.
-            pieces += [Piece(uid, FINE_SECONDS, list(track.fine)), Piece(uid, COARSE_SECONDS, list(track.coarse))]
-            self._lost(track.lost)
-            track.lost = 0
-        pieces = [piece for piece in pieces if piece.samples]
-        if self._store is None:
-            return
-        try:
-            await self._store.append(pieces)
+    async def flush(self, pause_seconds: float = 0.0) -> None:
+        """Write the samples of periods that have ended, a few agents at a time."""
+        uids = list(self._tracks)
+        for start in range(0, len(uids), AGENTS_AT_ONCE):
+            pieces = self._ended(uids[start : start + AGENTS_AT_ONCE])
+            if self._store is None or not pieces:
+                continue
+            try:
+                await self._store.append(pieces)
+            except HubError as exc:
+                # What was not written stays in memory, a bounded time, and is tried again with the next flush.
+                self.problem = f"agents' history is not kept: {exc.message}"
+                log.warning("history_not_kept", error=exc.message)
+                return
+            self._written(pieces)
             self.problem = ""
-        except HubError as exc:
-            self.problem = f"agents' history is not kept: {exc.message}"
-            log.warning("history_not_kept", error=exc.message)
-            # Kept in memory, a bounded time, and tried again with the next flush.
-            return
-        self._written(pieces)
+            await asyncio.sleep(pause_seconds)
 
     async def purge(self) -> None:
         """Forget what is too old, and agents that are gone."""
@@ -236,16 +234,28 @@ class Stats:
     def _track(self, uid: AgentUid) -> Track:
         return self._tracks.setdefault(uid, Track())
 
-    def _written(self, pieces: list[Piece]) -> None:
+    def _ended(self, uids: Sequence[AgentUid]) -> list[Piece]:
+        """Return copies of what waits: what comes while it is written is no part of it."""
+        now_ms = self._kernel.now().wall_ms
+        pieces: list[Piece] = []
+        for uid in uids:
+            track = self._tracks.get(uid)
+            if track is None:
+                continue
+            track.close(now_ms)
+            pieces += [Piece(uid, FINE_SECONDS, list(track.fine)), Piece(uid, COARSE_SECONDS, list(track.coarse))]
+            self._kernel.metrics.history_lost(track.lost)
+            track.lost = 0
+        return [piece for piece in pieces if piece.samples]
+
+    def _written(self, pieces: Sequence[Piece]) -> None:
         for piece in pieces:
             track = self._tracks.get(AgentUid(piece.uid))
-            if track is not None:
-                kept, written = (track.fine if piece.seconds == FINE_SECONDS else track.coarse), set(piece.samples)
-                kept[:] = [sample for sample in kept if sample not in written]
-
-    def _lost(self, count: int) -> None:
-        if count:
-            self._kernel.metrics.history_lost(count)
+            if track is None:
+                continue
+            kept = track.fine if piece.seconds == FINE_SECONDS else track.coarse
+            if piece.samples[-1] in kept:
+                del kept[: kept.index(piece.samples[-1]) + 1]
 
     def _ask(self, agent_id: AgentId) -> None:
         """Have a watched agent report every second; a basic agent reports nothing."""

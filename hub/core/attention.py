@@ -12,7 +12,7 @@ from typing import Final, NamedTuple
 
 import msgspec
 
-from hub.contract import AttentionList, AttentionView, Severity, SuggestedAct
+from hub.contract import AttentionList, AttentionQuery, AttentionView, Severity, SuggestedAct
 from hub.core.model import (
     Agent,
     AgentId,
@@ -323,16 +323,14 @@ def resolve(facts: Facts, snoozes: Sequence[Snooze] = (), known: Mapping[str, in
             rank = (hidden is not None, _URGENCY[finding.severity], place, since, finding.target)
             ranked.append((rank, _view(name, rule.kind, finding, since, hidden)))
     ranked.sort(key=lambda entry: entry[0])
-    return AttentionList(attention=[view for _, view in ranked], snoozed=sum(rank[0] for rank, _ in ranked))
+    snoozed = sum(rank[0] for rank, _ in ranked)
+    return AttentionList(attention=[view for _, view in ranked], total=len(ranked) - snoozed, snoozed=snoozed)
 
 
-def shown(everything: AttentionList, *, snoozed: bool) -> AttentionList:
+def shown(everything: AttentionList, query: AttentionQuery) -> AttentionList:
     """Return what a front end asked for of what `resolve` said."""
-    if snoozed:
-        return everything
-    return AttentionList(
-        attention=[view for view in everything.attention if view.snoozed_until is None], snoozed=everything.snoozed
-    )
+    wanted = everything.attention if query.snoozed else everything.attention[: everything.total]
+    return AttentionList(attention=wanted[: query.limit], total=everything.total, snoozed=everything.snoozed)
 
 
 def _covers(snooze: Snooze, finding: Finding, now_ms: int) -> bool:

@@ -16,7 +16,7 @@ class AttentionOperations(Operations):
     """See `hub.control.Control`."""
 
     async def attention(self, query: AttentionQuery) -> AttentionList:
-        return shown(await self._inside.attention.read(), snoozed=query.snoozed)
+        return shown(await self._inside.attention.read(), query)
 
     async def snooze(self, attention_id: str, seconds: int) -> AttentionView:
         kernel = self._kernel

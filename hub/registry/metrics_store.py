@@ -17,7 +17,7 @@ from typing import Final, NamedTuple
 import structlog
 
 from hub.core.stats import COARSE_SECONDS, FINE_SECONDS, Sample
-from hub.registry.chunks import pack, unpack
+from hub.registry.chunks import extend, pack, unpack
 from hub.registry.connection import BatchConnection, connect, open_connection, transaction
 
 APPLICATION_ID: Final = 0x636C7374
@@ -25,8 +25,6 @@ APPLICATION_ID: Final = 0x636C7374
 VERSION: Final = 1
 MOST_BYTES: Final = 4 * 1024**3
 """About ten times what 3,000 agents take."""
-PIECES_AT_ONCE: Final = 256
-"""Pieces in one transaction: reading comes in between."""
 CHUNK_MS: Final[Mapping[int, int]] = {FINE_SECONDS: 3_600_000, COARSE_SECONDS: 24 * 3_600_000}
 
 _SCHEMA: Final = (
@@ -65,10 +63,8 @@ class MetricsStore:
         await self._connection.close()
 
     async def append(self, pieces: Sequence[Piece]) -> None:
-        """Add samples to the chunks they belong to."""
-        for start in range(0, len(pieces), PIECES_AT_ONCE):
-            part = pieces[start : start + PIECES_AT_ONCE]
-            await self._connection.run(lambda connection, part=part: _append(connection, part))
+        """Add samples to the chunks they belong to, all in one transaction."""
+        await self._connection.run(lambda connection: _append(connection, pieces))
 
     async def read(self, uid: str, seconds: int, since_ms: int) -> list[Sample]:
         """Return an agent's samples since a moment (ms since the epoch), in order of time."""
@@ -133,10 +129,9 @@ def _append(connection: sqlite3.Connection, pieces: Iterable[Piece]) -> None:
                 row = connection.execute(
                     "SELECT data FROM chunks WHERE uid = ? AND seconds = ? AND chunk = ?", key
                 ).fetchone()
-                known = _unpacked(row[0], piece.seconds) if row is not None else []
                 connection.execute(
                     "INSERT OR REPLACE INTO chunks (uid, seconds, chunk, data) VALUES (?, ?, ?, ?)",
-                    (*key, pack([*known, *samples])),
+                    (*key, _extended(row[0], samples) if row is not None else pack(samples)),
                 )
 
 
@@ -154,6 +149,14 @@ def _read(connection: sqlite3.Connection, uid: str, seconds: int, since_ms: int)
     )
     samples = [sample for (data,) in rows for sample in _unpacked(data, seconds) if sample.at_ms >= since_ms]
     return sorted(samples, key=lambda sample: sample.at_ms)
+
+
+def _extended(data: bytes, samples: Sequence[Sample]) -> bytes:
+    try:
+        return extend(data, samples)
+    except ValueError as exc:
+        log.warning("history_chunk_damaged", why=str(exc))
+        return pack(samples)
 
 
 def _unpacked(data: bytes, seconds: int) -> list[Sample]:

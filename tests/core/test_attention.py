@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from hub.contract import AttentionView, Severity
+from hub.contract import AttentionQuery, AttentionView, Severity
 from hub.core.attention import (
     DISK_ENOUGH_BYTES,
     FAILURES_MS,
@@ -230,9 +230,15 @@ def test_what_is_snoozed_is_counted_and_comes_last() -> None:
         ("quarantined:a", rfc3339(NOW + 10)),
     ]
     assert everything.snoozed == 1
-    assert shown(everything, snoozed=True) is everything
-    asked = shown(everything, snoozed=False)
-    assert ([view.id for view in asked.attention], asked.snoozed) == (["agent_crashed:b"], 1)
+    assert shown(everything, AttentionQuery(snoozed=True)) == everything
+    asked = shown(everything, AttentionQuery())
+    assert ([view.id for view in asked.attention], asked.total, asked.snoozed) == (["agent_crashed:b"], 1, 1)
+
+
+def test_an_answer_has_a_bound_and_says_how_much_there_is() -> None:
+    everything = resolve(facts(*(agent(name=f"a{number}", quarantined=True) for number in range(7))))
+    asked = shown(everything, AttentionQuery(limit=3))
+    assert ([view.target for view in asked.attention], asked.total) == (["a0", "a1", "a2"], 7)
 
 
 def test_a_snooze_ends() -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from hub.attention import disk_of
+from hub.attention import MOST_EVENTS, disk_of
 from hub.contract import AttentionQuery, AttentionView, Event
 from hub.errors import BadRequest, NotFound
 from tests.hub.running import PlayedAgent, RunningHub, running_hub
@@ -133,6 +133,22 @@ async def test_observers_hear_what_comes_changes_and_goes() -> None:
             assert await heard(gone=False)
             await hub.control.retry_task(task_id)
             assert await heard(gone=True)
+
+
+async def test_many_changes_at_once_are_one_event() -> None:
+    async with running_hub() as hub:
+        names = [f"a{number}" for number in range(MOST_EVENTS + 1)]
+        for name in names:
+            await hub.create(name)
+        # None of them ever connects.
+        await hub.until(lambda: len(hub.platform.agents) == len(names), "the driver has made them")
+        hub.move(60)
+        async with hub.kernel.feed.subscribe() as changes, asyncio.timeout(20):
+            async for event in changes:
+                if event.kind == "attention":
+                    assert event.id == ""
+                    break
+        assert (await hub.control.attention(AttentionQuery(limit=5))).total >= len(names)
 
 
 async def test_the_metrics_count_what_is_not_snoozed() -> None:

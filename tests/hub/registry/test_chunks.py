@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hub.core.stats import FIELDS, MOST, Sample
-from hub.registry.chunks import pack, unpack
+from hub.registry.chunks import extend, pack, unpack
 
 value = st.just(float("nan")) | st.floats(-(2.0**59), 2.0**59, width=32)
 samples = st.lists(
@@ -35,6 +35,13 @@ def test_what_goes_in_comes_out(given: list[Sample]) -> None:
     back = unpack(pack(given), 30.0)
     assert len(back) == len(given)
     assert all(same(one, other) for one, other in zip(given, back, strict=True))
+
+
+@given(samples, samples)
+def test_a_chunk_is_added_to(before: list[Sample], after: list[Sample]) -> None:
+    back = unpack(extend(pack(before), after), 30.0)
+    assert len(back) == len(before) + len(after)
+    assert all(same(one, other) for one, other in zip([*before, *after], back, strict=True))
 
 
 @given(st.floats(-MOST, MOST))
@@ -75,6 +82,8 @@ def test_samples_too_far_apart_make_no_chunk() -> None:
     far = [Sample(at, 30.0, (0.0,) * len(FIELDS)) for at in (0, 2**32)]
     with pytest.raises(ValueError, match="no chunk"):
         pack(far)
+    with pytest.raises(ValueError, match="no chunk"):
+        extend(pack(far[:1]), far[1:])
 
 
 def test_an_hour_of_an_idle_agent_is_small() -> None:
