@@ -18,7 +18,7 @@ from typing import Any
 import msgspec
 from rich.console import Console
 
-from tests.bench import fleet, latency, listing, raw, throughput
+from tests.bench import fleet, latency, listing, raw, throughput, tui
 from tests.bench.comparison import Peers
 from tests.bench.hubs import BenchError
 from tests.bench.report import Row, Verdict, print_table, with_ratios, write_json
@@ -44,11 +44,13 @@ class Sizes(msgspec.Struct, frozen=True, kw_only=True):
     agents_seconds: float = 90.0
     dropped: int = 1_000
     list: int = 15
+    paints: int = 7
 
 
 QUICK = Sizes(
     raw=200, noop=300, exec=200, throughput_noop=3_000, throughput_exec=1_000, docker=15, celery_latency=100,
     celery_tasks=300, agents=1_000, agents_seconds=15.0, dropped=300, list=5,
+    paints=3,
 )  # fmt: skip
 
 
@@ -129,6 +131,9 @@ class Bench:
     async def list(self) -> list[Row]:
         return await listing.listing(self._folder / "list", self._sizes.list)
 
+    async def tui(self) -> list[Row]:
+        return await asyncio.to_thread(tui.screen, self._folder / "tui", self._sizes.paints, self.say)
+
     @staticmethod
     def _compared(rows: list[Row], peers: dict[str, Row]) -> list[Row]:
         """Only medians are compared with medians."""
@@ -143,6 +148,7 @@ SECTIONS: dict[str, Callable[[Bench], Awaitable[list[Row]]]] = {
     "fleet": Bench.fleet,
     "reconnect": Bench.reconnect,
     "list": Bench.list,
+    "tui": Bench.tui,
 }
 
 
