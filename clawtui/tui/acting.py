@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from collections.abc import Awaitable, Callable, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 from clawtui.tui.actions import Where
+from clawtui.tui.screens.pane import Work
 from clawtui.tui.shell import run_shell
 from clawtui.tui.widgets.command_line import CommandLine
 from clawtui.tui.widgets.dialogs import ConfirmDialog, TypeNameDialog
@@ -43,13 +45,13 @@ class Acting:
         """The named agents, else the marked ones, else the one under the cursor."""
         return tuple(argument.replace(",", " ").split()) or self.app.main.pane.subject().agents
 
-    def work(self, work: Coroutine[Any, Any, None]) -> None:
+    def work(self, work: Work) -> None:
         """Carry something out beside the handlers; failures are said."""
-        self.app.run_worker(self._told(work), group="acts", exit_on_error=False)
+        self.app.run_worker(partial(self._told, work), group="acts", exit_on_error=False)
 
-    async def _told(self, work: Coroutine[Any, Any, None]) -> None:
+    async def _told(self, work: Work) -> None:
         try:
-            await work
+            await work()
         except HubError as error:
             self.app.problem(error)
         except Exception as error:  # noqa: BLE001 - shown instead of lost
@@ -82,7 +84,7 @@ class Acting:
                 await self.control.release(name)
                 self.app.say(f"√ {name} is released — {self.equivalent('release', name)}", "ok")
 
-        self.work(release(self.meant(agents)))
+        self.work(lambda: release(self.meant(agents)))
 
     async def do_agent_destroy(self, agents: str) -> None:
         names = self.meant(agents)
@@ -97,7 +99,7 @@ class Acting:
 
         def answered(yes: bool | None) -> None:
             if yes:
-                self.work(self._many("destroy", names, lambda name: self.control.destroy(name)))
+                self.work(lambda: self._many("destroy", names, lambda name: self.control.destroy(name)))
 
         self.app.push_screen(TypeNameDialog(title, lines, expected, "Destroy"), answered)
 
@@ -121,7 +123,7 @@ class Acting:
 
     def _act(self, act: AgentAct, names: tuple[str, ...]) -> None:
         if names:
-            self.work(self._many(act.value, names, lambda name: self.control.act(name, act)))
+            self.work(lambda: self._many(act.value, names, lambda name: self.control.act(name, act)))
 
     async def _many(self, verb: str, names: tuple[str, ...], start: Start) -> None:
         """Start all, then see each to its end: success is said only after the hub observed it."""
@@ -142,7 +144,7 @@ class Acting:
         """One key on an empty registry."""
         agents = self.app.store.agents if self.app.store is not None else {}
         number = next(n for n in range(1, len(agents) + 2) if f"{FIRST_NAME}-{n}" not in agents)
-        self.work(self._create(CreateAgent(name=f"{FIRST_NAME}-{number}", driver="process")))
+        self.work(lambda: self._create(CreateAgent(name=f"{FIRST_NAME}-{number}", driver="process")))
 
     async def do_agent_create(self, words: str) -> None:
         health = self.app.store.health if self.app.store is not None else None
@@ -150,7 +152,7 @@ class Acting:
 
         def answered(request: CreateAgent | None) -> None:
             if request is not None:
-                self.work(self._create(request))
+                self.work(lambda: self._create(request))
 
         self.app.push_screen(CreateDialog(drivers, self.equivalent, words), answered)
 
@@ -184,7 +186,7 @@ class Acting:
             self.app.say("no agent is meant: put the cursor on one, or mark some", "warn")
             return
         order = TaskOrder(task, DispatchRequest(task=task, agents=list(names)))
-        self.work(self._submit(order, names))
+        self.work(lambda: self._submit(order, names))
 
     async def _submit(self, order: TaskOrder, names: tuple[str, ...]) -> None:
         """To one agent as a task, to several or to a selector as a dispatch."""
@@ -209,7 +211,7 @@ class Acting:
         def answered(order: TaskOrder | None) -> None:
             if order is not None:
                 chosen = tuple(order.dispatch.agents or ())
-                self.work(self._submit(order, chosen))
+                self.work(lambda: self._submit(order, chosen))
 
         self.app.push_screen(TaskDialog(names, words), answered)
 
@@ -231,7 +233,7 @@ class Acting:
 
         def answered(yes: bool | None) -> None:
             if yes:
-                self.work(cancel())
+                self.work(lambda: cancel())
 
         title = "Cancel the task?" if len(tasks) == 1 else f"Cancel {len(tasks)} tasks?"
         self.app.push_screen(ConfirmDialog(title, [_listed(tasks), "What runs is ended."], "Cancel task"), answered)
@@ -245,7 +247,7 @@ class Acting:
                 self.app.say(f"√ again as {submitted.task_id} — {self.equivalent('tasks', 'retry', task)}", "ok")
 
         if tasks:
-            self.work(retry())
+            self.work(lambda: retry())
 
     async def do_rollout_retry(self, dispatch_id: str) -> None:
         async def retry(rollout: str) -> None:
@@ -256,7 +258,7 @@ class Acting:
 
         chosen = dispatch_id or self.app.main.pane.rollout()
         if chosen:
-            self.work(retry(chosen))
+            self.work(lambda: retry(chosen))
         else:
             self.app.say("this task belongs to no rollout", "warn")
 

@@ -70,7 +70,7 @@ class ClawtuiApp(App[int]):
         """The first picture stands."""
         self.failed = False
         self.aside = False
-        """The terminal belongs to somebody else: nothing may be written, or the writer's queue blocks the whole loop."""
+        """The terminal is somebody else's: nothing may be written, or the full queue of the writer blocks the loop."""
         self.tick_lag_seconds = 0.0
         self._said: tuple[Piece, ...] = ()
         self._said_until = 0.0
@@ -106,7 +106,7 @@ class ClawtuiApp(App[int]):
 
     def _read(self) -> None:
         assert self.store is not None
-        self.run_worker(self.store.run(), group="store", exclusive=True)
+        self.run_worker(self.store.run, group="store", exclusive=True)
 
     def tick(self) -> None:
         """Look whether something changed; only then is anything painted."""

@@ -15,10 +15,19 @@ LAG_WARN_SECONDS = 0.05
 
 
 def top_bar(store: FleetStore, address: str, modes: tuple[str, ...], now: datetime, width: int) -> list[Piece]:
-    """Left to right by importance: what does not fit is cut at the right."""
+    """Left to right by importance: states lose their words before anything is cut at the right."""
+    pieces = _top_bar(store, address, modes, now, width, words=width >= NARROW)
+    if sum(len(text) for text, _ in pieces) > width:
+        pieces = _top_bar(store, address, modes, now, width, words=False)
+    return pieces
+
+
+def _top_bar(
+    store: FleetStore, address: str, modes: tuple[str, ...], now: datetime, width: int, *, words: bool
+) -> list[Piece]:
     pieces: list[Piece] = [(" clawtui ", "bold"), *_source(store, address, width)]
     pieces += [(f" {mode} ", "title") for mode in (*modes, *_degraded(store))]
-    pieces += _agents(store, width)
+    pieces += _agents(store, words)
     if store.health is not None:
         tasks = store.health.tasks
         pieces.append((f"  run {tasks.get('running', 0)} queue {tasks.get('queued', 0) + tasks.get('offered', 0)}", ""))
@@ -48,14 +57,14 @@ def _degraded(store: FleetStore) -> tuple[str, ...]:
     return ("DEGRADED",) if store.health is not None and store.health.status != "ok" else ()
 
 
-def _agents(store: FleetStore, width: int) -> list[Piece]:
+def _agents(store: FleetStore, words: bool) -> list[Piece]:
     counts = store.counts()
     word = "agent" if len(store.agents) == 1 else "agents"
     pieces: list[Piece] = [(f"  {len(store.agents)} {word}", "bold")]
     for status in AgentStatus:
         if counts.get(status):
             sign = agent_sign(status)
-            name = f" {status.value}" if width >= NARROW or status is not AgentStatus.ONLINE else ""
+            name = f" {status.value}" if words else ""
             pieces.append((f" {sign.glyph}{counts[status]}{name}", sign.style))
     return pieces
 
@@ -67,7 +76,8 @@ def banner(store: FleetStore) -> str:
         case SourceState.LOST:
             age = age_text(store.mono() - source.since)
             hint = f" ({printable(source.hint)})" if source.hint else ""
-            return f"The hub is away since {age}: {printable(source.error)}{hint}. Values below are old. It is tried again."
+            why = f"{printable(source.error)}{hint}"
+            return f"The hub is away since {age}: {why}. Values below are old. It is tried again."
         case SourceState.REFUSED:
             return f"The hub refuses this token: {printable(source.error)}. {printable(source.hint)}"
         case _:

@@ -1,4 +1,4 @@
-"""What every place can do: go somewhere, ask, help, act on agents and tasks. """
+"""What every place can do: go somewhere, ask, help, act on agents and tasks."""
 
 from __future__ import annotations
 
@@ -86,7 +86,11 @@ class Doing:
 
     def _has(self, needs: str) -> bool:
         subject = self.app.main.pane.subject()
-        found: dict[str, object] = {"agent": subject.agents, "task": subject.tasks, "rollout": self.app.main.pane.rollout()}
+        found: dict[str, object] = {
+            "agent": subject.agents,
+            "task": subject.tasks,
+            "rollout": self.app.main.pane.rollout(),
+        }
         return not needs or bool(found[needs])
 
     async def _picked(self, chosen: str | None) -> None:

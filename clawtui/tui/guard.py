@@ -9,9 +9,8 @@ from __future__ import annotations
 import traceback
 from collections.abc import Iterator
 
+from textual._context import active_message_pump
 from textual.dom import DOMNode
-from textual.message import Message
-from textual.message_pump import MessagePump, active_message_pump
 from textual.worker import WorkerFailed
 
 from clawtui.tui.screens.pane import Pane
@@ -43,13 +42,3 @@ def _suspects(error: BaseException) -> Iterator[DOMNode]:
 
 def report(error: BaseException) -> str:
     return "".join(traceback.format_exception(error))
-
-
-class Guarded(MessagePump):
-    """A message pump that outlives the exceptions of its handlers."""
-
-    async def _dispatch_message(self, message: Message) -> None:
-        try:
-            await super()._dispatch_message(message)
-        except Exception as error:  # noqa: BLE001 - the boundary; the app shows it
-            self.app._handle_exception(error)

@@ -199,7 +199,7 @@ class FleetStore:
             # An equal view stays the same object: the table repaints what is another one.
             for agent in page.agents:
                 known = self.agents.get(agent.id)
-                found[agent.id] = known if known == agent else agent
+                found[agent.id] = known if known is not None and known == agent else agent
             if page.next is None:
                 break
             query = msgspec.structs.replace(query, cursor=page.next)

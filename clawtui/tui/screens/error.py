@@ -24,11 +24,13 @@ class ErrorPane(Pane):
 
     def __init__(self, place: Where, report: str, id: str) -> None:
         super().__init__(id=id, classes="error-pane")
-        self.__dict__["place"] = place
+        self.place = place
         self.report = report
 
     def compose(self) -> ComposeResult:
-        yield Static(Text(f"× The {self.place.value} pane failed. The hub and all other panes go on.", style="bold red"))
+        yield Static(
+            Text(f"× The {self.place.value} pane failed. The hub and all other panes go on.", style="bold red")
+        )
         yield Static("Load it again, or copy the details and send them to the developers.")
         with Horizontal(classes="dialog-buttons"):
             yield Button("Load again", id="again", compact=True)

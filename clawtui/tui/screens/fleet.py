@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import ClassVar
+from functools import partial
 
 from textual.app import ComposeResult
 from textual.containers import Horizontal, Vertical
@@ -28,7 +28,7 @@ AGES_SECONDS = 5.0
 
 
 class FleetPane(Pane):
-    place: ClassVar[Where] = Where.FLEET
+    place = Where.FLEET
 
     def __init__(self, id: str) -> None:
         super().__init__(id=id)
@@ -63,16 +63,21 @@ class FleetPane(Pane):
 
     def show(self) -> None:
         store = self.ui.store
-        if store is None or not store.loaded or not self.table.size.width:
+        if store is None or not store.loaded:
             return
+        if self.table.size.width:
+            self._show_table(store)
+        self.detail.show(store, self.table.cursor_key)
+
+    def _show_table(self, store: FleetStore) -> None:
         self._fit()
-        state = (id(store.agents), store.revision, self._filter, self._sort, self._descending, self._columns, store.live)
+        asked_for = (self._filter, self._sort, self._descending)
+        state = (id(store.agents), store.revision, *asked_for, self._columns, store.live)
         if state != self._built or store.mono() - self._aged_at >= AGES_SECONDS:
             asked = self._built[2:5] != state[2:5]
             self._built = state
             self._list(store, asked)
         self._title(store)
-        self.detail.show(store, self.table.cursor_key)
 
     def _fit(self) -> None:
         columns = fit_columns(self.table.size.width, self._chosen)
@@ -117,7 +122,9 @@ class FleetPane(Pane):
             hidden = self.table.hidden_marks
             parts.append(f"{marked} marked{f' ({hidden} hidden)' if hidden else ''}")
         parts.append(f"by {self._sort}{' reversed' if self._descending else ''}")
-        self.query_one("#fleet-title", Line).set_pieces([(" · ".join(parts), "bold" if self.table.has_focus else "dim")])
+        self.query_one("#fleet-title", Line).set_pieces(
+            [(" · ".join(parts), "bold" if self.table.has_focus else "dim")]
+        )
 
     # --- messages
 
@@ -131,7 +138,7 @@ class FleetPane(Pane):
             self.detail.focus_inside()
             self.ui.refresh_now()
         else:
-            self.run_worker(self.ui.acting.do_task_open(event.key), group="open")
+            self.run_worker(partial(self.ui.acting.do_task_open, event.key), group="open")
 
     def on_fleet_table_marks_changed(self) -> None:
         self.ui.refresh_now()
@@ -141,7 +148,7 @@ class FleetPane(Pane):
             self._sort_by(event.column_key)
 
     def on_fleet_table_context_menu(self) -> None:
-        self.run_worker(self.ui.doing.do_menu(""), group="menu")
+        self.run_worker(partial(self.ui.doing.do_menu, ""), group="menu")
 
     # --- actions
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
-
 from textual.app import ComposeResult
 from textual.containers import VerticalScroll
 from textual.widgets import Static
@@ -24,7 +22,7 @@ LABEL_CELLS = 26
 
 
 class HubPane(Pane):
-    place: ClassVar[Where] = Where.HUB
+    place = Where.HUB
 
     def __init__(self, id: str) -> None:
         super().__init__(id=id)
@@ -45,7 +43,7 @@ class HubPane(Pane):
         reads = (store.kinds["audit"], store.live)
         if store.live and reads != self._reads:
             self._reads = reads
-            self.background(self._read(store), "tokens")
+            self.background(lambda: self._read(store), "tokens")
         health = store.health
         pieces = hub_lines(health, self._tokens, self._tokens_note, self.ui.tick_lag_seconds) if health else []
         pieces += setting_lines(self.ui.settings)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import ClassVar
 
 from clawtui.cli.output import printable
 from clawtui.tui.actions import Where
@@ -18,7 +17,7 @@ GOOD = frozenset({"ok", "done", "allowed", "succeeded"})
 
 
 class JournalPane(Listing):
-    place: ClassVar[Where] = Where.JOURNAL
+    place = Where.JOURNAL
     title = "Journal"
     columns = (
         Column("age", "AGE", 6, "right"),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import ClassVar
 
 from textual.app import ComposeResult
@@ -68,7 +69,7 @@ class Listing(Pane):
         wants = self.wants(store)
         if wants != self._reads and store.live:
             self._reads = wants
-            self.background(self.read(store), "read")
+            self.background(lambda: self.read(store), "read")
         built = (self._version, self._filter, store.live, int(store.mono() / AGES_SECONDS))
         if built != self._built:
             asked = bool(self._built) and built[1] != self._built[1]
@@ -123,4 +124,4 @@ class Listing(Pane):
         self.ui.refresh_now()
 
     def on_fleet_table_context_menu(self) -> None:
-        self.run_worker(self.ui.doing.do_menu(""), group="menu")
+        self.run_worker(partial(self.ui.doing.do_menu, ""), group="menu")

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
-
 from textual.app import ComposeResult
 
 from clawtui.tui.actions import Where
@@ -19,7 +17,7 @@ NAMED = 4
 
 
 class LogsPane(Pane):
-    place: ClassVar[Where] = Where.LOGS
+    place = Where.LOGS
 
     def __init__(self, id: str) -> None:
         super().__init__(id=id)
@@ -56,7 +54,7 @@ class LogsPane(Pane):
         reads = (agents, epochs, store.live)
         if reads != self._reads and store.live:
             self._reads = reads
-            self.background(self._follow(store, agents), "logs")
+            self.background(lambda: self._follow(store, agents), "logs")
         more = f" and {len(agents) - NAMED} more" if len(agents) > NAMED else ""
         about = ", ".join(agents[:NAMED]) + more
         self.query_one(Line).set_pieces([(f" Logs {about or 'of nobody'} · {self.log_filter.says()}", "bold")])

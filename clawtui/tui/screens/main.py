@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import UTC, datetime
-from typing import TYPE_CHECKING, ClassVar, Final
+from functools import partial
+from typing import TYPE_CHECKING, Final
 
 from textual.app import ComposeResult
 from textual.containers import Container
@@ -42,10 +42,9 @@ WIDE, MEDIUM = 120, 80
 
 
 class MainScreen(Screen[None]):
-    HORIZONTAL_BREAKPOINTS: ClassVar[list[tuple[int, str]] | None] = [(0, "-narrow"), (MEDIUM, "-medium"), (WIDE, "-wide")]
-
     def __init__(self) -> None:
         super().__init__()
+        self.HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (MEDIUM, "-medium"), (WIDE, "-wide")]
         self._panes: dict[Where, Pane] = {}
         self._way: list[Where] = [Where.FLEET]
 
@@ -67,6 +66,10 @@ class MainScreen(Screen[None]):
         yield HintBar(id="hints")
 
     def on_mount(self) -> None:
+        self.call_after_refresh(self.ui.refresh_now)
+
+    def on_resize(self) -> None:
+        # The table has another width after the next layout, and fewer or more columns fit.
         self.call_after_refresh(self.ui.refresh_now)
 
     async def _dispatch_message(self, message: Message) -> None:
@@ -153,8 +156,8 @@ class MainScreen(Screen[None]):
         ui = self.ui
         pieces: list[Piece] = [(" ", ""), *ui.said]
         running = [job for job in ui.store.jobs if job.finished_at is None] if ui.store is not None else []
-        if running:
-            text, style = job_line(running[0], datetime.now(UTC))
+        if running and ui.store is not None:
+            text, style = job_line(running[0], ui.store.now())
             more = f" (+{len(running) - 1})" if len(running) > 1 else ""
             pieces.append((f"   {text}{more}", style))
         return pieces
@@ -166,10 +169,13 @@ class MainScreen(Screen[None]):
         if event.mode == "/":
             self._filter(event.text)
         else:
-            self.run_worker(self.ui.do_words(event.text), group="words", exit_on_error=True)
+            self.run_worker(partial(self.ui.do_words, event.text), group="words", exit_on_error=True)
 
     def on_command_line_typed(self, event: CommandLine.Typed) -> None:
         self._filter(event.text)
+
+    def on_command_line_cut(self, event: CommandLine.Cut) -> None:
+        self.ui.say(f"the paste was too long: {event.characters} characters are cut", "warn")
 
     def on_command_line_left(self) -> None:
         self._leave_line()
@@ -190,4 +196,4 @@ class MainScreen(Screen[None]):
         if action is not None:
             from clawtui.tui.actions import BY_ID
 
-            self.run_worker(self.ui.do(BY_ID[action]), group="words")
+            self.run_worker(partial(self.ui.do, BY_ID[action]), group="words")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import codecs
-from typing import ClassVar
+from functools import partial
 
 from textual.app import ComposeResult
 
@@ -44,12 +44,12 @@ class Lines:
 
 
 class OutputPane(Pane):
-    place: ClassVar[Where] = Where.OUTPUT
+    place = Where.OUTPUT
 
     def __init__(self, id: str) -> None:
         super().__init__(id=id)
-        self._id = ""
-        self._task: TaskView | None = None
+        self._about = ""
+        self._shown_task: TaskView | None = None
         self._reads: tuple[object, ...] = ()
         self._looks: tuple[object, ...] = ()
 
@@ -68,26 +68,26 @@ class OutputPane(Pane):
         return self.query_one(LogView)
 
     def point_at(self, key: str) -> None:
-        self._id, self._task, self._reads = key, None, ()
+        self._about, self._shown_task, self._reads = key, None, ()
         self.ui.refresh_now()
 
     def show(self) -> None:
         store = self.ui.store
-        if store is None or not self.is_mounted or not self._id:
+        if store is None or not self.is_mounted or not self._about:
             return
-        if store.live and self._reads != (self._id,):
-            self._reads = (self._id,)
-            self.background(self._follow(store, self._id), "output")
-        looks = (self._id, store.kinds["task"], store.live)
+        if store.live and self._reads != (self._about,):
+            self._reads = (self._about,)
+            self.background(partial(self._follow, store, self._about), "output")
+        looks = (self._about, store.kinds["task"], store.live)
         if store.live and looks != self._looks:
             self._looks = looks
-            self.background(self._look(store, self._id), "task")
+            self.background(partial(self._look, store, self._about), "task")
         self.query_one("#output-title", Line).set_pieces(self._title(store))
 
     def _title(self, store: FleetStore) -> list[Piece]:
-        task = self._task
+        task = self._shown_task
         if task is None:
-            return [(f" Task {self._id}", "bold")]
+            return [(f" Task {self._about}", "bold")]
         sign = task_sign(task.status)
         took = task_took(task, store.now())
         code = f" exit {task.exit_code}" if task.exit_code is not None else ""
@@ -96,10 +96,14 @@ class OutputPane(Pane):
         self.query_one("#output-about", Line).set_pieces(
             [(f" {task_what(task)}", ""), (f"  {why}" if why else "", "warn")]
         )
-        return [(f" {task.agent_id} ", "bold"), (state, sign.style), (f" · {self._id} · {self.log_filter.says()}", "dim")]
+        return [
+            (f" {task.agent_id} ", "bold"),
+            (state, sign.style),
+            (f" · {self._about} · {self.log_filter.says()}", "dim"),
+        ]
 
     async def _look(self, store: FleetStore, task_id: str) -> None:
-        self._task = await store.control.get_task(task_id)
+        self._shown_task = await store.control.get_task(task_id)
         self.ui.refresh_now()
 
     async def _follow(self, store: FleetStore, task_id: str) -> None:
@@ -107,7 +111,7 @@ class OutputPane(Pane):
         self.view.set_empty("No output yet")
         batch, streams = Batch(self.view), {"stdout": Lines(), "stderr": Lines()}
         output = follow_output(store.control, task_id, say=lambda text: self.ui.say(text, "warn"))
-        self.background(batch.run(), "batch")
+        self.background(batch.run, "batch")
         async with closed(output) as pieces:
             async for piece in pieces:
                 if piece.skipped:
@@ -125,7 +129,7 @@ class OutputPane(Pane):
         self.workers.cancel_node(self)
 
     def subject(self) -> Subject:
-        return Subject((self._task.agent_id,) if self._task else (), (self._id,) if self._id else ())
+        return Subject((self._shown_task.agent_id,) if self._shown_task else (), (self._about,) if self._about else ())
 
     @property
     def filter_text(self) -> str:

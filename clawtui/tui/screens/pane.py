@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Coroutine
-from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
+from collections.abc import Callable, Coroutine
+from functools import partial
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from textual.containers import Vertical
 
@@ -13,6 +14,10 @@ from hub.errors import HubError
 if TYPE_CHECKING:
     from clawtui.tui.app import ClawtuiApp
     from clawtui.tui.widgets.log_view import LogView
+
+
+Work = Callable[[], Coroutine[Any, Any, None]]
+"""What is called when its turn comes: a worker that is cancelled before leaves nothing behind."""
 
 
 class Subject(NamedTuple):
@@ -25,7 +30,7 @@ class Subject(NamedTuple):
 class Pane(Vertical):
     """Actions come as `do_<id>` with dots as underscores; what a pane does not know, the app does."""
 
-    place: ClassVar[Where]
+    place: Where
 
     @property
     def ui(self) -> ClawtuiApp:
@@ -86,13 +91,13 @@ class Pane(Vertical):
         subject = self.subject()
         return " ".join(subject.tasks or subject.agents)
 
-    def background(self, work: Coroutine[Any, Any, None], group: str) -> None:
+    def background(self, work: Work, group: str) -> None:
         """Run I/O beside the handlers; the newest of a group replaces the one before."""
-        self.run_worker(self._guarded(work), group=group, exclusive=True, exit_on_error=False)
+        self.run_worker(partial(self._guarded, work), group=group, exclusive=True, exit_on_error=False)
 
-    async def _guarded(self, work: Coroutine[Any, Any, None]) -> None:
+    async def _guarded(self, work: Work) -> None:
         try:
-            await work
+            await work()
         except HubError as error:
             self.ui.problem(error)
         except Exception as error:  # noqa: BLE001 - the boundary; the app shows it

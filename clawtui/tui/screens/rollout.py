@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import ClassVar
+from functools import partial
 
 from clawtui.tui.actions import Where
 from clawtui.tui.screens.listing import Listing
@@ -18,7 +18,7 @@ CANARY = "canary"
 
 
 class RolloutPane(Listing):
-    place: ClassVar[Where] = Where.ROLLOUT
+    place = Where.ROLLOUT
     title = "Rollout"
     columns = (
         Column("agent", "AGENT", 20, "left"),
@@ -32,25 +32,25 @@ class RolloutPane(Listing):
 
     def __init__(self, id: str) -> None:
         super().__init__(id=id)
-        self._id = ""
+        self._about = ""
         self._view: DispatchView | None = None
 
     def point_at(self, key: str) -> None:
-        self._id, self._view = key, None
+        self._about, self._view = key, None
         self.changed()
 
     def wants(self, store: FleetStore) -> tuple[object, ...]:
-        return (self._id, *super().wants(store))
+        return (self._about, *super().wants(store))
 
     async def read(self, store: FleetStore) -> None:
-        if self._id:
-            self._view = await store.control.dispatch_status(self._id)
+        if self._about:
+            self._view = await store.control.dispatch_status(self._about)
             self.changed()
 
     def heading(self) -> str:
         view = self._view
         if view is None:
-            return f"Rollout {self._id}"
+            return f"Rollout {self._about}"
         counts = " ".join(f"{task_sign_text(state)} {count}" for state, count in view.counts.items())
         rules = view.rollout
         words = [f"canary {rules.canary}"] if rules.canary else []
@@ -71,10 +71,10 @@ class RolloutPane(Listing):
         return Subject(tuple(members[task] for task in tasks if task in members), tasks)
 
     def rollout(self) -> str:
-        return self._id
+        return self._about
 
     def on_fleet_table_chosen(self, event: FleetTable.Chosen) -> None:
-        self.run_worker(self.ui.acting.do_task_open(event.key), group="open")
+        self.run_worker(partial(self.ui.acting.do_task_open, event.key), group="open")
 
 
 def task_sign_text(state: str) -> str:

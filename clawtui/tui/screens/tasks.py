@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import ClassVar
+from functools import partial
 
 from clawtui.tui.actions import Where
 from clawtui.tui.presenters import TASK_COLUMNS, TASK_FILTER_KEYS, task_fields, task_row
@@ -18,7 +18,7 @@ TASKS = 300
 
 
 class TasksPane(Listing):
-    place: ClassVar[Where] = Where.TASKS
+    place = Where.TASKS
     title = "Newest tasks"
     columns = TASK_COLUMNS
     kinds = ("task", "dispatch")
@@ -48,4 +48,4 @@ class TasksPane(Listing):
         return (task.dispatch_id or "") if task is not None else ""
 
     def on_fleet_table_chosen(self, event: FleetTable.Chosen) -> None:
-        self.run_worker(self.ui.acting.do_task_open(event.key), group="open")
+        self.run_worker(partial(self.ui.acting.do_task_open, event.key), group="open")

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import ClassVar
 
+from textual import events
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal
@@ -15,7 +16,7 @@ from textual.widgets import Input, Static
 
 HISTORY = 200
 CHARACTERS_MAX = 65_536
-"""A longer paste is cut here and said so by the counter of the field itself."""
+"""More than a task may have; what is pasted beyond is cut, and that is said."""
 
 
 class Completion(Suggester):
@@ -62,6 +63,16 @@ class LineInput(Input):
         self.cursor_position = len(self.value)
         self.action_cursor_right()
 
+    def _on_paste(self, event: events.Paste) -> None:
+        """A paste that is too long is cut and that is said; Textual would refuse it whole, and take its first line."""
+        event.prevent_default()
+        event.stop()
+        text = " ".join(event.text.split("\n")).strip()
+        room = CHARACTERS_MAX - len(self.value)
+        self.insert_text_at_cursor(text[:room])
+        if len(text) > room:
+            self.post_message(CommandLine.Cut(len(text) - room))
+
     def action_leave(self) -> None:
         self.post_message(CommandLine.Left())
 
@@ -80,6 +91,12 @@ class CommandLine(Horizontal):
 
         mode: str
         text: str
+
+    @dataclass
+    class Cut(Message):
+        """A paste was too long by so many characters."""
+
+        characters: int
 
     class Left(Message):
         pass

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Coroutine
-from typing import TYPE_CHECKING, Any
+from functools import partial
+from typing import TYPE_CHECKING
 
 from rich.text import Text
 from textual.app import ComposeResult
@@ -13,6 +13,7 @@ from textual.widgets import Static
 from clawtui.tui.logging_view import LogFilter, follow_logs
 from clawtui.tui.now import now_lines
 from clawtui.tui.presenters import OWN_TASK_COLUMNS, own_task_row
+from clawtui.tui.screens.pane import Work
 from clawtui.tui.store import FleetStore
 from clawtui.tui.theme import STYLES, Piece
 from clawtui.tui.widgets.fleet_table import FleetTable
@@ -63,6 +64,10 @@ class Detail(Vertical):
     def log_focused(self) -> bool:
         return self.log_pane.has_focus
 
+    def on_show(self) -> None:
+        """It had no room until now."""
+        self.call_after_refresh(self._pane.ui.refresh_now)
+
     # --- tabs
 
     def show_tab(self, tab: str) -> None:
@@ -103,10 +108,10 @@ class Detail(Vertical):
             self.stop()
             self._say(now_lines(agent, store.now(), store.live))
         elif self.tab == "logs":
-            self._read((agent.id, agent.epoch, store.live, "logs"), self._logs(store.control, agent.id))
+            self._read((agent.id, agent.epoch, store.live, "logs"), partial(self._logs, store.control, agent.id))
         else:
             reads = (agent.id, store.kinds["task"], store.live, "tasks")
-            self._read(reads, self._last_tasks(store, agent.id))
+            self._read(reads, partial(self._last_tasks, store, agent.id))
 
     def _say(self, pieces: list[Piece]) -> None:
         if tuple(pieces) != self._said:
@@ -121,10 +126,9 @@ class Detail(Vertical):
             pieces.append((f" {self.log_filter.says()}", "dim"))
         self.query_one("#detail-title", Line).set_pieces(pieces)
 
-    def _read(self, reads: tuple[object, ...], work: Coroutine[Any, Any, None]) -> None:
+    def _read(self, reads: tuple[object, ...], work: Work) -> None:
         """Begin to read what the tab shows, unless just that is being read."""
         if reads == self._reads:
-            work.close()
             return
         self._reads = reads
         self._pane.background(work, "detail")

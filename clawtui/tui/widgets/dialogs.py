@@ -14,6 +14,8 @@ from textual.screen import ModalScreen
 from textual.widgets import Button, Input, OptionList, Static
 from textual.widgets.option_list import Option
 
+from clawtui.tui.theme import STYLES
+
 SHOWN_CHOICES = 200
 
 
@@ -130,7 +132,7 @@ class Picker(ModalScreen[str | None]):
         options.clear_options()
         found = [choice for choice in self._choices if all(w in f"{choice.text} {choice.id}".lower() for w in words)]
         for choice in found[:SHOWN_CHOICES]:
-            label = Text.assemble(choice.text.ljust(44), (f"  {choice.more}", "bright_black"), no_wrap=True)
+            label = Text.assemble(choice.text.ljust(44), (f"  {choice.more}", STYLES["dim"]), no_wrap=True)
             options.add_option(Option(label, id=choice.id))
         if found:
             options.highlighted = 0

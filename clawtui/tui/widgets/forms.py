@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any, ClassVar, NamedTuple
+from typing import Any, ClassVar, Literal, NamedTuple
 
 import msgspec
 from rich.text import Text
@@ -16,6 +16,7 @@ from textual.widgets import Button, Checkbox, Input, Label, Select, Static
 
 from clawtui.cli.values import pairs
 from clawtui.errors import UsageError
+from clawtui.tui.theme import STYLES
 from hub.contract import CreateAgent, DispatchRequest, DriverHealth, RolloutRequest
 from hub.core.task_forms import TASK_FORMS, FieldKind, TaskField
 
@@ -25,6 +26,26 @@ class TaskOrder(NamedTuple):
 
     task: dict[str, Any]
     dispatch: DispatchRequest
+
+
+class Field(Input):
+    """A field of one line."""
+
+    def __init__(
+        self, value: str = "", *, placeholder: str = "", id: str, type: Literal["text", "integer", "number"] = "text"
+    ) -> None:
+        super().__init__(value, placeholder=placeholder, id=id, type=type, compact=True)
+
+
+class Choose(Select[str]):
+    """A choice of one line; `prompt` stands for none, where none is possible."""
+
+    def __init__(self, choices: Sequence[str], *, value: str = "", prompt: str = "", id: str) -> None:
+        options = [(one, one) for one in choices]
+        if value:
+            super().__init__(options, value=value, id=id, compact=True)
+        else:
+            super().__init__(options, prompt=prompt, id=id, compact=True)
 
 
 class Form(ModalScreen[Any]):
@@ -81,14 +102,16 @@ class CreateDialog(Form):
         with Vertical(classes="dialog form"):
             yield Static(Text("New agent", style="bold"), classes="dialog-title")
             with VerticalScroll():
-                yield from _labelled("Name", Input(self._agent_name, placeholder="e.g. builder-1", id="f-name", compact=True))
-                driver = Select([(name, name) for name in usable], id="f-driver", prompt="the hub's choice", compact=True)
+                yield from _labelled("Name", Field(self._agent_name, placeholder="e.g. builder-1", id="f-name"))
+                driver = Select(
+                    [(name, name) for name in usable], id="f-driver", prompt="the hub's choice", compact=True
+                )
                 yield from _labelled("Driver", driver)
-                yield from _labelled("Type", Input(placeholder="e.g. builder", id="f-type", compact=True))
-                yield from _labelled("Labels", Input(placeholder="e.g. team=web stage=test", id="f-labels", compact=True))
-                yield from _labelled("Tasks at once", Input(placeholder="1", id="f-concurrency", type="integer", compact=True))
-                yield from _labelled("CPUs", Input(placeholder="no limit", id="f-cpus", type="number", compact=True))
-                yield from _labelled("Memory", Input(placeholder="no limit, e.g. 2G", id="f-memory", compact=True))
+                yield from _labelled("Type", Field(placeholder="e.g. builder", id="f-type"))
+                yield from _labelled("Labels", Field(placeholder="e.g. team=web stage=test", id="f-labels"))
+                yield from _labelled("Tasks at once", Field(placeholder="1", id="f-concurrency", type="integer"))
+                yield from _labelled("CPUs", Field(placeholder="no limit", id="f-cpus", type="number"))
+                yield from _labelled("Memory", Field(placeholder="no limit, e.g. 2G", id="f-memory"))
                 for unusable in (driver for driver in self._drivers if not driver.usable):
                     reason = f"{unusable.name} is not usable: {unusable.reason} {unusable.hint}"
                     yield Static(Text(reason, style="yellow"), classes="form-hint")
@@ -102,7 +125,7 @@ class CreateDialog(Form):
     @on(Select.Changed)
     def _show_command(self) -> None:
         try:
-            self.note(self._equivalent(*create_words(self.answer())), "bright_black")
+            self.note(self._equivalent(*create_words(self.answer())), STYLES["dim"])
         except UsageError as error:
             self.note(error.message, "yellow")
 
@@ -158,15 +181,21 @@ class TaskDialog(Form):
         with Vertical(classes="dialog form"):
             yield Static(Text("New task", style="bold"), classes="dialog-title")
             with VerticalScroll():
-                kinds = Select([(kind, kind) for kind in TASK_FORMS], value=self._type, allow_blank=False, id="t-type", compact=True)
+                kinds = Select(
+                    [(kind, kind) for kind in TASK_FORMS],
+                    value=self._type,
+                    allow_blank=False,
+                    id="t-type",
+                    compact=True,
+                )
                 yield from _labelled("Type", kinds)
                 yield Vertical(id="t-fields")
-                yield from _labelled("Agents", Input(" ".join(self._names), placeholder="NAME NAME", id="t-agents", compact=True))
-                yield from _labelled("or selector", Input(placeholder="type=builder", id="t-selector", compact=True))
-                yield from _labelled("Canary", Input(placeholder="0: none first", id="t-canary", type="integer", compact=True))
-                yield from _labelled("At once", Input(placeholder="0: no limit", id="t-concurrency", type="integer", compact=True))
-                yield from _labelled("Stop after", Input(placeholder="0: never", id="t-stop", type="integer", compact=True))
-                yield from _labelled("Timeout s", Input(placeholder="3600", id="t-timeout", type="number", compact=True))
+                yield from _labelled("Agents", Field(" ".join(self._names), placeholder="NAME NAME", id="t-agents"))
+                yield from _labelled("or selector", Field(placeholder="type=builder", id="t-selector"))
+                yield from _labelled("Canary", Field(placeholder="0: none first", id="t-canary", type="integer"))
+                yield from _labelled("At once", Field(placeholder="0: no limit", id="t-concurrency", type="integer"))
+                yield from _labelled("Stop after", Field(placeholder="0: never", id="t-stop", type="integer"))
+                yield from _labelled("Timeout s", Field(placeholder="3600", id="t-timeout", type="number"))
             yield from self.buttons("Send")
 
     @on(Select.Changed, "#t-type")
@@ -176,7 +205,7 @@ class TaskDialog(Form):
         await box.remove_children()
         form = TASK_FORMS[self._type]
         rows = [Horizontal(Label(_title(field)), _editor(field), classes="field") for field in form.fields]
-        await box.mount(Static(Text(form.about, style="bright_black")), *rows)
+        await box.mount(Static(Text(form.about, style=STYLES["dim"])), *rows)
         for first in box.query(Input):
             first.focus()
             break
@@ -230,9 +259,9 @@ def _editor(field: TaskField) -> Checkbox | Select[str] | Input:
     if field.kind is FieldKind.FLAG:
         return Checkbox(id=_id(field), compact=True)
     if field.kind is FieldKind.CHOICE:
-        return Select([(one, one) for one in field.choices], value=field.default, allow_blank=False, id=_id(field), compact=True)
+        return Select([(one, one) for one in field.choices], value=field.default, id=_id(field), compact=True)
     hint = {FieldKind.WORDS: "words with spaces between", FieldKind.PAIRS: "KEY=VALUE KEY=VALUE"}.get(field.kind, "")
-    return Input(field.default, placeholder=hint, id=_id(field), compact=True)
+    return Field(field.default, placeholder=hint, id=_id(field))
 
 
 def _number(text: str) -> int:
