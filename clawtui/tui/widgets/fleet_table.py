@@ -55,7 +55,7 @@ class FleetTable(KeyedRows, can_focus=True):
         .fleet-table--warn { color: $text-warning; }
         .fleet-table--bad { color: $text-error; text-style: bold; }
         .fleet-table--dim { color: $foreground 60%; }
-        .fleet-table--accent { color: $text-accent; }
+        .fleet-table--accent { color: #6fc9e0; }
     }
     """
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -207,7 +207,10 @@ class FleetTable(KeyedRows, can_focus=True):
         row = self._rows[position]
         cursor = row.key == self._cursor
         look = Look(cursor, row.key in self._marks, cursor and self.has_focus, row.stale)
-        return self._painter.row(row, look).crop_extend(scroll_x, scroll_x + cells, self._painter.base(look))
+        strip = self._painter.row(row, look)
+        if scroll_x == 0 and strip.cell_length == cells:
+            return strip
+        return strip.crop_extend(scroll_x, scroll_x + cells, self._painter.base(look))
 
     def _lay_out(self) -> None:
         self._painter.lay_out(self._columns, column_widths(self._columns, self._cells))
@@ -218,6 +221,8 @@ class FleetTable(KeyedRows, can_focus=True):
         self.virtual_size = Size(total_width(self._painter.widths), len(self._rows) + HEADER_LINES)
 
     def on_resize(self, event: events.Resize) -> None:
+        # The scroll bar always has its own cell, so that columns do not jump when it comes.
+        self._cells = self.scrollable_content_region.width
         self._lay_out()
         if self._rows:
             self._scroll_into_view(self._at())

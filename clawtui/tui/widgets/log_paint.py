@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import re
+from bisect import bisect_left, bisect_right
 from functools import lru_cache
 from itertools import accumulate
 from typing import NamedTuple
 
+from rich.cells import get_character_cell_size
 from rich.segment import Segment
 from rich.style import Style
 from textual.strip import Strip
@@ -19,7 +21,7 @@ GUTTER_CELLS = 3
 """Before the text: the cursor, range or gap, and the first letter of a level that stands out, a space."""
 SOURCE_CELLS = 16
 CACHED_LINES = 256
-"""Folded or searched once for a screen: 2 MB at worst, when every line is as long as lines may be."""
+"""Folded or searched once for a screen: a few MB at worst, when every line is as long as lines may be."""
 PREFIX = "log-view--"
 LEVELS = {
     "error": "error", "err": "error", "fatal": "error", "critical": "error", "stderr": "error",
@@ -58,6 +60,14 @@ def height(line: LogLineView, timestamps: bool, cells: int) -> int:
     return len(pieces(line, timestamps, cells))
 
 
+class Shown(NamedTuple):
+    """A line, and what of it is shown."""
+
+    line: LogLineView
+    timestamps: bool
+    hit: re.Pattern[str] | None
+
+
 class LogPainter:
     """Strips of log lines; styles come from the widget's component classes."""
 
@@ -74,35 +84,28 @@ class LogPainter:
             self._styles[key] = self._mixed(dress, meaning)
         return self._styles[key]
 
-    def unfolded(self, line: LogLineView, timestamps: bool, hit: re.Pattern[str] | None, dress: Dress) -> Strip:
-        """The whole line in one strip, however long."""
-        return self._strip(line, timestamps, hit, dress, None, 0)
+    def unfolded(self, shown: Shown, dress: Dress, first_cell: int, cells: int) -> Strip:
+        """The gutter and the `cells` of the line from `first_cell`."""
+        start, end, padding = window(_spans(shown)[0], first_cell, cells)
+        return self._strip(shown, dress, (start, end), padding, first=True)
 
-    def folded(
-        self, line: LogLineView, timestamps: bool, hit: re.Pattern[str] | None, dress: Dress, cells: int, piece: int
-    ) -> Strip:
-        """Piece number `piece` of the line folded to `cells`."""
-        return self._strip(line, timestamps, hit, dress, cells, piece)
+    def folded(self, shown: Shown, dress: Dress, cells: int, piece: int) -> Strip:
+        """The gutter and piece number `piece` of the line folded to `cells`."""
+        return self._strip(shown, dress, _piece(shown, cells, piece), 0, first=piece == 0)
 
-    def _strip(
-        self,
-        line: LogLineView,
-        timestamps: bool,
-        hit: re.Pattern[str] | None,
-        dress: Dress,
-        cells: int | None,
-        piece: int,
-    ) -> Strip:
-        whole, spans = _spans(line, timestamps, hit)
-        start, end = _piece(line, timestamps, cells, piece) if cells is not None else (0, len(whole))
-        level = LEVELS.get(line.level.lower(), "")
-        letter = LETTERS.get(level, " ") if piece == 0 else " "
-        segments = [Segment(self._sign(dress, first=piece == 0), self.style(dress, "gutter"))]
-        segments.append(Segment(f"{letter} ", self.style(dress, level)))
-        for first, last, meaning in spans:
-            shown = whole[max(first, start) : min(last, end)]
-            if first < end and last > start and shown:
-                segments.append(Segment(shown, self.style(dress, meaning)))
+    def _strip(self, shown: Shown, dress: Dress, part: tuple[int, int], padding: int, *, first: bool) -> Strip:
+        whole, spans = _spans(shown)
+        start, end = part
+        level = LEVELS.get(shown.line.level.lower(), "")
+        letter = LETTERS.get(level, " ") if first else " "
+        segments = [Segment(self._sign(dress, first=first), self.style(dress, "gutter"))]
+        segments.append(Segment(f"{letter} {' ' * padding}", self.style(dress, level)))
+        for span_start, span_end, meaning in spans:
+            if span_start >= end:
+                break
+            text = whole[max(span_start, start) : min(span_end, end)]
+            if span_end > start and text:
+                segments.append(Segment(text, self.style(dress, meaning)))
         return Strip(segments)
 
     @staticmethod
@@ -123,21 +126,44 @@ class LogPainter:
         return style + foreground(self._source, f"{PREFIX}{meaning}")
 
 
+def window(text: str, first_cell: int, cells: int) -> tuple[int, int, int]:
+    """(start, end, padding) of what cleaned `text` shows in `cells` from `first_cell`.
+
+    The padding stands for the right half of a wide character that the window's edge cuts.
+    """
+    if text.isascii():
+        return first_cell, first_cell + cells, 0
+    ends = _ends(text)
+    start, padding = 0, 0
+    if first_cell:
+        cut = bisect_left(ends, first_cell)
+        edge = ends[cut] if cut < len(ends) else first_cell
+        start, padding = bisect_right(ends, edge), edge - first_cell
+    return start, bisect_right(ends, first_cell + cells), padding
+
+
 @lru_cache(CACHED_LINES)
-def _starts(line: LogLineView, timestamps: bool, cells: int) -> list[int]:
+def _ends(text: str) -> list[int]:
+    """The cell after each character."""
+    return list(accumulate(map(get_character_cell_size, text)))
+
+
+@lru_cache(CACHED_LINES)
+def _starts(shown: Shown, cells: int) -> list[int]:
     """Where the pieces of the folded line start, and its end: a long line is folded once, not for each of its lines."""
-    return [0, *accumulate(map(len, pieces(line, timestamps, cells)))]
+    return [0, *accumulate(map(len, pieces(shown.line, shown.timestamps, cells)))]
 
 
-def _piece(line: LogLineView, timestamps: bool, cells: int, piece: int) -> tuple[int, int]:
-    starts = _starts(line, timestamps, cells)
+def _piece(shown: Shown, cells: int, piece: int) -> tuple[int, int]:
+    starts = _starts(shown, cells)
     return (starts[piece], starts[piece + 1]) if piece + 1 < len(starts) else (starts[-1], starts[-1])
 
 
 @lru_cache(CACHED_LINES)
-def _spans(line: LogLineView, timestamps: bool, hit: re.Pattern[str] | None) -> tuple[str, list[tuple[int, int, str]]]:
+def _spans(shown: Shown) -> tuple[str, list[tuple[int, int, str]]]:
     """The whole line, and (first, last, meaning) over it, in order and without holes."""
-    before, text = prefix(line, timestamps), clean(line.text)
+    line, hit = shown.line, shown.hit
+    before, text = prefix(line, shown.timestamps), clean(line.text)
     level = LEVELS.get(line.level.lower(), "")
     offset = len(before)
     spans = [(0, offset, "prefix")]

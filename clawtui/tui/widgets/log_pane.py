@@ -11,7 +11,7 @@ from textual.geometry import Size
 from textual.scroll_view import ScrollView
 from textual.strip import Strip
 
-from clawtui.tui.widgets.log_paint import GUTTER_CELLS, SOURCE_CELLS, Dress, LogPainter, height, prefix
+from clawtui.tui.widgets.log_paint import GUTTER_CELLS, SOURCE_CELLS, Dress, LogPainter, Shown, height, prefix
 from clawtui.tui.widgets.log_rows import Folding
 from clawtui.tui.widgets.log_store import LogLineView, LogStore
 from clawtui.tui.widgets.text import clean, fit, width
@@ -183,12 +183,12 @@ class LogPane(ScrollView):
             return Strip([Segment(fit(f"  {words}", cells), base)], cells)
         number = self._store.number(row)
         dress = self._dress(number, row)
-        line, hit = self._store.line(number), self._store.pattern
+        shown = Shown(self._store.line(number), self._timestamps, self._store.pattern)
         if self._wrap:
-            strip = self._painter.folded(line, self._timestamps, hit, dress, self._text_cells(), piece)
-            return strip.adjust_cell_length(cells, self._painter.style(dress))
-        strip = self._painter.unfolded(line, self._timestamps, hit, dress)
-        return strip.crop_extend(scroll_x, scroll_x + cells, self._painter.style(dress))
+            strip = self._painter.folded(shown, dress, self._text_cells(), piece)
+        else:
+            strip = self._painter.unfolded(shown, dress, scroll_x, self._text_cells())
+        return strip.adjust_cell_length(cells, self._painter.style(dress))
 
     def _dress(self, number: int, row: int) -> Dress:
         first = self._range_from

@@ -12,7 +12,7 @@ from clawtui.tui.widgets.text import clean, shorten
 MAX_LINES = 20_000
 MAX_CHARACTERS = 16_000_000
 """Of all kept lines: 64 MB at worst, when every line has a character beyond the BMP."""
-LINE_CHARACTERS = 8_192
+LINE_CHARACTERS = 4_096
 """A longer line is cut for display, with what is missing said in its place."""
 
 

@@ -27,7 +27,7 @@ def sparkline(samples: Sequence[float | None], cells: int, maximum: float | None
 def _level(sample: float, top: float) -> str:
     if top <= 0 or sample <= 0:
         return _LEVELS[0]
-    return _LEVELS[min(len(_LEVELS) - 1, int(sample / top * len(_LEVELS)))]
+    return _LEVELS[-1] if sample >= top else _LEVELS[int(sample / top * len(_LEVELS))]
 
 
 def bar(fraction: float | None, cells: int) -> str:

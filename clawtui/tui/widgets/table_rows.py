@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
+from operator import attrgetter
 
 from textual.geometry import Region
 from textual.scroll_view import ScrollView
@@ -14,6 +15,8 @@ from clawtui.tui.widgets.table_messages import CursorMoved
 
 QUIET_SECONDS = 0.6
 """Rows keep their places until no key was pressed in the table for so long."""
+
+_KEY = attrgetter("key")
 
 
 class KeyedRows(ScrollView):
@@ -29,6 +32,8 @@ class KeyedRows(ScrollView):
     ) -> None:
         super().__init__(name=name, id=id, classes=classes)
         self._rows: list[Row] = []
+        self._keys: list[str] = []
+        self._cells = 0
         self._index: dict[str, int] = {}
         self._cursor: str | None = None
         self._clock = clock
@@ -36,11 +41,6 @@ class KeyedRows(ScrollView):
         self._waiting: Sequence[Row] | None = None
         self._waiting_changes: dict[str, Row] = {}
         self._settle_timer: Timer | None = None
-
-    @property
-    def _cells(self) -> int:
-        """Cells of a line; the scroll bar always has its own, so that columns do not jump when it comes."""
-        return self.scrollable_content_region.width
 
     def _resize_content(self) -> None:
         """Tell the scroll bars how much there is."""
@@ -90,8 +90,7 @@ class KeyedRows(ScrollView):
         self._repaint_rows(dirty)
 
     def _same_keys(self, rows: Sequence[Row]) -> bool:
-        shown = self._rows
-        return len(rows) == len(shown) and all(new.key == old.key for new, old in zip(rows, shown, strict=True))
+        return list(map(_KEY, rows)) == self._keys
 
     def _hold(self, rows: Sequence[Row]) -> None:
         self._waiting = rows
@@ -129,12 +128,13 @@ class KeyedRows(ScrollView):
         if self._same_keys(rows):
             self._replace(rows)
             return
-        index = {row.key: position for position, row in enumerate(rows)}
+        keys = list(map(_KEY, rows))
+        index = dict(zip(keys, range(len(keys)), strict=True))
         if len(index) != len(rows):
             raise ValueError("two rows of a table have the same key")
         old_position = self._index.get(self._cursor) if self._cursor is not None else None
         old_rows, old_scroll = self._rows, self.scroll_offset.y
-        self._rows, self._index = list(rows), index
+        self._rows, self._keys, self._index = list(rows), keys, index
         self._resize_content()
         if self._cursor not in index:
             self._set_cursor(self._neighbour(old_rows, old_position))

@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 import re
+from bisect import bisect_right
+from functools import lru_cache
+from itertools import accumulate
 from typing import Literal
 
-from rich.cells import cell_len, chop_cells, set_cell_size
+from rich.cells import cell_len, get_character_cell_size, set_cell_size
 
 Align = Literal["left", "right"]
 
 ELLIPSIS = "…"
 TAB_CELLS = 4
+OFTEN_TEXTS = 4_096
+OFTEN_CHARACTERS = 200
+"""States, bars and names come again in every frame; longer texts would only fill the cache."""
 
 # Complete terminal sequences carry no words: colours and cursor movement (CSI), titles and links (OSC, DCS, PM, APC,
 # SOS), two-byte escapes. What is left of a broken one is shown as a control picture.
@@ -73,16 +79,34 @@ def truncate(text: str, cells: int) -> str:
 
 def fit(text: str, cells: int, align: Align = "left") -> str:
     """`text` cleaned, cut and padded to exactly `cells`."""
+    if len(text) <= cells and text.isascii() and text.isprintable():
+        return text.rjust(cells) if align == "right" else text.ljust(cells)
+    return _fit_often(text, cells, align) if len(text) <= OFTEN_CHARACTERS else _fit(text, cells, align)
+
+
+def _fit(text: str, cells: int, align: Align) -> str:
     shown = truncate(clean(text), cells)
     padding = " " * (cells - width(shown))
     return padding + shown if align == "right" else shown + padding
+
+
+_fit_often = lru_cache(OFTEN_TEXTS)(_fit)
 
 
 def fold(text: str, cells: int) -> list[str]:
     """Cleaned `text` in pieces of at most `cells`; at least one piece. `cells` is 2 or more."""
     if text.isascii():
         return [text[start : start + cells] for start in range(0, len(text), cells)] or [""]
-    return chop_cells(text, cells) or [""]
+    # A megabyte of wide characters must not stall the screen: one pass in C, then one search per piece.
+    ends = list(accumulate(map(get_character_cell_size, text)))
+    pieces: list[str] = []
+    start = 0
+    while start < len(text):
+        before = ends[start - 1] if start else 0
+        end = max(start + 1, bisect_right(ends, before + cells, start))
+        pieces.append(text[start:end])
+        start = end
+    return pieces
 
 
 def shorten(text: str, characters: int) -> str:
