@@ -48,8 +48,8 @@ class Slot:
 
     `held` are the tasks whose attempt it has or may have, with the monotonic time since when, as
     far as this hub knows. `silent_since`: monotonic time since when nothing has been heard, None
-    while it speaks. `accepting`: the hub wants to offer it attempts; `leaving`: it said that its
-    connection ends.
+    while it speaks; `silences` counts them, because two may begin in one moment. `accepting`: the
+    hub wants to offer it attempts; `leaving`: it said that its connection ends.
     """
 
     def __init__(self, agent_id: AgentId, uid: AgentUid, *, basic: bool, silent_since: float | None) -> None:
@@ -67,6 +67,7 @@ class Slot:
         self.held: dict[TaskId, float] = {}
         self.bytes = 0
         self.silent_since = silent_since
+        self.silences = 0
 
     @property
     def takes_offers(self) -> bool:
@@ -149,7 +150,7 @@ class TaskBook:
         if deadline.kind == "expire":
             return task.state is TaskState.QUEUED
         if deadline.kind == "lost":
-            return task.state in HELD and slot.silent_since == deadline.mark
+            return task.state in HELD and slot.silent_since is not None and slot.silences == deadline.mark
         return task.state in HELD and slot.basic and deadline.mark == task.attempt
 
     def expire_at(self, task_id: TaskId, at: float) -> None:
@@ -170,7 +171,7 @@ class TaskBook:
             return
         rest = task.timeout_ms / 1000 - (now.mono - slot.held[task.id])
         patience = max(self.limits.lost_after_seconds, rest)
-        self.arm(slot.silent_since + patience, "lost", task.id, slot.silent_since)
+        self.arm(slot.silent_since + patience, "lost", task.id, slot.silences)
 
     def arm_restored(self, slot: Slot, task: Task, now: Now) -> None:
         if task.state in HELD:

@@ -267,6 +267,7 @@ class Dispatcher:
         if slot is None or slot.paused or slot.silent_since is not None:
             return
         slot.silent_since = now.mono
+        slot.silences += 1
         for task_id in slot.held:
             self.book.arm_lost(slot, self.book.tasks[task_id], now)
 

@@ -331,11 +331,12 @@ FAULTS = (
         "max(self.limits.lost_after_seconds, rest)",
         "min(self.limits.lost_after_seconds, rest)",
     ),
+    Fault("two silences are taken for one", "dispatch", "        slot.silences += 1\n", ""),
     Fault(
         "lost without silence",
         "book",
-        "return task.state in HELD and slot.silent_since == deadline.mark",
-        "return task.state in HELD",
+        "task.state in HELD and slot.silent_since is not None and slot.silences == deadline.mark",
+        "task.state in HELD",
     ),
     Fault(
         "silence counts while paused",
