@@ -38,11 +38,8 @@ def test_a_plan_has_what_was_asked_for() -> None:
     assert (plan.agent_id, plan.uid, plan.hub_id, plan.join_token) == ("a", "u", "hub", "ctj_x")
     assert (plan.cpus, plan.memory_bytes, plan.disk_bytes, plan.concurrency) == (1.5, 512 * 1024**2, 10**9, 3)
     assert (plan.environment, plan.labels, plan.capabilities) == ({"A": "1"}, {"team": "red"}, ("git",))
-    assert (plan.mounts, plan.tmpfs, plan.read_only) == (
-        (Mount(source="vol", target="/data", read_only=True),),
-        ("/tmp",),
-        True,
-    )
+    assert plan.mounts == (Mount(source="vol", target="/data", read_only=True),)
+    assert (plan.tmpfs, plan.read_only) == (("/tmp",), True)
     assert plan.restart is RestartPolicy.ON_FAILURE
 
 

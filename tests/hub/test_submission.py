@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from typing import Any
 
 import msgspec
@@ -10,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hub.core.model import Agent, AgentId, AgentUid, DispatchId, Now, RetryOn, TaskId
-from hub.errors import BadRequest, HubError, TooLarge
+from hub.errors import BadRequest, TooLarge
 from hub.submission import check_labels, parse_submission
 from runtime.wire import DEFAULT_TIMEOUT_MS, OnDisconnect
 
@@ -33,12 +34,8 @@ def test_a_task_gets_its_fields_options_and_defaults() -> None:
     assert (task.type, task.agent_uid, task.created_at, task.expires_at, task.by) == ("exec", "u", 1_000, 1_010, "me")
     assert (task.priority, task.max_attempts, task.timeout_ms) == (-3, 4, DEFAULT_TIMEOUT_MS)
     assert task.retry_on == {RetryOn.LOST, RetryOn.INTERRUPTED}
-    assert (task.on_disconnect, task.labels, task.dispatch_id, task.retry_of) == (
-        OnDisconnect.STOP,
-        {"a": "b"},
-        "d",
-        "o",
-    )
+    assert (task.on_disconnect, task.labels) == (OnDisconnect.STOP, {"a": "b"})
+    assert (task.dispatch_id, task.retry_of) == ("d", "o")
     assert msgspec.json.decode(task.spec) == {"type": "exec", "command": "true"}
 
 
@@ -55,7 +52,7 @@ def test_timeout_is_an_alias(given_: dict[str, Any], timeout_ms: int) -> None:
     [
         ({}, "type"),
         ({"type": 5}, "type"),
-        ({"type": "dance"}, None),
+        ({"type": "dance"}, "type"),
         ({"type": "exec"}, None),
         ({"type": "exec", "command": 5}, "command"),
         ({"type": "exec", "command": "x", "env": {"A": 1}}, "env[...]"),
@@ -102,7 +99,5 @@ NAMES = st.sampled_from(["type", "command", "env", "timeout", "timeoutMs", "labe
 
 @given(st.dictionaries(NAMES, JSON), st.sampled_from(["exec", "script", "ping", "file:write", "git:clone"]))
 def test_any_body_is_a_task_or_the_callers_mistake(body: dict[str, Any], kind: str) -> None:
-    try:
+    with contextlib.suppress(BadRequest, TooLarge):
         parse_submission(body | {"type": kind})
-    except HubError as exc:
-        assert exc.status in (400, 413)

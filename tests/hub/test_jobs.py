@@ -1,0 +1,165 @@
+"""Jobs: a row before they start, an end that is kept, cancelled by people, left for the next start by a stop."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from hub.contract import AgentAct
+from hub.core.effects import Kind
+from hub.drivers.fake import FakePlatform, Script, Step
+from hub.errors import BadRequest, Conflict, NotFound
+from tests.hub.running import RunningHub, running_hub, short_folder
+
+
+class Gate:
+    """Holds a driver's step until the test opens it."""
+
+    def __init__(self, step: Step) -> None:
+        self.step = step
+        self.reached = asyncio.Event()
+        self.opened = asyncio.Event()
+
+    async def __call__(self, step: Step, agent: str) -> None:
+        if step is self.step:
+            self.reached.set()
+            await self.opened.wait()
+
+
+async def test_a_job_is_a_row_before_its_work_begins_and_shows_its_progress() -> None:
+    gate = Gate(Step.CREATE_START)
+    async with running_hub(script=Script(before=gate)) as hub:
+        job = await hub.create()
+        assert job.state == "running"
+        await gate.reached.wait()
+        row = await hub.kernel.registry.job(job.id)
+        assert row is not None
+        assert (row.kind, row.state, row.by) == ("create", "running", "user:test")
+        shown = await hub.control.job(job.id)
+        assert (shown.progress, shown.message) == (0.5, "made")
+        gate.opened.set()
+        await hub.until(lambda: hub.platform.agents)
+        await hub.created().connect()
+        ended = await hub.job(job.id)
+        assert (ended.state, ended.progress, ended.error) == ("succeeded", 1.0, None)
+        assert ended.result["agentId"] == "a"
+        assert ended.finished_at is not None
+        assert await hub.audited("job.create") == [("a", "succeeded")]
+
+
+async def test_a_failed_job_tells_why_and_leaves_nothing() -> None:
+    async with running_hub(script=Script(failures={Step.CREATE_START: -1})) as hub:
+        job = await hub.job((await hub.create()).id)
+        assert (job.state, job.error is not None and job.error.code) == ("failed", "driver_failed")
+        assert hub.platform.agents == {}
+        with pytest.raises(NotFound):
+            await hub.control.agent("a")
+        assert await hub.audited("job.create") == [("a", "failed")]
+
+
+async def test_a_cancelled_create_is_undone() -> None:
+    gate = Gate(Step.CREATE_START)
+    async with running_hub(script=Script(before=gate)) as hub:
+        job = await hub.create()
+        await gate.reached.wait()
+        assert (await hub.control.cancel_job(job.id)).state == "cancelled"
+        assert hub.platform.agents == {}
+        with pytest.raises(NotFound):
+            await hub.control.agent("a")
+        with pytest.raises(Conflict):
+            await hub.control.cancel_job(job.id)
+
+
+async def test_a_destroy_cannot_be_cancelled_half_way() -> None:
+    gate = Gate(Step.DESTROY)
+    async with running_hub(script=Script(before=gate)) as hub:
+        await made(hub)
+        job = await hub.control.destroy("a")
+        await gate.reached.wait()
+        with pytest.raises(BadRequest):
+            await hub.control.cancel_job(job.id)
+        gate.opened.set()
+        assert (await hub.job(job.id)).state == "succeeded"
+
+
+async def made(hub: RunningHub, name: str = "a") -> None:
+    """Create an agent and connect it."""
+    job = await hub.create(name)
+    await hub.until(lambda: any(key[0] == name for key in hub.platform.agents))
+    await hub.created(name).connect()
+    assert (await hub.job(job.id)).state == "succeeded"
+
+
+async def test_waiting_for_a_job_ends_with_it_and_with_patience() -> None:
+    gate = Gate(Step.CREATE_START)
+    async with running_hub(script=Script(before=gate)) as hub:
+        job = await hub.create()
+        await gate.reached.wait()
+        await hub.control.job(job.id, 0.01)
+        async with asyncio.TaskGroup() as group:
+            waiting = group.create_task(hub.control.job(job.id, 20))
+            await asyncio.sleep(0)
+            await hub.control.cancel_job(job.id)
+        assert waiting.result().state == "cancelled"
+        with pytest.raises(NotFound):
+            await hub.control.job("j_none")
+
+
+async def test_a_stopped_hub_leaves_its_jobs_and_the_next_one_undoes_a_create() -> None:
+    platform, gate = FakePlatform(), Gate(Step.CREATE_START)
+    with short_folder() as folder:
+        async with running_hub(folder / "s", platform=platform, script=Script(before=gate)) as hub:
+            job = await hub.create()
+            await gate.reached.wait()
+        async with running_hub(folder / "s", platform=platform) as hub:
+            ended = await hub.job(job.id)
+            assert ended.state == "failed"
+            assert platform.agents == {}
+            with pytest.raises(NotFound):
+                await hub.control.agent("a")
+
+
+@pytest.mark.parametrize("act", ["destroy", "stop"])
+async def test_the_next_hub_finishes_what_was_begun(act: str) -> None:
+    platform = FakePlatform()
+    gate = Gate(Step.DESTROY if act == "destroy" else Step.STOP)
+    with short_folder() as folder:
+        async with running_hub(folder / "s", platform=platform, script=Script(before=gate)) as hub:
+            await made(hub)
+            begin = hub.control.destroy("a") if act == "destroy" else hub.control.act("a", AgentAct.STOP)
+            job = await begin
+            await gate.reached.wait()
+        assert platform.agents
+        async with running_hub(folder / "s", platform=platform) as hub:
+            assert (await hub.job(job.id)).state == "succeeded"
+            if act == "destroy":
+                assert platform.agents == {}
+            else:
+                await hub.status("a", "stopped")
+
+
+async def test_a_driver_that_is_switched_off_does_not_keep_the_hub_from_starting() -> None:
+    """An act of an absent driver fails as a job; the hub itself is well."""
+    platform, gate = FakePlatform(), Gate(Step.STOP)
+    with short_folder() as folder:
+        async with running_hub(folder / "s", platform=platform, script=Script(before=gate)) as hub:
+            await made(hub)
+            job = await hub.control.act("a", AgentAct.STOP)
+            await gate.reached.wait()
+        async with running_hub(folder / "s", drivers=lambda _: []) as hub:
+            ended = await hub.job(job.id)
+            assert ended.error is not None
+            assert (ended.state, ended.error.code) == ("failed", "no_such_driver")
+            assert (await hub.control.agent("a")).driver == "fake"
+
+
+async def test_every_step_of_a_job_is_published() -> None:
+    async with running_hub(script=Script(failures={Step.CREATE_FOLDER: 1})) as hub:
+        async with hub.kernel.feed.subscribe() as changes:
+            job = await hub.job((await hub.create()).id)
+            seen = 0
+            async for event in changes:
+                seen += event.kind == Kind.JOB and event.id == job.id
+                if seen >= 2:
+                    break
