@@ -70,12 +70,14 @@ class Link:
             self.abort()
 
     def close(self, code: int, reason: str) -> None:
-        """End the connection after what is in the outbox; the close frame carries `reason`."""
+        """End the connection after what is in the outbox; the close frame carries the first `reason`."""
+        if self._closing:
+            return
+        self._closing = True
         self._close_with = (code, reason)
         self._outbox.close()
-        if not self._closing and self._patience is not None:
+        if self._patience is not None:
             self._patience.reschedule(asyncio.get_running_loop().time() + self._goodbye_seconds)
-        self._closing = True
 
     def abort(self) -> None:
         """End the connection at once: the peer is dead or does not read."""

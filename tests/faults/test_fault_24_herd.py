@@ -62,7 +62,7 @@ async def herd(agents: int, timing: Timing) -> None:
         async with asyncio.TaskGroup() as group:
             fleet = [Returning(hub.url, f"a{n}", await hub.register(f"a{n}"), dials) for n in range(agents)]
             lives = [group.create_task(agent.live()) for agent in fleet]
-            await hub.until(lambda: len(hub.kernel.links) == agents, "everybody is connected", seconds=120)
+            await hub.until(lambda: all(a.welcomes == 1 for a in fleet), "everybody is connected", seconds=120)
             dials.clear()
             dropped_at = asyncio.get_running_loop().time()
             for link in hub.kernel.links:

@@ -216,7 +216,7 @@ class PlayedAgent:
 
     async def dial(self, *, subprotocol: str | None = wire.SUBPROTOCOL) -> None:
         """Open the WebSocket, without a hello. Raises InvalidStatus when refused."""
-        headers = {"Authorization": f"Bearer {self.token}"}
+        headers = {"Authorization": f"Bearer {self.token}"} if self.token else {}
         if self.credential is not None:
             headers[wire.CREDENTIAL_HEADER] = sha256(self.credential)
         self._kept.clear()

@@ -17,7 +17,7 @@ NOW = Now(7, 1.0)
 
 
 def planned(**fields: Any) -> AgentPlan:
-    request = CreateAgent(**{"name": "a"} | fields)
+    request = CreateAgent(name="a", **fields)
     agent = new_agent(request, AgentUid("u"), "fake", ALL_FEATURES, NOW)
     return make_plan(agent, "hub", "ctj_x")
 
