@@ -9,6 +9,7 @@ from hub.contract import AgentAct, CreateAgent
 from hub.core.model import Desired, Observed
 from hub.drivers.fake import Script, Step
 from hub.errors import BadRequest, Conflict, NotAvailable, NotFound
+from runtime.wire import Log
 from tests.hub.running import RunningHub, running_hub
 from tests.hub.test_jobs import made
 
@@ -168,3 +169,24 @@ async def test_adopt_takes_back_what_the_registry_does_not_know() -> None:
         await hub.status("a", "online")
         assert (await hub.control.adopt()).adopted == []
         await agent.close()
+
+
+async def test_a_frozen_agent_that_is_started_keeps_its_connection() -> None:
+    async with running_hub() as hub:
+        await made(hub)
+        epoch = (await hub.control.agent("a")).epoch
+        assert await acted(hub, AgentAct.PAUSE) == "succeeded"
+        assert await acted(hub, AgentAct.START) == "succeeded"
+        agent = await hub.control.agent("a")
+        assert (agent.status, agent.epoch) == ("online", epoch)
+
+
+async def test_nothing_is_kept_of_agents_that_are_gone() -> None:
+    async with running_hub() as hub:
+        for _ in range(2):
+            await made(hub)
+            hub.hub._logs.append(hub.kernel.fleet.agent("a").id, 1, b"hello\n", Log(data="hello\n"))
+            jobs = [await hub.control.destroy("a"), await hub.control.destroy("a")]
+            assert [(await hub.job(job.id)).state for job in jobs] == ["succeeded", "succeeded"]
+        assert hub.hub._acts._turns == {}
+        assert list((hub.folder / "logs" / "agents").iterdir()) == []

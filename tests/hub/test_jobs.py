@@ -9,7 +9,8 @@ import pytest
 from hub.contract import AgentAct
 from hub.core.effects import Kind
 from hub.drivers.fake import FakePlatform, Script, Step
-from hub.errors import BadRequest, Conflict, NotFound
+from hub.errors import BadRequest, Conflict, DriverFailed, NotFound
+from hub.jobs import JobHandle
 from tests.hub.running import RunningHub, running_hub, short_folder
 
 
@@ -163,3 +164,78 @@ async def test_every_step_of_a_job_is_published() -> None:
                 seen += event.kind == Kind.JOB and event.id == job.id
                 if seen >= 2:
                     break
+
+
+async def test_a_cancel_that_is_repeated_does_not_tear_off_the_undoing_of_the_first() -> None:
+    undoing = asyncio.Event()
+    cleaned = asyncio.Event()
+    may_end = asyncio.Event()
+
+    async def work(handle: JobHandle) -> None:
+        try:
+            undoing.set()
+            await asyncio.Event().wait()
+        finally:
+            await may_end.wait()
+            cleaned.set()
+
+    async with running_hub() as hub, asyncio.timeout(20):
+        jobs = hub.hub._jobs
+        job = await jobs.start("create", None, "user:test", work)
+        await undoing.wait()
+        jobs.cancel(job.id)
+        await asyncio.sleep(0)
+        jobs.cancel(job.id)
+        may_end.set()
+        await jobs.wait_ended(job.id, 20)
+        assert cleaned.is_set()
+        row = await hub.kernel.registry.job(job.id)
+        assert row is not None
+        assert row.state == "cancelled"
+
+
+async def test_the_work_of_a_committed_job_is_done_when_its_caller_has_gone_away() -> None:
+    done = asyncio.Event()
+
+    async def work(handle: JobHandle) -> None:
+        done.set()
+
+    async with running_hub() as hub, asyncio.timeout(20), asyncio.TaskGroup() as group:
+        caller = group.create_task(hub.hub._jobs.start("create", None, "user:test", work))
+        await asyncio.sleep(0)
+        assert not done.is_set()
+        caller.cancel()
+        await done.wait()
+
+
+async def test_a_create_whose_agent_is_made_is_finished_by_the_next_hub() -> None:
+    """It may have work already: what can be finished is not undone."""
+    platform = FakePlatform()
+    with short_folder() as folder:
+        async with running_hub(folder / "s", platform=platform) as hub:
+            job = await hub.create()
+            await hub.until(lambda: hub.kernel.fleet.agent("a").handle is not None)
+            token = hub.created().token
+            task = await hub.ping()
+        async with running_hub(folder / "s", platform=platform) as hub:
+            agent = hub.created()
+            agent.token = token
+            await agent.connect()
+            assert (await hub.job(job.id)).state == "succeeded"
+            assert await agent.receive_task() == f"{task}:1"
+            await agent.close()
+
+
+async def test_a_job_that_says_its_last_word_during_a_stop_does_not_hold_the_hub_up() -> None:
+    begun = asyncio.Event()
+
+    async def work(handle: JobHandle) -> None:
+        begun.set()
+        try:
+            await asyncio.Event().wait()
+        except asyncio.CancelledError as exc:
+            raise DriverFailed("undoing it failed too") from exc
+
+    async with asyncio.timeout(20), running_hub() as hub:
+        await hub.hub._jobs.start("create", None, "user:test", work)
+        await begun.wait()
