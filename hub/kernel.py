@@ -103,8 +103,8 @@ class Kernel:
 
     def check_writable(self) -> None:
         """Raises StorageFull at once, before anything is decided that could not be kept."""
-        if self._pipeline.failed is not None:
-            raise self._pipeline.failed
+        if (failed := self._pipeline.failed) is not None:
+            raise failed
 
     def audited(self, who: str, what: str, target: str, outcome: str = "ok", detail: str = "") -> Save:
         """The effect that puts an act into the audit, redacted."""
@@ -158,9 +158,10 @@ class Kernel:
             await self._rebuild.wait()
             if self._stopping:
                 return
-            if await self._try_recover():
-                self._rebuild.clear()
-            else:
+            # Cleared before and not after: what fails meanwhile asks for another rebuild.
+            self._rebuild.clear()
+            if not await self._try_recover():
+                self._rebuild.set()
                 await asyncio.sleep(PROBE_SECONDS)
 
     def stop(self) -> None:

@@ -85,14 +85,18 @@ class Reconciler:
                 # Somebody acted on it while the platform was asked: what was seen is old.
                 self._changed.set()
                 continue
-            if (step := self._judge(agent.id, seen.get(agent.uid))) is not None:
+            if (step := self._judge(agent, seen.get(agent.uid))) is not None:
                 steps.append((agent, step))
         await self._carry_out(steps)
 
-    def _judge(self, agent_id: str, found: Observation | None) -> Step | None:
+    def _present(self, known: Agent) -> Agent | None:
+        """The same incarnation as it is now."""
+        agent = self._kernel.fleet.agents.get(known.id)
+        return agent if agent is not None and agent.uid == known.uid else None
+
+    def _judge(self, known: Agent, found: Observation | None) -> Step | None:
         """Take note of what was seen and return what must be done."""
-        kernel = self._kernel
-        agent = kernel.fleet.agents.get(agent_id)  # pyright: ignore[reportArgumentType] - an AgentId
+        kernel, agent = self._kernel, self._present(known)
         if agent is None or agent.observed is Observed.CREATING or self._acts.is_busy(agent.uid):
             return None
         if found is None:
@@ -122,6 +126,14 @@ class Reconciler:
         handle = AgentHandle(self._driver.name, agent.handle or "")
         grace = self._kernel.config.timing.stop_grace_seconds
         async with room, self._acts.hold(agent.uid):
+            present = self._present(agent)
+            if present is None:
+                self._acts.forget(agent.uid)
+                return
+            if present.desired is not agent.desired:
+                # Somebody acted on it while this step waited for its turn; the next look decides anew.
+                self._changed.set()
+                return
             log.info("reconcile_step", agent=agent.id, step=step.value)
             try:
                 match step:

@@ -125,7 +125,7 @@ class Hub:
     ) -> Self:
         clock = clock or SystemClock()
         metrics = Metrics(config.version)
-        hub_id = (await registry.load()).hub_id
+        hub_id = await registry.get_meta("hub_id") or ""
         feed = Feed(
             hub_id,
             clock.new_id("run"),
@@ -226,6 +226,8 @@ class Hub:
         self.kernel.feed.close()
         await self._listeners.stop()
         self._folder.remove_hub_file()
+        # Their last words need the pipeline and the drivers.
+        await self._jobs.wait_stopped(self.kernel.config.timing.drain_seconds)
         self.kernel.stop()
         for loop in self._loops:
             loop.cancel()
