@@ -135,7 +135,7 @@ def test_a_folder_that_is_not_ours_is_refused() -> None:
 # --- stopping
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize("number", [signal.SIGTERM, pytest.param(signal.SIGINT, marks=pytest.mark.soak)])
 async def test_a_hub_told_to_stop_under_load_stops_cleanly(hub: HubProcess, number: signal.Signals) -> None:
     """Exit code 0, no traceback; agents live on and come back; each acknowledged task ends once."""
     await hub.start()
