@@ -59,6 +59,8 @@ class Kernel:
         self.metrics = metrics
         self.links = LinkTable(clock, metrics)
         self.fleet = Fleet(self._limits())
+        self.draining = False
+        """The hub stops: no agent is let in any more."""
         self.unfinished_jobs: list[Job] = []
         self.on_recovered: Callable[[], Awaitable[None]] | None = None
         """Called after a rebuild, with `unfinished_jobs` as the registry has them."""

@@ -12,6 +12,7 @@ import structlog
 
 from hub.acts import Acts
 from hub.agentlog import AgentLogs
+from hub.allowance import Allowance
 from hub.api.app import Parts
 from hub.api.server import Listeners, remove_stale_folders
 from hub.clock import Clock, SystemClock
@@ -35,7 +36,7 @@ from hub.operations.base import Inside
 from hub.operations.tasks import TaskOperations
 from hub.output import OutputStore
 from hub.reach import DriverFactory, Reach, built_in_drivers, short_id
-from hub.reception import Reception
+from hub.reception import AUDITED_REFUSALS_BURST, AUDITED_REFUSALS_PER_SECOND, Reception
 from hub.reconcile import Reconciler
 from hub.registry.store import Registry
 from hub.shells import Shells
@@ -73,6 +74,7 @@ class Hub:
         self._inside = Inside(kernel, drivers, self._jobs, self._acts, self._shells, self._logs, KeyLocks(), self)
         self._listeners = Listeners(kernel.config, self._parts())
         reach.connect(self._listeners)
+        self._refusals = Allowance(AUDITED_REFUSALS_PER_SECOND, AUDITED_REFUSALS_BURST, self._started.mono)
         self._loops: list[asyncio.Task[None]] = []
         self._stopped = asyncio.Event()
 
@@ -149,8 +151,9 @@ class Hub:
         return Principal(name=token.name or token.id, role=token.role, token_id=token.id)
 
     async def refused(self, who: str, what: str, target: str, reason: str) -> None:
-        """Put a refused call into the audit."""
-        self.kernel.push([self.kernel.audited(who, what, target, "refused", reason)])
+        """Put a refused call into the audit; of a flood only a part, the metrics count all."""
+        if self._refusals.take(self.kernel.now().mono):
+            self.kernel.push([self.kernel.audited(who, what, target, "refused", reason)])
 
     def control(self, principal: Principal) -> Control:
         return LocalControl(self._inside, principal)
@@ -237,6 +240,7 @@ class Hub:
     async def _send_agents_away(self) -> None:
         """Tell every agent when to come back; a server that shuts down does not flush for us."""
         links = self.kernel.links
+        self.kernel.draining = True
         links.close_all(GoawayReason.DRAINING, STOP_RETRY_MS, CLOSE_GOING_AWAY)
         try:
             async with asyncio.timeout(self.kernel.config.timing.drain_seconds):

@@ -32,6 +32,8 @@ class Link:
         self.agent_id = agent_id
         self.epoch = 0
         self.basic = False
+        self.credential = ""
+        """SHA-256 of the credential that opened the door; it is looked at again when the hello comes."""
         self.said_bye = False
         self.errors = 0
         self.heard_at = now()

@@ -265,6 +265,10 @@ class Fleet:
         self.dispatcher.disconnect(agent_id, epoch, now)
         return self._freshness(changes, now)
 
+    def is_live(self, agent_id: AgentId, epoch: int) -> bool:
+        """True while the connection `epoch` counts: not superseded, not ended by either side."""
+        return self.dispatcher.book.live(agent_id, epoch) is not None
+
     def heard(self, agent_id: AgentId, epoch: int, now: Now) -> list[Effect]:
         """Any frame or pong arrived."""
         return self._freshness(self.freshness.heard(agent_id, epoch, now), now)

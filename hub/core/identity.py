@@ -120,10 +120,19 @@ class Identity:
         """
         if secret.startswith(PREFIX[TokenKind.JOIN]):
             return self._join(agent, secret, credential_sha256, credential_id, now)
-        token = self._find(secret, TokenKind.AGENT)
+        self._check_agents(self._find(secret, TokenKind.AGENT), agent, now)
+        return []
+
+    def check_credential(self, agent: Agent, credential_sha256: str, now: Now) -> None:
+        """Look again at a credential that was good a moment ago. Raises Unauthorized."""
+        token = self._by_hash.get(credential_sha256)
+        if token is None:
+            raise _refused("revoked", "this credential is void")
+        self._check_agents(token, agent, now)
+
+    def _check_agents(self, token: Token, agent: Agent, now: Now) -> None:
         self._check_owner(token, agent)
         self._check_alive(token, now)
-        return []
 
     def _join(
         self,

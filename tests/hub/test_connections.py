@@ -17,9 +17,10 @@ from hub.connections.outbox import (
     Outbox,
     OutboxFull,
 )
+from hub.connections.server import MAX_ERRORS
 from hub.core.model import AgentId
 from runtime import wire
-from runtime.wire import Ack, AttemptId, Goaway, GoawayReason, Welcome
+from runtime.wire import Ack, AttemptId, Error, Goaway, GoawayReason, Welcome
 from tests.hub.running import PlayedAgent, running_hub
 
 # --- outbox
@@ -203,3 +204,43 @@ async def test_a_revoked_credential_ends_its_connection() -> None:
         assert await agent.wait_closed() == 4003
         with pytest.raises(InvalidStatus):
             await agent.dial()
+
+
+@pytest.mark.parametrize("made_anew", [False, True])
+async def test_a_door_that_was_shut_between_handshake_and_hello_stays_shut(made_anew: bool) -> None:
+    """Else whoever has a handshake pending all the time would outlive every revocation."""
+    async with running_hub() as hub:
+        agent = PlayedAgent(hub.url, "a", await hub.register())
+        await agent.dial()
+        if made_anew:
+            await hub.job((await hub.control.destroy("a")).id)
+        await hub.register()
+        await agent.send(wire.Hello(protocol=wire.ProtocolRange(1, 1), instance="one"))
+        assert (await agent.receive(Error)).code == "revoked"
+        await agent.wait_closed()
+        assert (await hub.control.agent("a")).epoch == 0
+        assert ("a", "revoked") in await hub.audited("agent.connect")
+
+
+async def test_a_stopping_hub_lets_nobody_in() -> None:
+    async with running_hub() as hub:
+        early = PlayedAgent(hub.url, "a", await hub.register("a"))
+        late = PlayedAgent(hub.url, "b", await hub.register("b"))
+        await early.dial()
+        hub.kernel.draining = True
+        await early.send(wire.Hello(protocol=wire.ProtocolRange(1, 1), instance="one"))
+        assert (await early.receive(Error)).code == "draining"
+        with pytest.raises(InvalidStatus) as refused:
+            await late.dial()
+        assert (refused.value.response.status_code, refused.value.response.headers["Retry-After"]) == (503, "2")
+        assert b'clawtui_handshakes_refused_total{reason="draining"} 1.0' in hub.kernel.metrics.exposition()
+
+
+async def test_what_the_hub_understands_and_refuses_is_no_fault_of_the_peer() -> None:
+    async with running_hub() as hub, hub.playing() as agent:
+        await hub.register("b")
+        for _ in range(MAX_ERRORS + 8):
+            await agent.send({}, kind="message", to="b")
+            assert (await agent.receive(Error)).code == "not_allowed"
+        await agent.settle()
+        assert (await hub.control.agent("a")).status == "online"

@@ -222,3 +222,26 @@ async def test_a_hello_after_the_first_changes_nothing() -> None:
         assert (await hub.control.agent("a")).epoch == 1
         with pytest.raises(AssertionError, match="nothing came"):
             await agent.receive(Welcome, 0.05)
+
+
+async def test_nothing_is_taken_from_a_connection_that_was_ended() -> None:
+    """Its frames may still be on their way when the agent is destroyed or its credential revoked."""
+    async with running_hub() as hub, hub.playing("a") as agent:
+        await hub.register("b")
+        await hub.control.allow("a", "b")
+        fleet = hub.kernel.fleet
+        fleet.revoke_credentials(fleet.agent("a").id, hub.clock.now())
+        await agent.send(Log(data="one more line\n", stream=Stream.AGENT))
+        await agent.send({}, kind="message", to="b")
+        await agent.settle()
+        assert [entry async for entry in hub.control.agent_logs("a", LogQuery())] == []
+        assert (await hub.kernel.registry.load()).messages == []
+
+
+async def test_the_disk_is_not_asked_about_attempts_that_nobody_wants() -> None:
+    async with running_hub() as hub, hub.playing() as agent:
+        attempt = await given(hub, agent)
+        strangers = [held(AttemptId(f"t_{number}:1")) for number in range(1_000)]
+        welcome = await agent.connect([held(attempt), *strangers], instance="two")
+        assert (welcome.plan.keep, len(welcome.plan.kill)) == ([attempt], 1_000)
+        assert set(hub.kernel.output._states) == {attempt}
