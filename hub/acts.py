@@ -221,11 +221,7 @@ class Acts:
 
     async def _undo_create(self, agent: Agent) -> dict[str, Any]:
         async with self.hold(agent.uid):
-            driver = self._drivers.get(agent.driver)
-            await driver.undo_create(agent.id, agent.uid)
-            await self._kernel.commit(self._kernel.fleet.remove_agent(agent.id, self._kernel.now()))
-            self._logs.remove(agent.id)
-        self.forget(agent.uid)
+            await self.remove(agent)
         raise DriverFailed(
             f"agent {agent.id} was not finished; everything of it was removed",
             code="interrupted",
@@ -302,18 +298,25 @@ class Acts:
             if present is None or present.uid != agent.uid:
                 self.forget(agent.uid)
                 return {"agentId": agent.id}
-            if present.driver:
-                driver = self._drivers.get(present.driver)
-                job.progress(0.3, f"removing {agent.id}")
-                if present.handle is None:
-                    await driver.undo_create(agent.id, agent.uid)
-                else:
-                    await driver.destroy(AgentHandle(driver.name, present.handle))
-            await self._kernel.commit(self._kernel.fleet.remove_agent(agent.id, self._kernel.now()))
-            # Last, because until then its connection may have had a line to add.
-            self._logs.remove(agent.id)
-            self.forget(agent.uid)
+            job.progress(0.3, f"removing {agent.id}")
+            await self.remove(present)
         return {"agentId": agent.id}
+
+    async def remove(self, agent: Agent, by: str = "") -> None:
+        """Remove an agent and everything of it; the caller holds it. `by` puts it into the audit."""
+        if agent.driver:
+            driver = self._drivers.get(agent.driver)
+            if agent.handle is None:
+                await driver.undo_create(agent.id, agent.uid)
+            else:
+                await driver.destroy(AgentHandle(driver.name, agent.handle))
+        effects = self._kernel.fleet.remove_agent(agent.id, self._kernel.now())
+        if by:
+            effects.append(self._kernel.audited(by, "agent.destroy", agent.id))
+        await self._kernel.commit(effects)
+        # Last, because until then its connection may have had a line to add.
+        self._logs.remove(agent.id)
+        self.forget(agent.uid)
 
     async def _wait_online(self, agent: Agent, job: JobHandle, after_epoch: int) -> None:
         """Success is what was observed: wait until the agent has connected."""

@@ -42,7 +42,7 @@ class Reconciler:
             group.create_task(self._watch())
             while True:
                 self._changed.clear()
-                await self._look()
+                await self._look_safely()
                 try:
                     async with asyncio.timeout(self._pause_seconds()):
                         await self._changed.wait()
@@ -63,7 +63,17 @@ class Reconciler:
                     self._changed.set()
             except HubError as exc:
                 log.info("watch_ended", driver=self._driver.name, error=exc.message)
+            except Exception:
+                log.exception("watch_crashed", driver=self._driver.name)
             await asyncio.sleep(WATCH_RETRY_SECONDS)
+
+    async def _look_safely(self) -> None:
+        """A fault in one driver is no reason to end the hub, and with it all others: it is shown and tried again."""
+        try:
+            await self._look()
+        except Exception as exc:
+            log.exception("reconcile_crashed", driver=self._driver.name)
+            self.problem = f"internal error: {type(exc).__name__}; the hub's log has the details"
 
     async def _look(self) -> None:
         self._look_again_at = None
@@ -146,11 +156,14 @@ class Reconciler:
                     case Step.RESUME:
                         await self._driver.resume(handle)
                     case Step.DESTROY:
-                        # A destroy is a job with its own record; see `Acts.resume_jobs`.
+                        # The job that should have done it failed, for instance because the platform was away.
+                        await self._acts.remove(present, "hub")
                         return
                 await self._acts.look(self._driver, agent)
             except HubError as exc:
                 log.warning("reconcile_failed", agent=agent.id, step=step.value, error=exc.message)
+            except Exception:
+                log.exception("reconcile_step_crashed", agent=agent.id, step=step.value)
 
 
 def _reason(found: Observation) -> str:

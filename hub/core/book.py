@@ -86,7 +86,7 @@ class Deadline(msgspec.Struct, frozen=True, order=True):
 
 
 COMPACT_AT: Final = 1_024
-"""So many deadlines are kept without asking whether they still matter."""
+"""So many deadlines, and places in a queue, are kept without asking whether they still matter."""
 
 
 class TaskBook:
@@ -179,7 +179,7 @@ class TaskBook:
             if slot.basic:
                 self.arm_timeout(task, now)
         if task.expires_at is not None:
-            self.expire_at(task.id, now.mono + (task.expires_at - now.wall_ms) / 1000)
+            self.expire_at(task.id, now.mono + _rest_ms(task.expires_at, task, now) / 1000)
 
     # --- moves
 
@@ -292,9 +292,16 @@ class TaskBook:
             slot.open.discard(task.id)
             slot.bytes -= len(task.spec)
             self._expiries.pop(task.id, None)
+            self._compact(slot)
         if state is not TaskState.LOST:
             del self.tasks[task.id]
         return effects + ([] if late else self.apply(self.rollouts.ended(task), now))
+
+    def _compact(self, slot: Slot) -> None:
+        """Tasks that end in the queue leave their places behind; while no agent takes any, they would pile up."""
+        if len(slot.queue) > 2 * len(slot.open) + COMPACT_AT:
+            slot.queue = [entry for entry in slot.queue if entry[2] in slot.open]
+            heapq.heapify(slot.queue)
 
     def apply(self, decision: Decision, now: Now) -> list[Effect]:
         """Carry out what a rollout decided."""
@@ -311,6 +318,11 @@ class TaskBook:
             heapq.heappush(slot.queue, (-task.priority, task.seq, task.id))
             effects += [*self.put(task), *self.pump(slot, now)]
         return effects
+
+
+def _rest_ms(expires_at: int, task: Task, now: Now) -> int:
+    """A clock that was put back must not give the task more time than it had in the beginning."""
+    return min(expires_at - now.wall_ms, expires_at - task.created_at)
 
 
 def _task_frame(task: Task) -> msgspec.Raw:

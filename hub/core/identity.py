@@ -88,13 +88,34 @@ class Identity:
                 effects += self.revoke(token.id, now)
         return effects
 
+    def purge(self, before_ms: int) -> list[Effect]:
+        """Forget tokens that have opened nothing since `before_ms` (since the epoch): revoked, or run out unused.
+
+        A join token that was used stays as long as its credential: its agent may present both again.
+        """
+        gone = [token for token in self._by_id.values() if self._void_since(token, before_ms)]
+        for token in gone:
+            self._forget(token)
+        return [Delete(token) for token in gone]
+
+    def _void_since(self, token: Token, before_ms: int) -> bool:
+        if token.bound is not None and token.bound in self._by_hash:
+            return False
+        ends = [at for at in (token.revoked_at, token.expires_at) if at is not None]
+        return bool(ends) and min(ends) < before_ms
+
+    def _forget(self, token: Token) -> None:
+        del self._by_id[token.id]
+        del self._by_hash[token.sha256]
+        if token.agent_id is not None:
+            self._by_agent[token.agent_id].pop(token.id)
+
     def forget_agent(self, agent_id: AgentId) -> list[Effect]:
         """The agent is destroyed: nothing of its tokens needs to be kept."""
         gone = self._of_agent(agent_id)
-        self._by_agent.pop(agent_id, None)
         for token in gone:
-            del self._by_id[token.id]
-            del self._by_hash[token.sha256]
+            self._forget(token)
+        self._by_agent.pop(agent_id, None)
         return [Delete(token) for token in gone]
 
     def user(self, secret: str, now: Now) -> Token:

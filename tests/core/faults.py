@@ -387,6 +387,18 @@ FAULTS = (
         "        if False:\n            self.expire_at(",
     ),
     Fault(
+        "a clock that was put back gives a task more time",
+        "book",
+        "return min(expires_at - now.wall_ms, expires_at - task.created_at)",
+        "return expires_at - now.wall_ms",
+    ),
+    Fault(
+        "places of ended tasks pile up in the queue",
+        "book",
+        "        if len(slot.queue) > 2 * len(slot.open) + COMPACT_AT:",
+        "        if False:",
+    ),
+    Fault(
         "an expired task is offered",
         "book",
         "task.state is TaskState.QUEUED and not self._is_expired(task_id, now):",
@@ -624,10 +636,23 @@ FAULTS = (
         "        effects += self._keep(replace(token, bound=credential_sha256))",
         "        self._keep(replace(token, bound=credential_sha256))",
     ),
+    Fault(
+        "a revoked credential is good enough for a hello",
+        "identity",
+        "        self._check_agents(token, agent, now)\n\n    def _check_agents",
+        "        self._check_owner(token, agent)\n\n    def _check_agents",
+    ),
+    Fault(
+        "a join token goes before its credential",
+        "identity",
+        "if token.bound is not None and token.bound in self._by_hash:",
+        "if False:",
+    ),
     Fault("any kind of token is a user's", "identity", "        if token.kind is not kind:", "        if False:"),
     Fault(
         "messages need no policy", "mail", "if (message.sender, message.receiver) not in self._allowed:", "if False:"
     ),
+    Fault("two senders share a message id", "mail", "if present.sender != message.sender:", "if False:"),
     Fault(
         "messages are forgotten when sent",
         "mail",

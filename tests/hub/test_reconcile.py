@@ -151,3 +151,37 @@ async def test_a_restart_that_fails_is_tried_again() -> None:
             return hub.platform.agent("a").starts == 2
 
         await eventually(running, what="it runs again")
+
+
+async def test_a_destroy_that_failed_is_done_when_the_platform_can_again() -> None:
+    async with running_hub(timing=OFTEN, script=Script(failures={Step.DESTROY: 2})) as hub:
+        await made(hub)
+        assert (await hub.job((await hub.control.destroy("a")).id)).state == "failed"
+        await hub.until(lambda: not hub.kernel.fleet.agents and not hub.platform.agents)
+        assert ("a", "ok") in await hub.audited("agent.destroy")
+        assert hub.hub._acts._turns == {}
+
+
+async def test_a_fault_in_a_driver_is_shown_and_does_not_end_the_hub() -> None:
+    async def faulty(step: Step, agent: str) -> None:
+        if step in broken:
+            raise RuntimeError("a fault in the driver")
+
+    broken: set[Step] = set()
+    async with running_hub(timing=OFTEN, script=Script(before=faulty)) as hub:
+        await made(hub)
+
+        async def problem() -> bool:
+            return any("internal error: RuntimeError" in text for text in (await hub.control.health()).problems)
+
+        broken |= {Step.LIST, Step.START}
+        await eventually(problem, what="the fault is shown")
+        broken.discard(Step.LIST)
+        hub.platform.end("a", 1)
+
+        async def well() -> bool:
+            return not await problem()
+
+        await eventually(well, what="the platform is looked at again")
+        broken.clear()
+        await hub.until(lambda: hub.platform.agent("a").starts == 2, "the agent is started again")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from hub.config import Retention, Timing
+from hub.contract import CreateToken, PageQuery
 from hub.drivers.fake import Script
 from tests.end_to_end.harness import eventually
 from tests.hub.running import running_hub
@@ -56,3 +57,15 @@ async def test_a_dead_peer_is_cut_off() -> None:
         await hub.until(lambda: len(hub.kernel.links) == 0, "the peer that answers no ping is cut off")
         await hub.status("a", "unreachable")
         agent.abort()
+
+
+async def test_void_tokens_go_with_time() -> None:
+    timing = Timing(retention_seconds=0.05, drain_seconds=1.0)
+    async with running_hub(timing=timing, retention=Retention(task_days=1.0)) as hub:
+        made = await hub.control.create_token(CreateToken(name="short", expires_in_seconds=1))
+        hub.clock.wall_ahead_ms += 2 * DAY_SECONDS * 1000
+
+        async def gone() -> bool:
+            return made.token.id not in {token.id for token in (await hub.control.tokens(PageQuery())).tokens}
+
+        await eventually(gone, what="the void token is gone")
