@@ -120,18 +120,23 @@ class Jobs:
         except TimeoutError:
             return
 
-    def cancel(self, job_id: str) -> None:
-        """Cancel a running job; its work undoes what it did. Raises Conflict."""
-        entry = self._running.get(JobId(job_id))
-        if entry is None:
+    def check_cancel(self, job_id: str) -> None:
+        """Raises Conflict or BadRequest for a job that `cancel` would refuse."""
+        job = self.running(job_id)
+        if job is None:
             raise Conflict(f"job {job_id[:64]} is not running")
-        if entry[0].kind == "destroy":
+        if job.kind == "destroy":
             raise BadRequest("a destroy cannot be cancelled half-way")
-        if entry[0].id in self._cancelled:
+
+    def cancel(self, job_id: str) -> None:
+        """Cancel a running job; its work undoes what it did. Raises as `check_cancel`."""
+        self.check_cancel(job_id)
+        job, runner = self._running[JobId(job_id)]
+        if job.id in self._cancelled:
             # Asked again: the first one is being undone, and must not be torn off in that.
             return
-        self._cancelled.add(entry[0].id)
-        entry[1].cancel()
+        self._cancelled.add(job.id)
+        runner.cancel()
 
     def cancel_of(self, agent_id: AgentId, kind: str) -> None:
         """Cancel the agent's running jobs of a kind, if there are any."""

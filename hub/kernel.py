@@ -21,7 +21,7 @@ from hub.core.book import DispatchLimits
 from hub.core.effects import Close, Delete, Effect, Kind, Publish, Save, Send
 from hub.core.fleet import Fleet, FleetLimits, Stored
 from hub.core.model import TERMINAL, Job, Now, Task, TaskId, TaskState, attempt_id
-from hub.errors import HubError, NotFound
+from hub.errors import HubError, NotFound, StorageFull
 from hub.feed import Feed
 from hub.metrics import Metrics
 from hub.output import OutputStore
@@ -220,14 +220,21 @@ class Kernel:
     # --- waiting for what others decide
 
     async def wait_task_ended(self, task_id: str, seconds: float) -> None:
-        """Wait until a task is no longer open and its end is committed, at most `seconds`."""
+        """Wait until a task is no longer open and its end is committed, at most `seconds`.
+
+        An end that cannot be committed, because the disk is full, is not waited for.
+        """
         try:
             async with asyncio.timeout(seconds):
                 while self.is_open(task_id):
                     await self.feed.wait_for(Kind.TASK, task_id)
         except TimeoutError:
             return
-        await self.settle()
+        try:
+            await self.settle()
+        except StorageFull:
+            # A read: what was committed is there, and is the truth.
+            return
 
     def is_open(self, task_id: str) -> bool:
         """True while the task has not ended, as far as decisions go."""

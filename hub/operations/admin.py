@@ -56,7 +56,8 @@ class AdminOperations(Operations):
         else:
             raise BadRequest("kind is user or join", field="kind")
         effects = kernel.fleet.identity.add(token)
-        audit = kernel.audited(self._who, "token.create", token.id, detail=request.kind)
+        opens = request.role.value if request.kind == TokenKind.USER else f"agent {token.agent_id}"
+        audit = kernel.audited(self._who, "token.create", token.id, detail=f"{request.kind}: {opens}")
         await kernel.commit([*effects, audit])
         return CreatedToken(token=token_view(token), secret=secret)
 

@@ -128,3 +128,15 @@ async def test_the_feed_tells_of_changes_after_they_are_committed() -> None:
 
 async def first_of(events: AsyncIterator[Event]) -> Event:
     return await anext(events)
+
+
+async def test_the_audit_says_what_a_token_opens() -> None:
+    async with running_hub() as hub:
+        await hub.register("a")
+        await hub.control.create_token(CreateToken(role=Role.OPERATOR))
+        await hub.control.create_token(CreateToken(kind="join", agent="a"))
+        entries = (await hub.control.audit(PageQuery())).audit
+        assert [entry.detail for entry in entries if entry.what == "token.create"][:2] == [
+            "join: agent a",
+            "user: operator",
+        ]

@@ -203,3 +203,29 @@ async def test_tasks_are_listed_newest_first_in_pages() -> None:
             seen += [task.id for task in page.tasks]
         assert seen == tasks[::-1]
         assert (await hub.control.tasks(TaskQuery(status="ended"))).tasks == []
+
+
+async def test_a_repeated_dispatch_is_answered_also_when_its_agents_have_gone() -> None:
+    request = DispatchRequest(task=PING, selector="*")
+    async with running_hub() as hub:
+        await hub.register("a")
+        first = await hub.control.dispatch(request, "k")
+        await hub.job((await hub.control.destroy("a")).id)
+        assert (await hub.control.dispatch(request, "k")).dispatch_id == first.dispatch_id
+        with pytest.raises(NotFound):
+            await hub.control.dispatch(request, "other")
+
+
+async def test_a_dispatch_is_retried_on_the_agents_that_are_still_there() -> None:
+    async with running_hub() as hub:
+        await hub.register("a")
+        await hub.register("b")
+        first = await hub.control.dispatch(DispatchRequest(task=PING, selector="*"))
+        for member in first.tasks:
+            await hub.control.cancel_task(member.task_id)
+        await hub.job((await hub.control.destroy("a")).id)
+        again = await hub.control.retry_dispatch(first.dispatch_id)
+        assert [member.agent_id for member in again.tasks] == ["b"]
+        await hub.job((await hub.control.destroy("b")).id)
+        with pytest.raises(NotFound):
+            await hub.control.retry_dispatch(first.dispatch_id)
