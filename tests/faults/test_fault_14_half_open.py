@@ -131,4 +131,4 @@ async def test_both_sides_notice_within_the_time_of_the_contract(tmp_path: Path,
         started = loop.time()
         while ends.losses == 0 or len(hub.kernel.links):
             assert loop.time() - started < CONTRACT_SECONDS + 2
-            await asyncio.sleep(0.1)
+            await asyncio.sleep(0.05)

@@ -158,7 +158,7 @@ async def test_two_real_agents_with_one_state_folder_copied(tmp_path: Path) -> N
 
             async def found_out() -> bool:
                 await hub.control.submit("a", {"type": "exec", "command": "echo $CLAWTUI_ATTEMPT >> ran.txt"})
-                await asyncio.sleep(0.2)
+                await asyncio.sleep(0.05)
                 return (await hub.control.agent("a")).status == "quarantined"
 
             await eventually(found_out, seconds=90, what="the pair is found out")
