@@ -18,7 +18,6 @@ from msgspec.structs import replace
 from hub.agentlog import AgentLogs
 from hub.contract import AgentAct, CreateAgent
 from hub.core.effects import Kind, Save
-from hub.core.identity import sha256
 from hub.core.model import (
     Agent,
     AgentId,
@@ -29,7 +28,6 @@ from hub.core.model import (
     JobState,
     Observed,
     Token,
-    TokenId,
     TokenKind,
 )
 from hub.drivers.base import AgentGone, AgentHandle, Driver, Observation
@@ -39,6 +37,7 @@ from hub.jobs import JobHandle, Jobs
 from hub.kernel import Kernel
 from hub.keylock import KeyLocks
 from hub.planning import make_plan, new_agent
+from hub.tokens import agent_token
 from runtime.wire import TaskError
 
 ONLINE_SECONDS: Final = 60.0
@@ -361,23 +360,7 @@ class Acts:
 
     def _join_token(self, agent: Agent) -> tuple[Token, str]:
         kernel = self._kernel
-        return new_token(kernel, agent, TokenKind.JOIN, kernel.config.timing.join_token_seconds)
-
-
-def new_token(kernel: Kernel, agent: Agent, kind: TokenKind, seconds: float | None) -> tuple[Token, str]:
-    """Return a token record for an agent and its secret, which nothing keeps."""
-    secret = kernel.clock.new_secret(kind)
-    now_ms = kernel.now().wall_ms
-    token = Token(
-        id=TokenId(kernel.clock.new_id("tok")),
-        kind=kind,
-        sha256=sha256(secret),
-        created_at=now_ms,
-        agent_id=agent.id,
-        agent_uid=agent.uid,
-        expires_at=None if seconds is None else now_ms + int(seconds * 1000),
-    )
-    return token, secret
+        return agent_token(kernel.clock, agent, TokenKind.JOIN, kernel.config.timing.join_token_seconds)
 
 
 def _check_possible(agent: Agent, act: AgentAct) -> None:

@@ -20,8 +20,7 @@ from hub.config import HubConfig
 from hub.connections.server import AgentServer
 from hub.contract import HubHealth
 from hub.control import Control, Principal
-from hub.core.identity import sha256
-from hub.core.model import Role, TaskState, Token, TokenId, TokenKind
+from hub.core.model import Role, TaskState
 from hub.core.view import rfc3339
 from hub.driverset import DriverSet
 from hub.errors import HubError, Unauthorized
@@ -41,6 +40,7 @@ from hub.reconcile import Reconciler
 from hub.registry.store import Registry
 from hub.shells import Shells
 from hub.state import HubFile, StateFolder
+from hub.tokens import user_token
 from hub.upkeep import Upkeep, raise_file_limit
 from runtime.wire import GoawayReason
 
@@ -268,16 +268,8 @@ class Hub:
                 log.warning("local_token_is_void", why=exc.message)
             else:
                 return
-        secret = kernel.clock.new_secret(TokenKind.USER)
-        token = Token(
-            id=TokenId(kernel.clock.new_id("tok")),
-            kind=TokenKind.USER,
-            sha256=sha256(secret),
-            created_at=kernel.now().wall_ms,
-            role=Role.ADMIN,
-            name="local",
-        )
-        audit = kernel.audited("hub", "token.create", token.id, detail="admin, at the first start")
+        token, secret = user_token(kernel.clock, Role.ADMIN, "local")
+        audit = kernel.audited("hub", "token.create", token.id, detail="user: admin, for the state folder")
         await kernel.commit([*kernel.fleet.identity.add(token), audit])
         self._folder.write_token(secret)
 

@@ -7,7 +7,6 @@ from collections.abc import AsyncIterator
 from datetime import datetime
 from typing import Final
 
-from hub.acts import new_token
 from hub.connections.link import Link
 from hub.contract import (
     AdoptAnswer,
@@ -32,6 +31,7 @@ from hub.errors import BadRequest, Conflict
 from hub.operations.base import Operations, check_limit, check_wait
 from hub.planning import check_agent_id
 from hub.submission import check_labels
+from hub.tokens import agent_token
 
 MAX_TERMINAL: Final = 1_000
 RUNTIME_SOURCE: Final = "runtime"
@@ -93,7 +93,7 @@ class AgentOperations(Operations):
         else:
             agent = present
             effects = kernel.fleet.revoke_credentials(agent_id, kernel.now())
-        token, secret = new_token(kernel, agent, TokenKind.AGENT, None)
+        token, secret = agent_token(kernel.clock, agent, TokenKind.AGENT, None)
         effects += kernel.fleet.identity.add(token)
         # After the commit the agent may be gone again.
         view, url = kernel.fleet.view(agent_id), self._inside.health.agents_url()
