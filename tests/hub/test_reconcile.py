@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import pytest
 
 from hub.config import Timing
 from hub.contract import AgentAct
 from hub.core.model import Observed
 from hub.drivers.fake import Script, Step
+from hub.errors import DriverFailed
 from tests.end_to_end.harness import eventually
 from tests.hub.running import RunningHub, running_hub
 from tests.hub.test_jobs import made
@@ -123,8 +126,15 @@ async def test_what_should_be_stopped_or_paused_is_put_back() -> None:
 
 
 async def test_a_platform_that_does_not_answer_changes_nothing_and_is_shown() -> None:
-    async with running_hub(timing=OFTEN, script=Script(failures={Step.LIST: 3})) as hub:
+    silent = asyncio.Event()
+
+    async def answer(step: Step, agent: str) -> None:
+        if step is Step.LIST and silent.is_set():
+            raise DriverFailed("list fails")
+
+    async with running_hub(timing=OFTEN, script=Script(before=answer)) as hub:
         await made(hub)
+        silent.set()
 
         async def problem() -> bool:
             health = await hub.control.health()
@@ -133,6 +143,7 @@ async def test_a_platform_that_does_not_answer_changes_nothing_and_is_shown() ->
         await eventually(problem, what="the silent platform is told of")
         agent = await hub.control.agent("a")
         assert (agent.status, agent.lifecycle.observed) == ("online", Observed.RUNNING)
+        silent.clear()
 
         async def well() -> bool:
             return (await hub.control.health()).status == "ok"
