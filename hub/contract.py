@@ -426,7 +426,7 @@ class HubHealth(Shape, frozen=True):
 class Event(Shape, frozen=True):
     """One change. `seq` counts within `hub_id` and one run of the hub (`run`).
 
-    `kind` is agent, task, dispatch, job, health, audit, or `gap`: events were dropped for this
+    `kind` is agent, task, dispatch, job, health, or `gap`: events were dropped for this
     observer, re-read what you show.
     """
 
