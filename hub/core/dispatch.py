@@ -172,6 +172,7 @@ class Dispatcher:
         offsets: Mapping[AttemptId, int],
         welcome: Welcome,
         accepting: bool = True,
+        usurped: bool = False,
     ) -> list[Effect]:
         """A full agent said hello. The answer is a whole plan, never a patch of an old one."""
         slot = self.book.slots[agent_id]
@@ -180,7 +181,7 @@ class Dispatcher:
         # What the plan ends may release tasks of a rollout: none goes out before the welcome.
         slot.accepting = False
         held = {attempt.attempt_id: attempt for attempt in attempts}
-        effects = resume.reconcile(self.book, slot, held, now)
+        effects = resume.reconcile(self.book, slot, held, now, usurped=usurped)
         plan = resume.make_plan(self.book, slot, held.values(), offsets)
         effects.append(Send(agent_id, epoch, "welcome", replace(welcome, plan=plan)))
         for task_id in slot.held:

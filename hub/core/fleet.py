@@ -220,6 +220,7 @@ class Fleet:
                 hint=f"clawtui release {agent_id}",
                 agent=agent_id,
             )
+        usurped = self.presence(agent_id).is_of_another(instance)
         effects = self._close(agent, CLOSE_SUPERSEDED, "a newer connection took over")
         epoch = agent.epoch + 1
         effects += self._put(self._greeted(agent, hello, epoch, now))
@@ -237,6 +238,7 @@ class Fleet:
                 offsets=offsets,
                 welcome=welcome,
                 accepting=accepting,
+                usurped=usurped,
             )
             effects += self.mail.deliver(agent_id, epoch)
         return epoch, effects + self._freshness(changes, now)

@@ -14,15 +14,21 @@ from hub.core.model import Now, Task, TaskState
 from runtime.wire import AttemptId, AttemptState, HeldAttempt, Plan, Resend
 
 
-def reconcile(book: TaskBook, slot: Slot, held: Mapping[AttemptId, HeldAttempt], now: Now) -> list[Effect]:
-    """Make the book agree with what the agent has in its attempt log."""
+def reconcile(
+    book: TaskBook, slot: Slot, held: Mapping[AttemptId, HeldAttempt], now: Now, *, usurped: bool
+) -> list[Effect]:
+    """Make the book agree with what the agent has in its attempt log.
+
+    `usurped`: the connection of another process of this agent was open until now. What that one was
+    offered it may have begun, in an attempt log of its own, so it is not offered to this one.
+    """
     effects: list[Effect] = []
     for task_id in list(slot.held):
         task = book.tasks[task_id]
         if task.attempt_id in held:
             effects += _resumed(book, task, held[task.attempt_id], now)
         else:
-            effects += _unknown_to_agent(book, task, now)
+            effects += _unknown_to_agent(book, task, now, usurped)
     for attempt in held.values():
         task = book.task_of(slot, attempt.attempt_id)
         if task is not None and task.state is TaskState.QUEUED and not task.held:
@@ -56,9 +62,11 @@ def _resumed(book: TaskBook, task: Task, attempt: HeldAttempt, now: Now) -> list
     return []
 
 
-def _unknown_to_agent(book: TaskBook, task: Task, now: Now) -> list[Effect]:
+def _unknown_to_agent(book: TaskBook, task: Task, now: Now, usurped: bool) -> list[Effect]:
     if task.state is TaskState.RUNNING:
         return book.lost(task, "the agent came back without it", now)
+    if usurped:
+        return book.lost(task, "another process took the agent's place while it was offered", now)
     if task.cancelling:
         return book.cancelled(task, None, now)
     return book.requeue(task, now)
