@@ -26,7 +26,7 @@ class Request(msgspec.Struct, frozen=True, kw_only=True, rename="camel", forbid_
 
 Count = Annotated[int, Meta(ge=0, le=2**53)]
 """A number that is never negative and that every JSON reader can hold."""
-PageSize = Annotated[int, Meta(ge=1, le=10_000)]
+PageSize = Annotated[int, Meta(ge=1, le=1_000)]
 
 
 # --- agents ------------------------------------------------------------------------------------
@@ -130,7 +130,7 @@ class CreateAgent(Request, frozen=True):
     display_name: str = ""
     capabilities: list[str] = []
     labels: dict[str, str] = {}
-    concurrency: Annotated[int, Meta(ge=1, le=10_000)] | None = None
+    concurrency: Annotated[int, Meta(ge=1, le=256)] | None = None
     resources: Resources = Resources()
     environment: dict[str, str] = {}
     network: str = ""

@@ -127,7 +127,7 @@ class Hub:
     ) -> Self:
         clock = clock or SystemClock()
         metrics = Metrics(config.version)
-        hub_id = await registry.get_meta("hub_id") or ""
+        hub_id = await _lasting_hub_id(folder, registry)
         feed = Feed(
             hub_id,
             clock.new_id("run"),
@@ -308,3 +308,14 @@ class Hub:
         metrics.set_tasks(tasks[TaskState.QUEUED], active)
         metrics.set_connections(len(kernel.links))
         metrics.set_feed_subscribers(kernel.feed.subscribers)
+
+
+async def _lasting_hub_id(folder: StateFolder, registry: Registry) -> str:
+    """Return the hub's id: an empty registry takes over the one that the folder's agents are labelled with."""
+    stored, kept = await registry.load(), folder.read_hub_id()
+    if kept is None or kept == stored.hub_id or stored.agents or stored.tokens:
+        folder.write_hub_id(stored.hub_id)
+        return stored.hub_id
+    log.warning("registry_is_new", hub_id=kept, hint="clawtui adopt takes this hub's agents back")
+    await registry.set_meta("hub_id", kept)
+    return kept

@@ -12,7 +12,6 @@ from hub.core.model import AgentId
 from runtime.wire import Ack
 
 CLEAN_CODES = frozenset({WSCloseCode.OK, WSCloseCode.GOING_AWAY})
-SLOW_CONSUMER = 4008
 PROTOCOL_ERROR = 4400
 
 

@@ -17,7 +17,7 @@ from hub.kernel import Kernel
 from hub.keylock import KeyLocks
 from hub.shells import Shells
 
-MAX_WAIT_SECONDS = 60.0
+MAX_WAIT_SECONDS = 300.0
 """Longest long-poll; a caller that wants more asks again."""
 MAX_PAGE = 1_000
 
