@@ -23,7 +23,11 @@ def as_text(value: Any) -> str:
 
 
 def as_path(value: Any) -> Path | None:
-    return Path(as_text(value)).expanduser() if value != "" else None
+    text = as_text(value)
+    try:
+        return Path(text).expanduser() if text else None
+    except RuntimeError as exc:
+        raise ValueError(f"{text[:40]!r} names the home of a user who is not there") from exc
 
 
 def as_bool(value: Any) -> bool:

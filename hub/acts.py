@@ -18,9 +18,9 @@ from msgspec.structs import replace
 from hub.agentlog import AgentLogs
 from hub.contract import AgentAct, CreateAgent
 from hub.core.effects import Kind, Save
-from hub.core.identity import sha256
 from hub.core.model import (
     Agent,
+    AgentId,
     AgentUid,
     Connection,
     Desired,
@@ -28,7 +28,6 @@ from hub.core.model import (
     JobState,
     Observed,
     Token,
-    TokenId,
     TokenKind,
 )
 from hub.drivers.base import AgentGone, AgentHandle, Driver, Observation
@@ -39,6 +38,7 @@ from hub.kernel import Kernel
 from hub.keylock import KeyLocks
 from hub.planning import make_plan, new_agent
 from hub.stats import Stats
+from hub.tokens import agent_token
 from hub.undo import change
 from runtime.wire import TaskError
 
@@ -81,6 +81,10 @@ class Acts:
             self._turns[uid] += 1
             yield
 
+    def forget(self, uid: AgentUid) -> None:
+        """The agent is gone; nobody asks for its turn any more."""
+        self._turns.pop(uid, None)
+
     # --- the operator's side
 
     async def create(self, request: CreateAgent, by: str) -> Job:
@@ -122,8 +126,10 @@ class Acts:
         agent = kernel.fleet.agent(agent_id)
         effects = kernel.fleet.desire(agent.id, Desired.ABSENT, kernel.now())
         effects.append(kernel.audited(by, "agent.destroy", agent.id))
+        job = await self._jobs.start("destroy", agent.id, by, lambda job: self._destroy(agent, job), effects=effects)
+        # Committed first: a create must not be undone for a destroy that could not be kept.
         self._jobs.cancel_of(agent.id, "create")
-        return await self._jobs.start("destroy", agent.id, by, lambda job: self._destroy(agent, job), effects=effects)
+        return job
 
     async def release(self, agent_id: str, by: str) -> None:
         """Lift quarantine; the agent gets a new join token and makes a new credential.
@@ -155,7 +161,8 @@ class Acts:
                 skipped[driver.name] = exc.message
                 continue
             for found in seen:
-                if found.uid in known:
+                present = self._kernel.fleet.agents.get(found.agent_id)
+                if found.uid in known or (present is not None and present.uid == found.uid):
                     continue
                 try:
                     await self._adopt(driver, found, by)
@@ -184,7 +191,10 @@ class Acts:
     # --- after a restart
 
     async def resume_jobs(self, unfinished: list[Job]) -> None:
-        """Finish what a stopped or killed hub, or a full disk, left running; a create is undone."""
+        """Finish what a stopped or killed hub, or a full disk, left running.
+
+        A create that has no agent to show for it yet is undone.
+        """
         for job in unfinished:
             if self._jobs.running(job.id) is not None:
                 continue
@@ -193,8 +203,10 @@ class Acts:
                 # The agent is gone, so a destroy is done and anything else has no object.
                 state = JobState.SUCCEEDED if job.kind == "destroy" else JobState.FAILED
                 await self._close_job(job, state, "its agent is gone")
-            elif job.kind == "create":
+            elif job.kind == "create" and agent.handle is None:
                 self._jobs.resume(job, lambda _, a=agent: self._undo_create(a))
+            elif job.kind == "create":
+                self._jobs.resume(job, lambda handle, a=agent: self._finish_create(a, handle))
             elif job.kind == "destroy":
                 self._jobs.resume(job, lambda handle, a=agent: self._destroy(a, handle))
             else:
@@ -212,10 +224,7 @@ class Acts:
 
     async def _undo_create(self, agent: Agent) -> dict[str, Any]:
         async with self.hold(agent.uid):
-            driver = self._drivers.get(agent.driver)
-            await driver.undo_create(agent.id, agent.uid)
-            await self._kernel.commit(self._kernel.fleet.remove_agent(agent.id, self._kernel.now()))
-        del self._turns[agent.uid]
+            await self.remove(agent)
         raise DriverFailed(
             f"agent {agent.id} was not finished; everything of it was removed",
             code="interrupted",
@@ -234,22 +243,23 @@ class Acts:
                 handle = await driver.create(plan, job.progress)
             except BaseException:
                 kernel.push(kernel.fleet.remove_agent(agent.id, kernel.now()))
-                del self._turns[agent.uid]
+                self.forget(agent.uid)
                 raise
             made = replace(kernel.fleet.agents[agent.id], handle=handle.ref, observed=Observed.RUNNING)
             await kernel.commit(kernel.fleet.change_agent(made))
-        await self._wait_online(agent, job, agent.epoch)
+        return await self._finish_create(agent, job)
+
+    async def _finish_create(self, agent: Agent, job: JobHandle) -> dict[str, Any]:
+        """The agent is made; it may have connected already, to this hub or to the one before."""
+        await self._wait_online(agent, job, after_epoch=0)
         return {"agentId": agent.id, "uid": agent.uid}
 
     async def _act(
         self, driver: Driver, handle: AgentHandle, uid: AgentUid, act: AgentAct, job: JobHandle
     ) -> dict[str, Any]:
-        agent_id = job.job.agent_id
-        agent = self._kernel.fleet.agents.get(agent_id) if agent_id else None
-        if agent is None or agent.uid != uid:
-            raise Conflict("the agent is gone", code="agent_gone")
         grace = self._kernel.config.timing.stop_grace_seconds
         async with self.hold(uid):
+            agent = self._present(job.job.agent_id, uid)
             job.progress(0.2, f"{act.value} {agent.id}")
             match act:
                 case AgentAct.START:
@@ -266,8 +276,8 @@ class Acts:
                     raise NotAvailable("upgrade is not available in this version")
             seen = await self.look(driver, agent)
         if act in {AgentAct.START, AgentAct.RESTART}:
-            # An agent that ran already keeps its connection when it is started once more.
-            kept = act is AgentAct.START and agent.observed is Observed.RUNNING
+            # An agent that ran, or was frozen, keeps its connection when it is started once more.
+            kept = act is AgentAct.START and agent.observed in {Observed.RUNNING, Observed.PAUSED}
             await self._wait_online(agent, job, agent.epoch - 1 if kept else agent.epoch)
         return {"agentId": agent.id, "observed": seen.value}
 
@@ -289,19 +299,28 @@ class Acts:
         async with self.hold(agent.uid):
             present = self._kernel.fleet.agents.get(agent.id)
             if present is None or present.uid != agent.uid:
+                self.forget(agent.uid)
                 return {"agentId": agent.id}
-            if present.driver:
-                driver = self._drivers.get(present.driver)
-                job.progress(0.3, f"removing {agent.id}")
-                if present.handle is None:
-                    await driver.undo_create(agent.id, agent.uid)
-                else:
-                    await driver.destroy(AgentHandle(driver.name, present.handle))
-            self._logs.remove(agent.id)
-            await self._stats.remove(agent)
-            await self._kernel.commit(self._kernel.fleet.remove_agent(agent.id, self._kernel.now()))
-        del self._turns[agent.uid]
+            job.progress(0.3, f"removing {agent.id}")
+            await self.remove(present)
         return {"agentId": agent.id}
+
+    async def remove(self, agent: Agent, by: str = "") -> None:
+        """Remove an agent and everything of it; the caller holds it. `by` puts it into the audit."""
+        if agent.driver:
+            driver = self._drivers.get(agent.driver)
+            if agent.handle is None:
+                await driver.undo_create(agent.id, agent.uid)
+            else:
+                await driver.destroy(AgentHandle(driver.name, agent.handle))
+        effects = self._kernel.fleet.remove_agent(agent.id, self._kernel.now())
+        if by:
+            effects.append(self._kernel.audited(by, "agent.destroy", agent.id))
+        await self._kernel.commit(effects)
+        # Last, because until then its connection may have had a line to add.
+        self._logs.remove(agent.id)
+        await self._stats.remove(agent)
+        self.forget(agent.uid)
 
     async def _wait_online(self, agent: Agent, job: JobHandle, after_epoch: int) -> None:
         """Success is what was observed: wait until the agent has connected."""
@@ -320,13 +339,18 @@ class Acts:
         await self._kernel.settle()
 
     def _is_online(self, agent: Agent, after_epoch: int) -> bool:
-        present = self._kernel.fleet.agents.get(agent.id)
-        if present is None or present.uid != agent.uid:
-            raise Conflict("the agent was destroyed meanwhile", code="agent_gone")
+        present = self._present(agent.id, agent.uid)
         presence = self._kernel.fleet.presence(agent.id)
         return presence.connection is Connection.ONLINE and present.epoch > after_epoch
 
     # --- parts
+
+    def _present(self, agent_id: AgentId | None, uid: AgentUid) -> Agent:
+        """Return this very incarnation as it is now. Raises Conflict."""
+        agent = self._kernel.fleet.agents.get(agent_id) if agent_id is not None else None
+        if agent is None or agent.uid != uid:
+            raise Conflict("the agent was destroyed meanwhile", code="agent_gone")
+        return agent
 
     def _driver_of(self, agent: Agent) -> tuple[Driver, AgentHandle]:
         """Raises Conflict for agents that no driver made."""
@@ -341,23 +365,7 @@ class Acts:
 
     def _join_token(self, agent: Agent) -> tuple[Token, str]:
         kernel = self._kernel
-        return new_token(kernel, agent, TokenKind.JOIN, kernel.config.timing.join_token_seconds)
-
-
-def new_token(kernel: Kernel, agent: Agent, kind: TokenKind, seconds: float | None) -> tuple[Token, str]:
-    """Return a token record for an agent and its secret, which nothing keeps."""
-    secret = kernel.clock.new_secret(kind)
-    now_ms = kernel.now().wall_ms
-    token = Token(
-        id=TokenId(kernel.clock.new_id("tok")),
-        kind=kind,
-        sha256=sha256(secret),
-        created_at=now_ms,
-        agent_id=agent.id,
-        agent_uid=agent.uid,
-        expires_at=None if seconds is None else now_ms + int(seconds * 1000),
-    )
-    return token, secret
+        return agent_token(kernel.clock, agent, TokenKind.JOIN, kernel.config.timing.join_token_seconds)
 
 
 def _check_possible(agent: Agent, act: AgentAct) -> None:

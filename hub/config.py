@@ -18,7 +18,7 @@ class TlsFiles(msgspec.Struct, frozen=True):
 
 
 class Retention(msgspec.Struct, frozen=True, kw_only=True):
-    """How long ended things are kept (delivery contract, rule 11)."""
+    """How long ended things are kept (delivery contract, rule 11). `task_days` goes for void tokens too."""
 
     task_days: float = 30.0
     output_days: float = 7.0

@@ -26,7 +26,7 @@ class Request(msgspec.Struct, frozen=True, kw_only=True, rename="camel", forbid_
 
 Count = Annotated[int, Meta(ge=0, le=2**53)]
 """A number that is never negative and that every JSON reader can hold."""
-PageSize = Annotated[int, Meta(ge=1, le=10_000)]
+PageSize = Annotated[int, Meta(ge=1, le=1_000)]
 
 
 # --- agents ------------------------------------------------------------------------------------
@@ -130,7 +130,7 @@ class CreateAgent(Request, frozen=True):
     display_name: str = ""
     capabilities: list[str] = []
     labels: dict[str, str] = {}
-    concurrency: Annotated[int, Meta(ge=1, le=10_000)] | None = None
+    concurrency: Annotated[int, Meta(ge=1, le=256)] | None = None
     resources: Resources = Resources()
     environment: dict[str, str] = {}
     network: str = ""
@@ -541,8 +541,8 @@ class HubHealth(Shape, frozen=True):
 class Event(Shape, frozen=True):
     """One change. `seq` counts within `hub_id` and one run of the hub (`run`).
 
-    `kind` is agent, task, dispatch, job, health, audit, attention, or `gap`: events were dropped for
-    this observer, re-read what you show. An `attention` without `id` stands for many changes.
+    `kind` is agent, task, dispatch, job, health, attention, or `gap`: events were dropped for this
+    observer, re-read what you show. An `attention` without `id` stands for many changes.
     """
 
     seq: int

@@ -5,12 +5,18 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterator, Sequence
 
+import structlog
+
 from hub.contract import DriverHealth
 from hub.drivers.base import Driver, Fingerprint
 from hub.errors import HubError, NotAvailable
 
 PROBE_SECONDS = 5.0
 """A platform that does not answer for so long is shown as not usable."""
+
+LOG_HINT = "the hub's log has the details"
+
+log = structlog.get_logger("hub.drivers")
 
 
 class DriverSet:
@@ -83,4 +89,8 @@ class DriverSet:
             found = Fingerprint(usable=False, reason=f"no answer within {PROBE_SECONDS:.0f} s")
         except HubError as exc:
             found = Fingerprint(usable=False, reason=exc.message, hint=exc.hint)
+        except Exception as exc:
+            # A fault in one driver is no reason to end the hub, and with it all others.
+            log.exception("driver_crashed", driver=driver.name)
+            found = Fingerprint(usable=False, reason=f"internal error: {type(exc).__name__}", hint=LOG_HINT)
         self._fingerprints[driver.name] = found

@@ -60,7 +60,11 @@ class Jobs:
         effects: Sequence[Effect] = (),
         request: str = "",
     ) -> Job:
-        """Commit the job together with `effects` and start its work."""
+        """Commit the job together with `effects` and start its work.
+
+        Raises:
+            StorageFull, Unavailable: nothing was kept, the work is not done.
+        """
         job = Job(
             id=JobId(self._kernel.clock.new_id("j")),
             kind=kind,
@@ -69,12 +73,23 @@ class Jobs:
             request=request,
             by=by,
         )
-        await self._kernel.commit([*effects, Save(job), Publish(Kind.JOB, job.id)])
+        try:
+            await self._kernel.commit([*effects, Save(job), Publish(Kind.JOB, job.id)])
+        except asyncio.CancelledError:
+            # The caller went away, but what was decided is decided: once the row is there, its work is done.
+            self.resume(job, lambda handle: self._after_commit(handle, work))
+            raise
         self.resume(job, work)
         return job
 
+    async def _after_commit(self, handle: JobHandle, work: Work) -> dict[str, Any] | None:
+        await self._kernel.settle()
+        return await work(handle)
+
     def resume(self, job: Job, work: Work) -> None:
-        """Run the work of a job whose row exists."""
+        """Run the work of a job whose row exists; a hub that stops leaves it to the next start."""
+        if self._stopping:
+            return
         handle = JobHandle(self, job)
         runner = self._group.create_task(self._run(handle, work), name=f"job-{job.id}")
         self._running[job.id] = (job, runner)
@@ -105,15 +120,23 @@ class Jobs:
         except TimeoutError:
             return
 
-    def cancel(self, job_id: str) -> None:
-        """Cancel a running job; its work undoes what it did. Raises Conflict."""
-        entry = self._running.get(JobId(job_id))
-        if entry is None:
+    def check_cancel(self, job_id: str) -> None:
+        """Raises Conflict or BadRequest for a job that `cancel` would refuse."""
+        job = self.running(job_id)
+        if job is None:
             raise Conflict(f"job {job_id[:64]} is not running")
-        if entry[0].kind == "destroy":
+        if job.kind == "destroy":
             raise BadRequest("a destroy cannot be cancelled half-way")
-        self._cancelled.add(entry[0].id)
-        entry[1].cancel()
+
+    def cancel(self, job_id: str) -> None:
+        """Cancel a running job; its work undoes what it did. Raises as `check_cancel`."""
+        self.check_cancel(job_id)
+        job, runner = self._running[JobId(job_id)]
+        if job.id in self._cancelled:
+            # Asked again: the first one is being undone, and must not be torn off in that.
+            return
+        self._cancelled.add(job.id)
+        runner.cancel()
 
     def cancel_of(self, agent_id: AgentId, kind: str) -> None:
         """Cancel the agent's running jobs of a kind, if there are any."""
@@ -127,6 +150,11 @@ class Jobs:
         for _, runner in list(self._running.values()):
             runner.cancel()
 
+    async def wait_stopped(self, seconds: float) -> None:
+        """Wait until nothing runs any more, at most `seconds`: drivers undo what was half done."""
+        if self._running:
+            await asyncio.wait([runner for _, runner in self._running.values()], timeout=seconds)
+
     async def _run(self, handle: JobHandle, work: Work) -> None:
         job_id = handle.job.id
         try:
@@ -136,7 +164,6 @@ class Jobs:
         except asyncio.CancelledError:
             if self._stopping or job_id not in self._cancelled:
                 raise
-            self._cancelled.discard(job_id)
             await self._end(handle.job, JobState.CANCELLED)
         except HubError as exc:
             hint = f" ({exc.hint})" if exc.hint else ""
@@ -149,6 +176,7 @@ class Jobs:
             await self._end(handle.job, JobState.FAILED, error=error)
         finally:
             self._running.pop(job_id, None)
+            self._cancelled.discard(job_id)
             self._kernel.push([Publish(Kind.JOB, job_id)])
 
     async def _end(

@@ -21,7 +21,7 @@ from hub.core.book import DispatchLimits
 from hub.core.effects import Close, Delete, Effect, Kind, Publish, Save, Send
 from hub.core.fleet import Fleet, FleetLimits, Stored
 from hub.core.model import TERMINAL, Job, Now, Task, TaskId, TaskState, attempt_id
-from hub.errors import HubError, NotFound
+from hub.errors import HubError, NotFound, StorageFull
 from hub.feed import Feed
 from hub.metrics import Metrics
 from hub.output import OutputStore
@@ -59,6 +59,8 @@ class Kernel:
         self.metrics = metrics
         self.links = LinkTable(clock, metrics)
         self.fleet = Fleet(self._limits())
+        self.draining = False
+        """The hub stops: no agent is let in any more."""
         self.unfinished_jobs: list[Job] = []
         self.on_recovered: Callable[[], Awaitable[None]] | None = None
         """Called after a rebuild, with `unfinished_jobs` as the registry has them."""
@@ -103,8 +105,8 @@ class Kernel:
 
     def check_writable(self) -> None:
         """Raises StorageFull at once, before anything is decided that could not be kept."""
-        if self._pipeline.failed is not None:
-            raise self._pipeline.failed
+        if (failed := self._pipeline.failed) is not None:
+            raise failed
 
     def audited(self, who: str, what: str, target: str, outcome: str = "ok", detail: str = "") -> Save:
         """The effect that puts an act into the audit, redacted."""
@@ -158,9 +160,10 @@ class Kernel:
             await self._rebuild.wait()
             if self._stopping:
                 return
-            if await self._try_recover():
-                self._rebuild.clear()
-            else:
+            # Cleared before and not after: what fails meanwhile asks for another rebuild.
+            self._rebuild.clear()
+            if not await self._try_recover():
+                self._rebuild.set()
                 await asyncio.sleep(PROBE_SECONDS)
 
     def stop(self) -> None:
@@ -217,14 +220,21 @@ class Kernel:
     # --- waiting for what others decide
 
     async def wait_task_ended(self, task_id: str, seconds: float) -> None:
-        """Wait until a task is no longer open and its end is committed, at most `seconds`."""
+        """Wait until a task is no longer open and its end is committed, at most `seconds`.
+
+        An end that cannot be committed, because the disk is full, is not waited for.
+        """
         try:
             async with asyncio.timeout(seconds):
                 while self.is_open(task_id):
                     await self.feed.wait_for(Kind.TASK, task_id)
         except TimeoutError:
             return
-        await self.settle()
+        try:
+            await self.settle()
+        except StorageFull:
+            # A read: what was committed is there, and is the truth.
+            return
 
     def is_open(self, task_id: str) -> bool:
         """True while the task has not ended, as far as decisions go."""

@@ -11,13 +11,17 @@ from collections.abc import Callable, Sequence
 from typing import Protocol
 
 from hub.core.effects import Delete, Effect, Save
-from hub.errors import HubError, StorageFull
+from hub.errors import HubError, StorageFull, Unavailable
 
 
 class Committer(Protocol):
     """The part of the registry that the pipeline needs."""
 
     async def commit(self, effects: Sequence[Save | Delete]) -> None: ...
+
+
+_Entry = tuple[Sequence[Effect], asyncio.Future[None] | None]
+"""What was decided together, and who waits for its commit."""
 
 
 class Pipeline:
@@ -40,20 +44,26 @@ class Pipeline:
         self._perform = perform
         self._on_failure = on_failure
         self._on_commit = on_commit
-        self._pending: list[tuple[Sequence[Effect], asyncio.Future[None] | None]] = []
+        self._pending: list[_Entry] = []
+        self._batch: list[_Entry] = []
         self._wake = asyncio.Event()
-        self._failed: HubError | None = None
+        self._failure: tuple[str, str] | None = None
         self._stopping = False
+        self._ended = False
 
     @property
-    def failed(self) -> HubError | None:
-        """Why nothing is taken now, or None."""
-        return self._failed
+    def failed(self) -> StorageFull | None:
+        """Why nothing is taken now, or None. A new error each time: one that is raised again and again
+        would collect the frames of everybody who met it."""
+        if self._failure is None:
+            return None
+        message, hint = self._failure
+        return StorageFull(message, hint=hint)
 
     def push(self, effects: Sequence[Effect]) -> None:
         """Take effects that nobody waits for; dropped while the registry does not write, because
         then the core that decided them is about to be thrown away too."""
-        if effects and self._failed is None:
+        if effects and self._failure is None and not self._ended:
             self._pending.append((effects, None))
             self._wake.set()
 
@@ -62,9 +72,12 @@ class Pipeline:
 
         Raises:
             StorageFull: nothing of it was kept.
+            Unavailable: the hub stops; nothing of it was kept, or nobody can say any more.
         """
-        if self._failed is not None:
-            raise self._failed
+        if (failed := self.failed) is not None:
+            raise failed
+        if self._ended:
+            raise _stopped()
         future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._pending.append((effects, future))
         self._wake.set()
@@ -76,14 +89,21 @@ class Pipeline:
         await self.commit(())
 
     async def run(self) -> None:
-        """Commit and release until `stop`; then finish what is pending."""
-        while True:
-            await self._wake.wait()
-            self._wake.clear()
-            while self._pending:
-                await self._commit_pending()
-            if self._stopping:
-                return
+        """Commit and release until `stop`; then finish what is pending.
+
+        However it ends, nobody waits afterwards for a commit that cannot come.
+        """
+        try:
+            while True:
+                await self._wake.wait()
+                self._wake.clear()
+                while self._pending:
+                    await self._commit_pending()
+                if self._stopping:
+                    return
+        finally:
+            self._ended = True
+            self._refuse([*self._batch, *self._pending], _stopped)
 
     def stop(self) -> None:
         self._stopping = True
@@ -91,10 +111,11 @@ class Pipeline:
 
     def reopen(self) -> None:
         """The core was rebuilt from the registry: take effects again."""
-        self._failed = None
+        self._failure = None
 
     async def _commit_pending(self) -> None:
-        batch, self._pending = self._pending, []
+        batch = self._batch = self._pending
+        self._pending = []
         records = [effect for effects, _ in batch for effect in effects if isinstance(effect, Save | Delete)]
         if records:
             started = asyncio.get_running_loop().time()
@@ -110,20 +131,26 @@ class Pipeline:
             if future is not None and not future.done():
                 future.set_result(None)
 
-    def _fail(
-        self,
-        error: HubError,
-        batch: list[tuple[Sequence[Effect], asyncio.Future[None] | None]],
-    ) -> None:
-        self._failed = (
-            error
-            if isinstance(error, StorageFull)
-            else StorageFull(f"the registry cannot write: {error.message}", hint=error.hint)
-        )
+    def _fail(self, error: HubError, batch: list[_Entry]) -> None:
+        known = isinstance(error, StorageFull)
+        message = error.message if known else f"the registry cannot write: {error.message}"
+        self._failure = message, error.hint
         dropped, self._pending = self._pending, []
-        for _, future in [*batch, *dropped]:
+
+        def failed() -> StorageFull:
+            return StorageFull(message, hint=error.hint)
+
+        self._refuse([*batch, *dropped], failed)
+        self._on_failure(failed())
+
+    @staticmethod
+    def _refuse(entries: list[_Entry], error: Callable[[], HubError]) -> None:
+        for _, future in entries:
             if future is not None and not future.done():
-                future.set_exception(self._failed)
+                future.set_exception(error())
                 # Callers that went away must not leave an "exception was never retrieved" behind.
                 future.exception()
-        self._on_failure(self._failed)
+
+
+def _stopped() -> Unavailable:
+    return Unavailable("the hub is stopping", code="stopping", retry_after_seconds=1.0)

@@ -11,7 +11,7 @@ from hub.contract import CreateAgent
 from hub.core.model import AGENT_ID_PATTERN, RESERVED_IDS, Agent, AgentId, AgentUid, Now, Observed
 from hub.drivers.base import AgentPlan, Features, Mount, RestartPolicy
 from hub.errors import BadRequest, NotAvailable
-from hub.submission import check_labels
+from hub.submission import check_labels, field_of
 from profiles.model import Machine, ProfileError, load_builtin, parse_cpus, parse_size
 
 MAX_TEXT: Final = 200
@@ -72,7 +72,7 @@ def make_plan(agent: Agent, hub_id: str, join_token: str) -> AgentPlan:
     Raises:
         BadRequest: with `field`.
     """
-    request = msgspec.json.decode(agent.spec or "{}", type=CreateAgent)
+    request = _request(agent)
     try:
         machine = load_builtin(request.profile) if request.profile else Machine()
         asked = request.resources
@@ -91,7 +91,7 @@ def make_plan(agent: Agent, hub_id: str, join_token: str) -> AgentPlan:
         type=agent.type,
         profile=agent.profile,
         capabilities=agent.capabilities or machine.capabilities,
-        concurrency=_concurrency(request.concurrency or machine.concurrency),
+        concurrency=request.concurrency or machine.concurrency,
         cpus=cpus,
         memory_bytes=memory,
         disk_bytes=disk,
@@ -110,10 +110,12 @@ def _size(field: str, asked: str | int | None, default: int | None) -> int | Non
     return default if asked is None else parse_size(field, asked)
 
 
-def _concurrency(value: int) -> int:
-    if not 1 <= value <= 256:
-        raise BadRequest("concurrency is between 1 and 256", field="concurrency")
-    return value
+def _request(agent: Agent) -> CreateAgent:
+    """The create request out of the record; a caller in this process may have made an impossible one."""
+    try:
+        return msgspec.json.decode(agent.spec or "{}", type=CreateAgent)
+    except msgspec.ValidationError as exc:
+        raise BadRequest(str(exc), field=field_of(exc)) from exc
 
 
 def _restart(value: str) -> RestartPolicy:

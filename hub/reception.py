@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import base64
 import binascii
-import time
 from typing import Final
 
-import structlog
 from msgspec.structs import replace
 
 from hub.agentlog import AgentLogs
+from hub.allowance import Allowance
 from hub.connections.link import Link
+from hub.connections.server import Admission
 from hub.core.effects import Effect
+from hub.core.identity import PREFIX, sha256
 from hub.core.mail import receiver_of
-from hub.core.model import AgentId, StoredMessage, TokenId, parse_attempt_id
+from hub.core.model import AgentId, StoredMessage, TokenId, TokenKind, parse_attempt_id
 from hub.errors import Conflict, Forbidden, HubError, NotFound, StorageFull, Unauthorized, Unavailable
 from hub.kernel import Kernel
 from hub.metrics import Refusal
@@ -32,7 +33,6 @@ from runtime.wire import (
     Hello,
     Log,
     Message,
-    Response,
     Shell,
     Welcome,
     WireError,
@@ -43,13 +43,15 @@ QUARANTINE_RETRY_SECONDS: Final = 60.0
 REFUSAL_RETRY_SECONDS: Final = 5.0
 DISK_RETRY_MS: Final = 10_000
 CLOSE_DISK_FULL: Final = 4007
-AUDIT_REFUSALS_PER_SECOND: Final = 20.0
+AUDITED_REFUSALS_PER_SECOND: Final = 1.0
+AUDITED_REFUSALS_BURST: Final = 20.0
 """A guessing or looping client must not fill the audit; the rest is counted in the metrics."""
+DRAINING_RETRY_SECONDS: Final = 2.0
 MAX_SPREAD_SECONDS: Final = 60.0
 AGENTS_PER_SPREAD_SECOND: Final = 50
 """A fleet of n agents spreads its first reconnect over n/50 seconds, at most a minute."""
 
-log = structlog.get_logger("hub.agents")
+_REFUSALS: Final = {"quarantined": Refusal.QUARANTINED, "draining": Refusal.DRAINING}
 
 
 class Reception:
@@ -60,18 +62,17 @@ class Reception:
         self._shells = shells
         self._logs = logs
         self._stats = stats
-        self._audit_allowance = AUDIT_REFUSALS_PER_SECOND
-        self._audit_at = time.monotonic()
+        self._refusals = Allowance(AUDITED_REFUSALS_PER_SECOND, AUDITED_REFUSALS_BURST, kernel.now().mono)
 
     # --- coming and going
 
     async def admit_agent(
         self, agent_id: str, secret: str | None, credential_sha256: str | None, remote: str
-    ) -> AgentId:
+    ) -> Admission:
         """Let an agent in; the join exchange is committed before this returns."""
         kernel = self._kernel
         try:
-            kernel.check_writable()
+            self._check_open()
             agent = kernel.fleet.agents.get(AgentId(agent_id))
             if agent is None or secret is None:
                 raise Unauthorized("no such agent, or no token", code="wrong_token")
@@ -90,21 +91,28 @@ class Reception:
         if effects:
             who = f"agent:{agent_id}"
             await kernel.commit([*effects, kernel.audited(who, "agent.join", agent_id)])
-        return agent.id
+        joins = secret.startswith(PREFIX[TokenKind.JOIN])
+        return Admission(agent.id, (credential_sha256 or "") if joins else sha256(secret))
 
     def agent_connected(self, link: Link, hello: Hello | None) -> None:
         kernel = self._kernel
-        # A connection that cannot be kept would be one that the rebuilt fleet does not know.
-        kernel.check_writable()
-        if link.agent_id not in kernel.fleet.agents:
+        self._check_open()
+        agent = kernel.fleet.agents.get(link.agent_id)
+        if agent is None:
             raise NotFound(f"agent {link.agent_id} is gone", code="agent_gone")
+        try:
+            # Between the handshake and the hello the credential may have been revoked, or the agent made anew.
+            kernel.fleet.identity.check_credential(agent, link.credential, kernel.now())
+        except Unauthorized as exc:
+            self._refused(link.agent_id, "", exc)
+            raise
         try:
             link.epoch, effects = kernel.fleet.connect(
                 link.agent_id,
                 hello,
                 kernel.now(),
                 welcome=self._welcome(),
-                offsets=self._offsets(hello),
+                offsets=self._offsets(link.agent_id, hello),
             )
         except Conflict:
             kernel.metrics.handshake_refused(Refusal.QUARANTINED)
@@ -137,7 +145,7 @@ class Reception:
 
     def agent_frame(self, link: Link, envelope: Envelope, message: Message | None) -> None:
         kernel = self._kernel
-        if not kernel.links.is_current(link):
+        if not kernel.links.is_current(link) or not kernel.fleet.is_live(link.agent_id, link.epoch):
             return
         _check_attempt(message)
         if message is None:
@@ -153,15 +161,9 @@ class Reception:
                 self._stats.report(link.agent_id, message)
             kernel.push(kernel.fleet.frame(link.agent_id, link.epoch, message, kernel.now()))
 
-    def _finish_output(self, link: Link, response: Response) -> None:
-        """No more output will come, when the attempt is this agent's."""
-        attempt = response.attempt_id
-        if attempt is not None and self._owns(link, attempt):
-            self._kernel.output.finish(attempt)
-
-    def _owns(self, link: Link, attempt: AttemptId) -> bool:
+    def _owns(self, agent_id: AgentId, attempt: AttemptId) -> bool:
         book = self._kernel.fleet.dispatcher.book
-        slot = book.slots.get(link.agent_id)
+        slot = book.slots.get(agent_id)
         return slot is not None and book.task_of(slot, attempt) is not None
 
     def _log(self, link: Link, message: Log) -> None:
@@ -171,7 +173,7 @@ class Reception:
             return
         attempt = message.attempt_id
         end = message.offset + len(data)
-        if self._owns(link, attempt):
+        if self._owns(link.agent_id, attempt):
             try:
                 end = self._kernel.output.append(attempt, message.offset, data, message.stream, message.skipped)
                 self._kernel.metrics.output(len(data))
@@ -220,40 +222,37 @@ class Reception:
             reconnect_spread_seconds=min(max(spread, 1.0), MAX_SPREAD_SECONDS),
         )
 
-    def _offsets(self, hello: Hello | None) -> dict[AttemptId, int]:
-        """How much output of each held attempt is here already."""
+    def _check_open(self) -> None:
+        """Raises Unavailable while the hub stops, and StorageFull while it cannot keep a connection:
+        it would be one that the rebuilt fleet does not know."""
+        if self._kernel.draining:
+            raise Unavailable("the hub is stopping", code="draining", retry_after_seconds=DRAINING_RETRY_SECONDS)
+        self._kernel.check_writable()
+
+    def _offsets(self, agent_id: AgentId, hello: Hello | None) -> dict[AttemptId, int]:
+        """How much output is here already of each held attempt that is still wanted.
+
+        The disk is not asked about others: there may be thousands, and the plan lets go of them.
+        """
         if hello is None:
             return {}
-        offsets: dict[AttemptId, int] = {}
-        for held in hello.attempts:
-            try:
-                offsets[held.attempt_id] = self._kernel.output.offset(held.attempt_id)
-            except HubError:
-                # Not an attempt id of ours: the plan will tell the agent to drop it.
-                continue
-        return offsets
+        wanted = [held.attempt_id for held in hello.attempts if self._owns(agent_id, held.attempt_id)]
+        return {attempt: self._kernel.output.offset(attempt) for attempt in wanted}
 
     def _refused(self, agent_id: str, remote: str, error: HubError) -> None:
         kernel = self._kernel
-        known = agent_id in kernel.fleet.agents
-        refusal = Refusal.TOKEN if known else Refusal.UNKNOWN_AGENT
-        kernel.metrics.handshake_refused(Refusal.QUARANTINED if error.code == "quarantined" else refusal)
+        kernel.metrics.handshake_refused(self._kind(agent_id, error))
         if error.retry_after_seconds is None:
             error.retry_after_seconds = REFUSAL_RETRY_SECONDS
-        if not isinstance(error, Unauthorized) or not self._may_audit():
+        if not isinstance(error, Unauthorized) or not self._refusals.take(kernel.now().mono):
             return
         who = f"agent:{agent_id[:40]}"
         kernel.push([kernel.audited(who, "agent.connect", agent_id[:40], error.code, remote)])
 
-    def _may_audit(self) -> bool:
-        now = time.monotonic()
-        refill = (now - self._audit_at) * AUDIT_REFUSALS_PER_SECOND
-        self._audit_allowance = min(AUDIT_REFUSALS_PER_SECOND, self._audit_allowance + refill)
-        self._audit_at = now
-        if self._audit_allowance < 1:
-            return False
-        self._audit_allowance -= 1
-        return True
+    def _kind(self, agent_id: str, error: HubError) -> Refusal:
+        if isinstance(error, Unauthorized):
+            return Refusal.TOKEN if agent_id in self._kernel.fleet.agents else Refusal.UNKNOWN_AGENT
+        return _REFUSALS.get(error.code, Refusal.OTHER)
 
 
 def _check_attempt(message: Message | None) -> None:

@@ -46,7 +46,7 @@ class Reconciler:
             group.create_task(self._watch())
             while True:
                 self._changed.clear()
-                await self._look()
+                await self._look_safely()
                 try:
                     async with asyncio.timeout(self._pause_seconds()):
                         await self._changed.wait()
@@ -67,7 +67,17 @@ class Reconciler:
                     self._changed.set()
             except HubError as exc:
                 log.info("watch_ended", driver=self._driver.name, error=exc.message)
+            except Exception:
+                log.exception("watch_crashed", driver=self._driver.name)
             await asyncio.sleep(WATCH_RETRY_SECONDS)
+
+    async def _look_safely(self) -> None:
+        """A fault in one driver is no reason to end the hub, and with it all others: it is shown and tried again."""
+        try:
+            await self._look()
+        except Exception as exc:
+            log.exception("reconcile_crashed", driver=self._driver.name)
+            self.problem = f"internal error: {type(exc).__name__}; the hub's log has the details"
 
     async def _look(self) -> None:
         self._look_again_at = None
@@ -89,14 +99,18 @@ class Reconciler:
                 # Somebody acted on it while the platform was asked: what was seen is old.
                 self._changed.set()
                 continue
-            if (step := self._judge(agent.id, seen.get(agent.uid))) is not None:
+            if (step := self._judge(agent, seen.get(agent.uid))) is not None:
                 steps.append((agent, step))
         await self._carry_out(steps)
 
-    def _judge(self, agent_id: str, found: Observation | None) -> Step | None:
+    def _present(self, known: Agent) -> Agent | None:
+        """The same incarnation as it is now."""
+        agent = self._kernel.fleet.agents.get(known.id)
+        return agent if agent is not None and agent.uid == known.uid else None
+
+    def _judge(self, known: Agent, found: Observation | None) -> Step | None:
         """Take note of what was seen and return what must be done."""
-        kernel = self._kernel
-        agent = kernel.fleet.agents.get(agent_id)  # pyright: ignore[reportArgumentType] - an AgentId
+        kernel, agent = self._kernel, self._present(known)
         if agent is None or agent.observed is Observed.CREATING or self._acts.is_busy(agent.uid):
             return None
         if found is None:
@@ -126,6 +140,14 @@ class Reconciler:
         handle = AgentHandle(self._driver.name, agent.handle or "")
         grace = self._kernel.config.timing.stop_grace_seconds
         async with room, self._acts.hold(agent.uid):
+            present = self._present(agent)
+            if present is None:
+                self._acts.forget(agent.uid)
+                return
+            if present.desired is not agent.desired:
+                # Somebody acted on it while this step waited for its turn; the next look decides anew.
+                self._changed.set()
+                return
             log.info("reconcile_step", agent=agent.id, step=step.value)
             try:
                 match step:
@@ -138,11 +160,14 @@ class Reconciler:
                     case Step.RESUME:
                         await self._driver.resume(handle)
                     case Step.DESTROY:
-                        # A destroy is a job with its own record; see `Acts.resume_jobs`.
+                        # The job that should have done it failed, for instance because the platform was away.
+                        await self._acts.remove(present, "hub")
                         return
                 await self._acts.look(self._driver, agent)
             except HubError as exc:
                 log.warning("reconcile_failed", agent=agent.id, step=step.value, error=exc.message)
+            except Exception:
+                log.exception("reconcile_step_crashed", agent=agent.id, step=step.value)
 
 
 def _reason(found: Observation) -> str:

@@ -12,6 +12,7 @@ import structlog
 
 from hub.acts import Acts
 from hub.agentlog import AgentLogs
+from hub.allowance import Allowance
 from hub.api.app import Parts
 from hub.api.server import Listeners, remove_stale_folders
 from hub.attention import AttentionDesk
@@ -20,8 +21,7 @@ from hub.config import HubConfig
 from hub.connections.server import AgentServer
 from hub.contract import HubHealth
 from hub.control import Control, Principal
-from hub.core.identity import sha256
-from hub.core.model import Role, TaskState, Token, TokenId, TokenKind
+from hub.core.model import Role, TaskState
 from hub.core.view import rfc3339
 from hub.driverset import DriverSet
 from hub.errors import HubError, Unauthorized
@@ -36,12 +36,13 @@ from hub.operations.journal import JournalOperations
 from hub.operations.tasks import TaskOperations
 from hub.output import OutputStore
 from hub.reach import DriverFactory, Reach, built_in_drivers, short_id
-from hub.reception import Reception
+from hub.reception import AUDITED_REFUSALS_BURST, AUDITED_REFUSALS_PER_SECOND, Reception
 from hub.reconcile import Reconciler
 from hub.registry.store import Registry
 from hub.shells import Shells
 from hub.state import HubFile, StateFolder
 from hub.stats import Stats
+from hub.tokens import user_token
 from hub.upkeep import Upkeep, raise_file_limit
 from runtime.wire import GoawayReason
 
@@ -80,6 +81,7 @@ class Hub:
         )  # fmt: skip
         self._listeners = Listeners(kernel.config, self._parts())
         reach.connect(self._listeners)
+        self._refusals = Allowance(AUDITED_REFUSALS_PER_SECOND, AUDITED_REFUSALS_BURST, self._started.mono)
         self._loops: list[asyncio.Task[None]] = []
         self._stopped = asyncio.Event()
 
@@ -132,7 +134,7 @@ class Hub:
     ) -> Self:
         clock = clock or SystemClock()
         metrics = Metrics(config.version)
-        hub_id = (await registry.load()).hub_id
+        hub_id = await _lasting_hub_id(folder, registry)
         feed = Feed(
             hub_id,
             clock.new_id("run"),
@@ -156,8 +158,9 @@ class Hub:
         return Principal(name=token.name or token.id, role=token.role, token_id=token.id)
 
     async def refused(self, who: str, what: str, target: str, reason: str) -> None:
-        """Put a refused call into the audit."""
-        self.kernel.push([self.kernel.audited(who, what, target, "refused", reason)])
+        """Put a refused call into the audit; of a flood only a part, the metrics count all."""
+        if self._refusals.take(self.kernel.now().mono):
+            self.kernel.push([self.kernel.audited(who, what, target, "refused", reason)])
 
     def control(self, principal: Principal) -> Control:
         return LocalControl(self._inside, principal)
@@ -240,6 +243,8 @@ class Hub:
         self.kernel.feed.close()
         await self._listeners.stop()
         self._folder.remove_hub_file()
+        # Their last words need the pipeline and the drivers.
+        await self._jobs.wait_stopped(self.kernel.config.timing.drain_seconds)
         self.kernel.stop()
         for loop in self._loops:
             loop.cancel()
@@ -250,6 +255,7 @@ class Hub:
     async def _send_agents_away(self) -> None:
         """Tell every agent when to come back; a server that shuts down does not flush for us."""
         links = self.kernel.links
+        self.kernel.draining = True
         links.close_all(GoawayReason.DRAINING, STOP_RETRY_MS, CLOSE_GOING_AWAY)
         try:
             async with asyncio.timeout(self.kernel.config.timing.drain_seconds):
@@ -277,16 +283,8 @@ class Hub:
                 log.warning("local_token_is_void", why=exc.message)
             else:
                 return
-        secret = kernel.clock.new_secret(TokenKind.USER)
-        token = Token(
-            id=TokenId(kernel.clock.new_id("tok")),
-            kind=TokenKind.USER,
-            sha256=sha256(secret),
-            created_at=kernel.now().wall_ms,
-            role=Role.ADMIN,
-            name="local",
-        )
-        audit = kernel.audited("hub", "token.create", token.id, detail="admin, at the first start")
+        token, secret = user_token(kernel.clock, Role.ADMIN, "local")
+        audit = kernel.audited("hub", "token.create", token.id, detail="user: admin, for the state folder")
         await kernel.commit([*kernel.fleet.identity.add(token), audit])
         self._folder.write_token(secret)
 
@@ -326,3 +324,14 @@ class Hub:
         metrics.set_connections(len(kernel.links))
         metrics.set_watched_agents(self._stats.watched)
         metrics.set_feed_subscribers(kernel.feed.subscribers)
+
+
+async def _lasting_hub_id(folder: StateFolder, registry: Registry) -> str:
+    """Return the hub's id: an empty registry takes over the one that the folder's agents are labelled with."""
+    stored, kept = await registry.load(), folder.read_hub_id()
+    if kept is None or kept == stored.hub_id or stored.agents or stored.tokens:
+        folder.write_hub_id(stored.hub_id)
+        return stored.hub_id
+    log.warning("registry_is_new", hub_id=kept, hint="clawtui adopt takes this hub's agents back")
+    await registry.set_meta("hub_id", kept)
+    return kept

@@ -94,7 +94,15 @@ class Shells:
         self._open: dict[str, Terminal] = {}
 
     def open(self, link: Link | None, agent_id: AgentId, shell_id: str, cols: int, rows: int) -> Terminal:
-        """Start a shell on an agent's connection.
+        """Start a shell on an agent's connection. Raises as `check`."""
+        link = self.check(link, agent_id)
+        terminal = Terminal(self, link, shell_id)
+        self._open[shell_id] = terminal
+        self.tell(terminal, Shell(op=ShellOp.OPEN, shell_id=shell_id, cols=cols, rows=rows))
+        return terminal
+
+    def check(self, link: Link | None, agent_id: AgentId) -> Link:
+        """Return the connection when a shell may start on it.
 
         Raises:
             Unavailable: the agent is not connected.
@@ -107,10 +115,7 @@ class Shells:
             raise Conflict(f"agent {agent_id} is basic and has no shell", code="basic_agent")
         if sum(terminal.link is link for terminal in self._open.values()) >= self._per_agent:
             raise QueueFull(f"agent {agent_id} has {self._per_agent} shells already")
-        terminal = Terminal(self, link, shell_id)
-        self._open[shell_id] = terminal
-        self.tell(terminal, Shell(op=ShellOp.OPEN, shell_id=shell_id, cols=cols, rows=rows))
-        return terminal
+        return link
 
     def tell(self, terminal: Terminal, order: Shell) -> None:
         self._links.put(terminal.link, order)

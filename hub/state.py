@@ -12,6 +12,7 @@ from hub.errors import StartFailed
 
 HUB_FILE = "hub.json"
 TOKEN_FILE = "token"
+HUB_ID_FILE = "hub-id"
 LOCK_FILE = "hub.lock"
 
 
@@ -37,6 +38,10 @@ class StateFolder:
     @property
     def hub_file(self) -> Path:
         return self.path / HUB_FILE
+
+    @property
+    def hub_id_file(self) -> Path:
+        return self.path / HUB_ID_FILE
 
     @property
     def token_file(self) -> Path:
@@ -84,6 +89,17 @@ class StateFolder:
     def write_token(self, secret: str) -> None:
         _write_atomically(self.token_file, secret.encode() + b"\n", 0o600)
 
+    def read_hub_id(self) -> str | None:
+        """Return the id under which this folder's hub has labelled its agents, or None."""
+        try:
+            return self.hub_id_file.read_text().strip() or None
+        except FileNotFoundError:
+            return None
+
+    def write_hub_id(self, hub_id: str) -> None:
+        """Keep the id outside the registry: `adopt` needs it when that is lost."""
+        _write_atomically(self.hub_id_file, hub_id.encode() + b"\n", 0o600)
+
     def _second_hub(self) -> StartFailed:
         try:
             other = msgspec.json.decode(self.hub_file.read_bytes(), type=HubFile)
@@ -93,7 +109,7 @@ class StateFolder:
         return StartFailed(
             f"a hub ({who}) already runs on {self.path}",
             code="second_hub",
-            hint="use it, for instance: clawtui list; for a second hub choose another --home",
+            hint=f"use it: clawtui --home {self.path} list; for a second hub choose another --home",
         )
 
 

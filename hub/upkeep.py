@@ -73,9 +73,12 @@ class Upkeep:
 
     async def _retention(self) -> None:
         kernel = self._kernel
-        await kernel.output.measure()
+        measured = False
         while True:
             try:
+                if not measured:
+                    await kernel.output.measure()
+                    measured = True
                 await self._purge()
             except HubError as exc:
                 log.warning("retention_failed", error=exc.message)
@@ -86,6 +89,7 @@ class Upkeep:
         retention, now_ms = kernel.config.retention, kernel.now().wall_ms
         purged = await kernel.registry.purge(now_ms, retention)
         kernel.fleet.dispatcher.forget(purged.task_ids)
+        kernel.push(kernel.fleet.identity.purge(now_ms - int(retention.task_days * DAY_MS)))
         await kernel.output.remove(purged.task_ids)
         book = kernel.fleet.dispatcher.book.tasks
         still_open = {task.id for task in book.values() if task.state not in TERMINAL}

@@ -65,6 +65,7 @@ class Agent:
         self._timer: asyncio.TimerHandle | None = None
         self._drained = asyncio.Event()
         self._all_acked = asyncio.Event()
+        self._hellos_waiting = 0
 
     async def run(self, stop: asyncio.Event) -> None:
         """Serve until `stop` is set, then drain and return.
@@ -193,6 +194,7 @@ class Agent:
     # --- the connection's handler ---
 
     def opened(self) -> None:
+        self._hellos_waiting += 1
         self.perform(self._core.hello())
 
     def received(self, frame: bytes) -> None:
@@ -215,6 +217,11 @@ class Agent:
     # --- what goes out ---
 
     def _send_hello(self, attempts: list[wire.HeldAttempt]) -> None:
+        self._hellos_waiting -= 1
+        if self._hellos_waiting:
+            # The disk held it up until a newer connection was there, whose own hello comes behind it
+            # and may name attempts that this one does not know.
+            return
         self.connection.send(
             wire.Hello(
                 protocol=wire.ProtocolRange(wire.PROTOCOL_MIN, wire.PROTOCOL_MAX),

@@ -81,7 +81,7 @@ class Attended:
         self._control = control
         self._task_id = task_id
         self._interrupts: asyncio.Queue[None] = asyncio.Queue(maxsize=2)
-        self._cancelled = False
+        self._streamed = False
 
     async def attend(self, work: Coroutine[Any, Any, None]) -> None:
         """Do `work` while interrupts are heard.
@@ -123,6 +123,7 @@ class Attended:
                 async for piece in pieces:
                     if piece.skipped:
                         self._context.out.say(f"[{piece.skipped} bytes of output were cut here]")
+                    self._streamed = True
                     streams.write(piece)
         except BrokenPipeError:
             await self._control.cancel_task(self._task_id)
@@ -131,6 +132,10 @@ class Attended:
     def ended(self, task: TaskView) -> TaskView:
         """Say how the task ended where its exit code does not."""
         out = self._context.out
+        if not self._streamed:
+            # A basic agent may give its output with the result only.
+            self._context.world.stdout.write(task.stdout or "")
+            self._context.world.stderr.write(task.stderr or "")
         if task.status is TaskState.CANCELLED:
             out.say(f"task {task.id} is cancelled")
         elif task.error is not None and task.error.code != "exit_code":

@@ -57,9 +57,10 @@ def _leaves(error: BaseException) -> Iterator[BaseException]:
 
 def print_error(error: HubError, stderr: TextIO) -> None:
     stderr.write(f"error: {printable(error.message)}\n")
-    if isinstance(error, Unauthorized) and not error.hint:
-        stderr.write("hint: name a token with --token-file FILE or CLAWTUI_TOKEN\n")
-    for line in error.hint.splitlines():
+    # The hub's own hint speaks of HTTP headers.
+    wanted = "name a token with --token-file FILE or CLAWTUI_TOKEN"
+    hint = wanted if isinstance(error, Unauthorized) and error.code == "unauthorized" else error.hint
+    for line in hint.splitlines():
         stderr.write(f"hint: {printable(line)}\n")
     stderr.flush()
 

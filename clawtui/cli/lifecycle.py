@@ -149,7 +149,7 @@ async def resume(name: str, /, *, no_wait: NoWait = False, context: Ctx) -> int:
 
 
 async def upgrade(name: str, /, *, no_wait: NoWait = False, context: Ctx) -> int:
-    """Make an agent again with the present version."""
+    """Make an agent again with the present version; not available in this version."""
     return await _act(context, name, AgentAct.UPGRADE, no_wait)
 
 

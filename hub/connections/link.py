@@ -12,7 +12,6 @@ from hub.core.model import AgentId
 from runtime.wire import Ack
 
 CLEAN_CODES = frozenset({WSCloseCode.OK, WSCloseCode.GOING_AWAY})
-SLOW_CONSUMER = 4008
 PROTOCOL_ERROR = 4400
 
 
@@ -32,6 +31,8 @@ class Link:
         self.agent_id = agent_id
         self.epoch = 0
         self.basic = False
+        self.credential = ""
+        """SHA-256 of the credential that opened the door; it is looked at again when the hello comes."""
         self.said_bye = False
         self.errors = 0
         self.heard_at = now()
@@ -70,12 +71,14 @@ class Link:
             self.abort()
 
     def close(self, code: int, reason: str) -> None:
-        """End the connection after what is in the outbox; the close frame carries `reason`."""
+        """End the connection after what is in the outbox; the close frame carries the first `reason`."""
+        if self._closing:
+            return
+        self._closing = True
         self._close_with = (code, reason)
         self._outbox.close()
-        if not self._closing and self._patience is not None:
+        if self._patience is not None:
             self._patience.reschedule(asyncio.get_running_loop().time() + self._goodbye_seconds)
-        self._closing = True
 
     def abort(self) -> None:
         """End the connection at once: the peer is dead or does not read."""

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from aiohttp import web
 
+from hub.allowance import Allowance
 from hub.clock import Clock
 from hub.config import Limits, Timing
 from hub.connections.link import PROTOCOL_ERROR, Link
@@ -37,12 +38,19 @@ MAX_ERRORS = 32
 UNSUPPORTED_PROTOCOL = 4005
 
 
+class Admission(NamedTuple):
+    """Who was let in, and the SHA-256 of the credential that opened the door."""
+
+    agent_id: AgentId
+    credential: str
+
+
 class Receiver(Protocol):
     """What the endpoint needs of the hub. Decisions are synchronous; only admission commits."""
 
     async def admit_agent(
         self, agent_id: str, secret: str | None, credential_sha256: str | None, remote: str
-    ) -> AgentId:
+    ) -> Admission:
         """Let an agent in or raise Unauthorized, Forbidden, Unavailable; audits a refusal."""
         ...
 
@@ -80,8 +88,8 @@ class AgentServer:
         self._limits = limits
         self._timing = timing
         self._unauthenticated = 0
-        self._allowance = limits.handshakes_per_second
-        self._allowance_at = clock.now().mono
+        rate = limits.handshakes_per_second
+        self._handshakes = Allowance(rate, rate, clock.now().mono)
 
     async def handle(self, request: web.Request, only_agent: str | None) -> web.StreamResponse:
         """Serve one connection from handshake to end. `only_agent` was checked by the listener.
@@ -89,19 +97,20 @@ class AgentServer:
         Raises HubError before the handshake: an HTTP answer.
         """
         self._check_load()
-        agent_id = await self._admit(request)
+        admission = await self._admit(request)
         socket = web.WebSocketResponse(
             protocols=(SUBPROTOCOL,), compress=False, autoping=False, max_msg_size=MAX_FRAME_BYTES
         )
         await socket.prepare(request)
         link = Link(
-            agent_id,
+            admission.agent_id,
             socket,
             request.transport,  # pyright: ignore[reportArgumentType] - a TCP or Unix transport
             Outbox(self._limits.outbox_frames, self._limits.outbox_bytes),
             lambda: self._clock.now().mono,
             self._timing.drain_seconds,
         )
+        link.credential = admission.credential
         link.basic = socket.ws_protocol != SUBPROTOCOL
         async with asyncio.TaskGroup() as group:
             group.create_task(link.write(lambda ack: self._encode_ack(link, ack)))
@@ -111,7 +120,7 @@ class AgentServer:
                 link.close(1000, "")
         return socket
 
-    async def _admit(self, request: web.Request) -> AgentId:
+    async def _admit(self, request: web.Request) -> Admission:
         agent_id = request.match_info["id"]
         scheme, _, secret = request.headers.get("Authorization", "").partition(" ")
         token = secret.strip() if scheme.lower() == "bearer" else request.match_info.get("token")
@@ -125,14 +134,10 @@ class AgentServer:
 
     def _check_load(self) -> None:
         """Refuse handshakes beyond the rate: a whole fleet may come back in one second."""
-        now = self._clock.now().mono
-        rate = self._limits.handshakes_per_second
-        self._allowance = min(rate, self._allowance + (now - self._allowance_at) * rate)
-        self._allowance_at = now
-        if self._allowance < 1 or self._unauthenticated >= self._limits.unauthenticated_sockets:
+        crowded = self._unauthenticated >= self._limits.unauthenticated_sockets
+        if crowded or not self._handshakes.take(self._clock.now().mono):
             self._metrics.handshake_refused(Refusal.OVERLOADED)
             raise Unavailable("too many agents connect at once", code="overloaded", retry_after_seconds=2.0)
-        self._allowance -= 1
 
     async def _serve(self, link: Link) -> None:
         hello: Hello | None = None
@@ -193,7 +198,8 @@ class AgentServer:
                 message = decode_payload(envelope, FROM_AGENT)
             self._receiver.agent_frame(link, envelope, message)
         except (WireError, HubError) as exc:
-            link.errors += 1
+            # What is understood and refused, like a message that no policy allows, is no fault of the peer.
+            link.errors += isinstance(exc, WireError)
             if envelope is None or envelope.type != "error":
                 self._tell(link, exc.code, exc.message, envelope.id if envelope else None)
             if link.errors > MAX_ERRORS:

@@ -149,6 +149,7 @@ class LinkTable:
     def forget_all(self) -> None:
         """Nothing that the present links say counts any more: the fleet is rebuilt."""
         self._links.clear()
+        self._empty.set()
 
     def check_alive(self, ping_seconds: float, pong_seconds: float) -> None:
         for link in self:

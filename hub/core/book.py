@@ -48,8 +48,8 @@ class Slot:
 
     `held` are the tasks whose attempt it has or may have, with the monotonic time since when, as
     far as this hub knows. `silent_since`: monotonic time since when nothing has been heard, None
-    while it speaks. `accepting`: the hub wants to offer it attempts; `leaving`: it said that its
-    connection ends.
+    while it speaks; `silences` counts them, because two may begin in one moment. `accepting`: the
+    hub wants to offer it attempts; `leaving`: it said that its connection ends.
     """
 
     def __init__(self, agent_id: AgentId, uid: AgentUid, *, basic: bool, silent_since: float | None) -> None:
@@ -67,6 +67,7 @@ class Slot:
         self.held: dict[TaskId, float] = {}
         self.bytes = 0
         self.silent_since = silent_since
+        self.silences = 0
 
     @property
     def takes_offers(self) -> bool:
@@ -85,7 +86,7 @@ class Deadline(msgspec.Struct, frozen=True, order=True):
 
 
 COMPACT_AT: Final = 1_024
-"""So many deadlines are kept without asking whether they still matter."""
+"""So many deadlines, and places in a queue, are kept without asking whether they still matter."""
 
 
 class TaskBook:
@@ -149,7 +150,7 @@ class TaskBook:
         if deadline.kind == "expire":
             return task.state is TaskState.QUEUED
         if deadline.kind == "lost":
-            return task.state in HELD and slot.silent_since == deadline.mark
+            return task.state in HELD and slot.silent_since is not None and slot.silences == deadline.mark
         return task.state in HELD and slot.basic and deadline.mark == task.attempt
 
     def expire_at(self, task_id: TaskId, at: float) -> None:
@@ -170,7 +171,7 @@ class TaskBook:
             return
         rest = task.timeout_ms / 1000 - (now.mono - slot.held[task.id])
         patience = max(self.limits.lost_after_seconds, rest)
-        self.arm(slot.silent_since + patience, "lost", task.id, slot.silent_since)
+        self.arm(slot.silent_since + patience, "lost", task.id, slot.silences)
 
     def arm_restored(self, slot: Slot, task: Task, now: Now) -> None:
         if task.state in HELD:
@@ -178,7 +179,7 @@ class TaskBook:
             if slot.basic:
                 self.arm_timeout(task, now)
         if task.expires_at is not None:
-            self.expire_at(task.id, now.mono + (task.expires_at - now.wall_ms) / 1000)
+            self.expire_at(task.id, now.mono + _rest_ms(task.expires_at, task, now) / 1000)
 
     # --- moves
 
@@ -291,9 +292,16 @@ class TaskBook:
             slot.open.discard(task.id)
             slot.bytes -= len(task.spec)
             self._expiries.pop(task.id, None)
+            self._compact(slot)
         if state is not TaskState.LOST:
             del self.tasks[task.id]
         return effects + ([] if late else self.apply(self.rollouts.ended(task), now))
+
+    def _compact(self, slot: Slot) -> None:
+        """Tasks that end in the queue leave their places behind; while no agent takes any, they would pile up."""
+        if len(slot.queue) > 2 * len(slot.open) + COMPACT_AT:
+            slot.queue = [entry for entry in slot.queue if entry[2] in slot.open]
+            heapq.heapify(slot.queue)
 
     def apply(self, decision: Decision, now: Now) -> list[Effect]:
         """Carry out what a rollout decided."""
@@ -310,6 +318,11 @@ class TaskBook:
             heapq.heappush(slot.queue, (-task.priority, task.seq, task.id))
             effects += [*self.put(task), *self.pump(slot, now)]
         return effects
+
+
+def _rest_ms(expires_at: int, task: Task, now: Now) -> int:
+    """A clock that was put back must not give the task more time than it had in the beginning."""
+    return min(expires_at - now.wall_ms, expires_at - task.created_at)
 
 
 def _task_frame(task: Task) -> msgspec.Raw:

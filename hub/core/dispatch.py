@@ -1,4 +1,4 @@
-"""Dispatch: which agent gets which attempt when, and what every report about it means.
+"""Dispatch: which agent gets which attempt when, and what every report about it means (a hello: `hub.core.resume`).
 
 Rules (delivery contract in the documentation):
 
@@ -20,6 +20,7 @@ from typing import Final
 
 from msgspec.structs import replace
 
+from hub.core import resume
 from hub.core.book import DispatchLimits, Slot, TaskBook
 from hub.core.effects import Effect, Save, Send
 from hub.core.model import (
@@ -39,11 +40,8 @@ from hub.errors import NotFound
 from runtime.wire import (
     Ack,
     AttemptId,
-    AttemptState,
     Cancel,
     HeldAttempt,
-    Plan,
-    Resend,
     Response,
     ResponseStatus,
     TaskError,
@@ -174,6 +172,7 @@ class Dispatcher:
         offsets: Mapping[AttemptId, int],
         welcome: Welcome,
         accepting: bool = True,
+        usurped: bool = False,
     ) -> list[Effect]:
         """A full agent said hello. The answer is a whole plan, never a patch of an old one."""
         slot = self.book.slots[agent_id]
@@ -182,8 +181,8 @@ class Dispatcher:
         # What the plan ends may release tasks of a rollout: none goes out before the welcome.
         slot.accepting = False
         held = {attempt.attempt_id: attempt for attempt in attempts}
-        effects = self._reconciled(slot, held, now)
-        plan = self._plan(slot, held.values(), offsets)
+        effects = resume.reconcile(self.book, slot, held, now, usurped=usurped)
+        plan = resume.make_plan(self.book, slot, held.values(), offsets)
         effects.append(Send(agent_id, epoch, "welcome", replace(welcome, plan=plan)))
         for task_id in slot.held:
             task = self.book.tasks[task_id]
@@ -209,51 +208,6 @@ class Dispatcher:
         if slot is not None:
             slot.leaving = True
 
-    def _reconciled(self, slot: Slot, held: Mapping[AttemptId, HeldAttempt], now: Now) -> list[Effect]:
-        """Make the book agree with what the agent has in its attempt log."""
-        effects: list[Effect] = []
-        for task_id in list(slot.held):
-            task = self.book.tasks[task_id]
-            if task.attempt_id in held:
-                effects += self._resumed(task, held[task.attempt_id], now)
-            else:
-                effects += self._unknown_to_agent(task, now)
-        for attempt in held.values():
-            task = self.book.task_of(slot, attempt.attempt_id)
-            if task is not None and task.state is TaskState.QUEUED and not task.held:
-                # An earlier hello did not name it (it was still on its way), so it was queued again.
-                task = self.book.adopted(task, now)
-                effects += self._resumed(task, attempt, now) or self.book.put(task)
-        return effects
-
-    def _resumed(self, task: Task, attempt: HeldAttempt, now: Now) -> list[Effect]:
-        if task.state is TaskState.OFFERED and attempt.state is AttemptState.RUNNING:
-            return self.book.started(task, now)
-        return []
-
-    def _unknown_to_agent(self, task: Task, now: Now) -> list[Effect]:
-        if task.state is TaskState.RUNNING:
-            return self.book.lost(task, "the agent came back without it", now)
-        if task.cancelling:
-            return self.book.cancelled(task, None, now)
-        return self.book.requeue(task, now)
-
-    def _plan(self, slot: Slot, attempts: Iterable[HeldAttempt], offsets: Mapping[AttemptId, int]) -> Plan:
-        keep: list[AttemptId] = []
-        kill: list[AttemptId] = []
-        forget: list[AttemptId] = []
-        for attempt in attempts:
-            task = self.book.task_of(slot, attempt.attempt_id)
-            wanted = task is not None and (task.id in slot.held or task.state is TaskState.LOST)
-            if wanted:
-                keep.append(attempt.attempt_id)
-            elif attempt.state is AttemptState.RUNNING:
-                kill.append(attempt.attempt_id)
-            else:
-                forget.append(attempt.attempt_id)
-        resend = [Resend(attempt, offsets.get(attempt, 0)) for attempt in keep]
-        return Plan(keep=keep, kill=kill, resend=resend, forget=forget)
-
     def disconnect(self, agent_id: AgentId, epoch: int, now: Now) -> None:
         """The connection `epoch` ended; a superseded one changes nothing."""
         slot = self.book.slots.get(agent_id)
@@ -267,6 +221,7 @@ class Dispatcher:
         if slot is None or slot.paused or slot.silent_since is not None:
             return
         slot.silent_since = now.mono
+        slot.silences += 1
         for task_id in slot.held:
             self.book.arm_lost(slot, self.book.tasks[task_id], now)
 

@@ -57,7 +57,6 @@ class Kind(enum.StrEnum):
     DISPATCH = "dispatch"
     JOB = "job"
     HEALTH = "health"
-    AUDIT = "audit"
     ATTENTION = "attention"
 
 

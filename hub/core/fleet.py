@@ -1,6 +1,6 @@
 """The whole decider: agents, connections, tasks, messages and tokens as one pure value machine.
 
-`hub.service` calls one method per input, with the time and any new ids as arguments, commits the
+The hub calls one method per input, with the time and any new ids as arguments, commits the
 returned effects and only then performs them. After a failed commit a `Fleet` is thrown away and
 built anew from the registry with `restore`.
 """
@@ -38,7 +38,7 @@ from hub.core.model import (
     TokenId,
     TokenKind,
 )
-from hub.core.view import agent_view
+from hub.core.view import agent_view, derive_status
 from hub.errors import Conflict, NotFound
 from runtime.wire import (
     Accepted,
@@ -220,6 +220,7 @@ class Fleet:
                 hint=f"clawtui release {agent_id}",
                 agent=agent_id,
             )
+        usurped = self.presence(agent_id).is_of_another(instance)
         effects = self._close(agent, CLOSE_SUPERSEDED, "a newer connection took over")
         epoch = agent.epoch + 1
         effects += self._put(self._greeted(agent, hello, epoch, now))
@@ -237,6 +238,7 @@ class Fleet:
                 offsets=offsets,
                 welcome=welcome,
                 accepting=accepting,
+                usurped=usurped,
             )
             effects += self.mail.deliver(agent_id, epoch)
         return epoch, effects + self._freshness(changes, now)
@@ -264,6 +266,10 @@ class Fleet:
         changes = self.freshness.closed(agent_id, epoch, now, clean=clean)
         self.dispatcher.disconnect(agent_id, epoch, now)
         return self._freshness(changes, now)
+
+    def is_live(self, agent_id: AgentId, epoch: int) -> bool:
+        """True while the connection `epoch` counts: not superseded, not ended by either side."""
+        return self.dispatcher.book.live(agent_id, epoch) is not None
 
     def heard(self, agent_id: AgentId, epoch: int, now: Now) -> list[Effect]:
         """Any frame or pong arrived."""
@@ -317,18 +323,26 @@ class Fleet:
     def presence(self, agent_id: AgentId) -> Presence:
         return self.freshness.agents[agent_id]
 
+    def status(self, agent_id: AgentId) -> AgentStatus:
+        """The one word of `view`, for those who ask of thousands."""
+        agent = self.agents[agent_id]
+        connection = self.presence(agent_id).connection
+        return derive_status(agent.quarantined, agent.desired, agent.observed, connection)
+
     def count_agents(self) -> dict[AgentStatus, int]:
         counts = dict.fromkeys(AgentStatus, 0)
         for agent_id in self.agents:
-            counts[self.view(agent_id).status] += 1
+            counts[self.status(agent_id)] += 1
         return counts
 
     def count_tasks(self) -> dict[TaskState, int]:
-        """Open tasks by state."""
+        """Open tasks by state. Costs what agents and running tasks cost; queues may be long."""
         counts: dict[TaskState, int] = dict.fromkeys((TaskState.QUEUED, TaskState.OFFERED, TaskState.RUNNING), 0)
-        for task in self.dispatcher.book.tasks.values():
-            if task.state in counts:
-                counts[task.state] += 1
+        book = self.dispatcher.book
+        for slot in book.slots.values():
+            counts[TaskState.QUEUED] += len(slot.open) - len(slot.held)
+            for task_id in slot.held:
+                counts[book.tasks[task_id].state] += 1
         return counts
 
     # --- inside

@@ -49,6 +49,10 @@ class Presence:
         self.instances: deque[tuple[float, str]] = deque(maxlen=16)
         self.takeovers: deque[float] = deque(maxlen=FLAPS + 1)
 
+    def is_of_another(self, instance: str) -> bool:
+        """True while another process of this agent than `instance` is connected."""
+        return self.open and not self.basic and self.instance != instance
+
 
 class Freshness:
     """The connections of all agents. `tick` costs only what has become stale."""

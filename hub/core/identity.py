@@ -88,13 +88,34 @@ class Identity:
                 effects += self.revoke(token.id, now)
         return effects
 
+    def purge(self, before_ms: int) -> list[Effect]:
+        """Forget tokens that have opened nothing since `before_ms` (since the epoch): revoked, or run out unused.
+
+        A join token that was used stays as long as its credential: its agent may present both again.
+        """
+        gone = [token for token in self._by_id.values() if self._void_since(token, before_ms)]
+        for token in gone:
+            self._forget(token)
+        return [Delete(token) for token in gone]
+
+    def _void_since(self, token: Token, before_ms: int) -> bool:
+        if token.bound is not None and token.bound in self._by_hash:
+            return False
+        ends = [at for at in (token.revoked_at, token.expires_at) if at is not None]
+        return bool(ends) and min(ends) < before_ms
+
+    def _forget(self, token: Token) -> None:
+        del self._by_id[token.id]
+        del self._by_hash[token.sha256]
+        if token.agent_id is not None:
+            self._by_agent[token.agent_id].pop(token.id)
+
     def forget_agent(self, agent_id: AgentId) -> list[Effect]:
         """The agent is destroyed: nothing of its tokens needs to be kept."""
         gone = self._of_agent(agent_id)
-        self._by_agent.pop(agent_id, None)
         for token in gone:
-            del self._by_id[token.id]
-            del self._by_hash[token.sha256]
+            self._forget(token)
+        self._by_agent.pop(agent_id, None)
         return [Delete(token) for token in gone]
 
     def user(self, secret: str, now: Now) -> Token:
@@ -120,10 +141,19 @@ class Identity:
         """
         if secret.startswith(PREFIX[TokenKind.JOIN]):
             return self._join(agent, secret, credential_sha256, credential_id, now)
-        token = self._find(secret, TokenKind.AGENT)
+        self._check_agents(self._find(secret, TokenKind.AGENT), agent, now)
+        return []
+
+    def check_credential(self, agent: Agent, credential_sha256: str, now: Now) -> None:
+        """Look again at a credential that was good a moment ago. Raises Unauthorized."""
+        token = self._by_hash.get(credential_sha256)
+        if token is None:
+            raise _refused("revoked", "this credential is void")
+        self._check_agents(token, agent, now)
+
+    def _check_agents(self, token: Token, agent: Agent, now: Now) -> None:
         self._check_owner(token, agent)
         self._check_alive(token, now)
-        return []
 
     def _join(
         self,

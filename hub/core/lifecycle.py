@@ -6,8 +6,8 @@
 | running | paused            | resume                                              |
 | stopped | running, paused   | stop                                                |
 | paused  | running           | pause                                               |
+| absent  | anything          | destroy, also what was removed from outside         |
 | any     | absent            | none: the agent is shown as crashed, with the reason|
-| absent  | anything but absent | destroy                                           |
 
 `creating` and `unknown` are left alone: somebody works on it, or nobody could look.
 """
@@ -40,6 +40,7 @@ _STEPS: Final[dict[tuple[Desired, Observed], Step]] = {
     (Desired.ABSENT, Observed.PAUSED): Step.DESTROY,
     (Desired.ABSENT, Observed.EXITED): Step.DESTROY,
     (Desired.ABSENT, Observed.CREATING): Step.DESTROY,
+    (Desired.ABSENT, Observed.ABSENT): Step.DESTROY,
 }
 
 

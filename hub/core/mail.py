@@ -11,7 +11,7 @@ from typing import Final
 
 from hub.core.effects import Delete, Effect, Save, Send
 from hub.core.model import AgentId, AgentUid, Policy, StoredMessage
-from hub.errors import Forbidden, NotFound, QueueFull
+from hub.errors import Conflict, Forbidden, NotFound, QueueFull
 from runtime.wire import Ack
 
 MAX_WAITING_BYTES: Final = 16 * 1024 * 1024
@@ -45,13 +45,11 @@ class Mail:
         self._allowed.discard((policy.sender, policy.receiver))
         return [Delete(policy)]
 
-    def is_known(self, receiver: AgentId, message_id: str) -> bool:
-        return message_id in self._waiting.get(receiver, {})
-
     def post(self, message: StoredMessage) -> list[Effect]:
-        """Keep a message for its receiver. A repeated id changes nothing.
+        """Keep a message for its receiver. An id that its sender repeats changes nothing.
 
         Raises:
+            Conflict: another sender's message with this id waits; the receiver could not tell them apart.
             Forbidden: no policy allows the pair.
             QueueFull: the receiver does not take its messages.
         """
@@ -62,7 +60,9 @@ class Mail:
                 hint=f"clawtui policy allow {message.sender} {message.receiver}",
             )
         waiting = self._waiting.setdefault(message.receiver, {})
-        if message.id in waiting:
+        if (present := waiting.get(message.id)) is not None:
+            if present.sender != message.sender:
+                raise Conflict("this message id is in use", code="message_id_taken", hint="use a UUID")
             return []
         size = sum(len(other.payload) for other in waiting.values())
         if len(waiting) >= self.limit or size + len(message.payload) > MAX_WAITING_BYTES:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from pathlib import Path
 
-from hub.acts import new_token
 from hub.contract import (
     AuditList,
     AuditView,
@@ -19,12 +18,12 @@ from hub.contract import (
     PolicyView,
     TokenList,
 )
-from hub.core.identity import sha256
-from hub.core.model import AgentId, Policy, Token, TokenId, TokenKind
+from hub.core.model import AgentId, Policy, TokenId, TokenKind
 from hub.core.view import rfc3339, token_view
 from hub.errors import BadRequest
 from hub.operations.base import Operations, check_limit
 from hub.registry import backup
+from hub.tokens import agent_token, user_token
 from hub.undo import ARROW, UNCHANGED
 
 DAY_SECONDS = 24 * 3600
@@ -51,31 +50,16 @@ class AdminOperations(Operations):
             if request.agent is None:
                 raise BadRequest("a join token needs an agent", field="agent")
             agent = kernel.fleet.agent(request.agent)
-            token, secret = new_token(kernel, agent, TokenKind.JOIN, seconds or DAY_SECONDS)
+            token, secret = agent_token(kernel.clock, agent, TokenKind.JOIN, seconds or DAY_SECONDS)
         elif request.kind == TokenKind.USER:
-            token, secret = self._user_token(request)
+            token, secret = user_token(kernel.clock, request.role, request.name, seconds)
         else:
             raise BadRequest("kind is user or join", field="kind")
         effects = kernel.fleet.identity.add(token)
-        audit = kernel.audited(self._who, "token.create", token.id, detail=request.kind)
+        opens = request.role.value if request.kind == TokenKind.USER else f"agent {token.agent_id}"
+        audit = kernel.audited(self._who, "token.create", token.id, detail=f"{request.kind}: {opens}")
         await kernel.commit([*effects, audit])
         return CreatedToken(token=token_view(token), secret=secret)
-
-    def _user_token(self, request: CreateToken) -> tuple[Token, str]:
-        kernel = self._kernel
-        secret = kernel.clock.new_secret(TokenKind.USER)
-        now_ms = kernel.now().wall_ms
-        seconds = request.expires_in_seconds
-        token = Token(
-            id=TokenId(kernel.clock.new_id("tok")),
-            kind=TokenKind.USER,
-            sha256=sha256(secret),
-            created_at=now_ms,
-            role=request.role,
-            name=request.name,
-            expires_at=None if seconds is None else now_ms + seconds * 1000,
-        )
-        return token, secret
 
     async def tokens(self, query: PageQuery) -> TokenList:
         tokens, following = await self._kernel.registry.tokens(check_limit(query.limit), query.cursor)

@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator
 from contextlib import aclosing
 from typing import Final
 
-from hub.acts import new_token
+from hub.connections.link import Link
 from hub.contract import (
     AdoptAnswer,
     AgentAct,
@@ -32,6 +32,7 @@ from hub.errors import BadRequest, Conflict
 from hub.operations.base import Operations, check_limit, check_wait, parse_since
 from hub.planning import check_agent_id
 from hub.submission import check_labels
+from hub.tokens import agent_token
 
 MAX_TERMINAL: Final = 1_000
 RUNTIME_SOURCE: Final = "runtime"
@@ -49,12 +50,14 @@ class AgentOperations(Operations):
         for agent_id in sorted(fleet.agents):
             if query.cursor is not None and agent_id <= query.cursor:
                 continue
-            view = fleet.view(agent_id)
-            if not _fits(view, query):
+            # A view costs far more than a look at the record, and most agents of a filtered list need none.
+            if query.status is not None and fleet.status(agent_id) != query.status:
+                continue
+            if not _fits(fleet.agents[agent_id], query):
                 continue
             if len(page) == limit:
                 return AgentList(agents=page, next=page[-1].id)
-            page.append(view)
+            page.append(fleet.view(agent_id))
         return AgentList(agents=page)
 
     async def agent(self, agent_id: str) -> AgentView:
@@ -89,13 +92,12 @@ class AgentOperations(Operations):
         else:
             agent = present
             effects = kernel.fleet.revoke_credentials(agent_id, kernel.now())
-        token, secret = new_token(kernel, agent, TokenKind.AGENT, None)
+        token, secret = agent_token(kernel.clock, agent, TokenKind.AGENT, None)
         effects += kernel.fleet.identity.add(token)
+        # After the commit the agent may be gone again.
+        view, url = kernel.fleet.view(agent_id), self._inside.health.agents_url()
         await kernel.commit([*effects, kernel.audited(self._who, "agent.register", agent_id)])
-        url = self._inside.health.agents_url()
-        return RegisteredAgent(
-            agent=kernel.fleet.view(agent_id), token=secret, ws_url=f"{url}/agent/{agent_id}/{secret}"
-        )
+        return RegisteredAgent(agent=view, token=secret, ws_url=f"{url}/agent/{agent_id}/{secret}")
 
     async def create_agent(self, request: CreateAgent) -> JobView:
         self._kernel.check_writable()
@@ -169,13 +171,20 @@ class AgentOperations(Operations):
     async def open_shell(self, agent_id: str, cols: int, rows: int) -> ShellSession:
         if not (1 <= cols <= MAX_TERMINAL and 1 <= rows <= MAX_TERMINAL):
             raise BadRequest(f"a terminal has 1 to {MAX_TERMINAL} columns and rows", field="cols")
-        kernel = self._kernel
+        kernel, shells = self._kernel, self._inside.shells
         agent = kernel.fleet.agent(agent_id)
-        presence = kernel.fleet.presence(agent.id)
-        link = kernel.links.get(agent.id, presence.epoch) if presence.open else None
-        shell = self._inside.shells.open(link, agent.id, kernel.clock.new_id("sh"), cols, rows)
-        kernel.push([kernel.audited(self._who, "agent.shell", agent.id)])
-        return shell
+        shells.check(self._link(agent), agent.id)
+        # The audit first: nobody gets a shell that leaves no trace.
+        await kernel.commit([kernel.audited(self._who, "agent.shell", agent.id)])
+        return shells.open(self._link(agent), agent.id, kernel.clock.new_id("sh"), cols, rows)
+
+    def _link(self, agent: Agent) -> Link | None:
+        """The agent's present connection."""
+        present = self._kernel.fleet.agents.get(agent.id)
+        if present is None or present.uid != agent.uid:
+            return None
+        presence = self._kernel.fleet.presence(agent.id)
+        return self._kernel.links.get(agent.id, presence.epoch) if presence.open else None
 
     # --- jobs
 
@@ -191,18 +200,17 @@ class AgentOperations(Operations):
 
     async def cancel_job(self, job_id: str) -> JobView:
         await self._inside.jobs.read(job_id)
+        self._inside.jobs.check_cancel(job_id)
+        await self._kernel.commit([self._kernel.audited(self._who, "job.cancel", job_id)])
         self._inside.jobs.cancel(job_id)
-        self._kernel.push([self._kernel.audited(self._who, "job.cancel", job_id)])
         await self._inside.jobs.wait_ended(job_id, 10.0)
         return await self.job(job_id)
 
 
-def _fits(view: AgentView, query: AgentQuery) -> bool:
-    if query.status is not None and view.status != query.status:
-        return False
-    if query.type is not None and view.type != query.type:
+def _fits(agent: Agent, query: AgentQuery) -> bool:
+    if query.type is not None and agent.type != query.type:
         return False
     if query.label is None:
         return True
     name, given, value = query.label.partition("=")
-    return name in view.labels and (not given or view.labels[name] == value)
+    return name in agent.labels and (not given or agent.labels[name] == value)

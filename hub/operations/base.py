@@ -21,7 +21,7 @@ from hub.keylock import KeyLocks
 from hub.shells import Shells
 from hub.stats import Stats
 
-MAX_WAIT_SECONDS = 60.0
+MAX_WAIT_SECONDS = 300.0
 """Longest long-poll; a caller that wants more asks again."""
 MAX_PAGE = 1_000
 _AGE: Final = re.compile(r"(\d{1,12})\s*(s|m|h|d)")

@@ -85,10 +85,11 @@ class TaskOperations(Operations):
 
     async def dispatch(self, request: DispatchRequest, idempotency_key: str | None = None) -> DispatchView:
         submission = parse_submission(request.task)
-        targets = self._targets(request)
         rollout = _rollout(request)
 
         async def decide(keep: Callable[[Any], list[Effect]]) -> DispatchView:
+            # Here and not before: a repetition is answered also when the fleet has changed since.
+            targets = self._targets(request)
             dispatch = self._new_dispatch(submission, rollout, request.selector or "")
             return await self._dispatch(submission, dict.fromkeys(targets), dispatch, keep)
 
@@ -228,7 +229,7 @@ class TaskOperations(Operations):
         return await self._submit(task.agent_id, _again(task), lambda _: [], retry_of=task.id)
 
     async def retry_dispatch(self, dispatch_id: str) -> DispatchView:
-        """Send the task again to the agents on which it did not succeed, with the same rollout."""
+        """Send the task again to the agents on which it did not succeed and which are still there."""
         dispatch = await self._read_dispatch(dispatch_id)
         tasks = await self._kernel.registry.dispatch_tasks(dispatch_id)
         if any(task.state not in TERMINAL for task in tasks):
@@ -236,9 +237,12 @@ class TaskOperations(Operations):
         failed = {task.agent_id: task.id for task in tasks if task.state in NOT_SUCCEEDED}
         if not failed:
             raise Conflict(f"every task of {dispatch_id} succeeded", code="nothing_to_retry")
+        present = {agent_id: task_id for agent_id, task_id in failed.items() if agent_id in self._kernel.fleet.agents}
+        if not present:
+            raise NotFound(f"the agents on which {dispatch_id} did not succeed are gone", code="no_agents")
         submission = _again(tasks[0])
         again = self._new_dispatch(submission, dispatch.rollout, dispatch.selector, dispatch.id)
-        return await self._dispatch(submission, failed, again, lambda _: [])
+        return await self._dispatch(submission, present, again, lambda _: [])
 
     async def _read_dispatch(self, dispatch_id: str) -> Dispatch:
         dispatch = await self._kernel.registry.dispatch(dispatch_id)

@@ -109,7 +109,8 @@ DISPATCHES: Final = Table(
 )
 TOKENS: Final = Table("tokens", Token, ("id",), lambda token: (token.id,))
 POLICIES: Final = Table("policies", Policy, ("sender", "receiver"), lambda policy: (policy.sender, policy.receiver))
-MESSAGES: Final = Table("messages", StoredMessage, ("id",), lambda message: (message.id,))
+# Senders choose the ids, and two of them may choose the same one for different receivers.
+MESSAGES: Final = Table("messages", StoredMessage, ("id",), lambda message: (f"{message.receiver}/{message.id}",))
 JOBS: Final = Table("jobs", Job, ("id",), lambda job: (job.id,), changing=("state", "ended_at"), columns=_job_columns)
 SNOOZES: Final = Table(
     "snoozes", Snooze, ("id",), lambda snooze: (snooze.id,), changing=("until",), columns=lambda snooze: (snooze.until,)

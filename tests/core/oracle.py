@@ -140,7 +140,9 @@ class Patience:
             if task.state in HELD:
                 self.since[task.attempt_id] = None
             if task.expires_at is not None:
-                self.expiry[task.id] = clock.mono + (task.expires_at - clock.wall_ms) / 1000
+                # A clock that was put back gives no more time than the task had in the beginning.
+                rest_ms = min(task.expires_at - clock.wall_ms, task.expires_at - task.created_at)
+                self.expiry[task.id] = clock.mono + rest_ms / 1000
 
     def saw(self, task: Task, mono: float) -> None:
         if task.state is TaskState.OFFERED or (task.state is TaskState.RUNNING and not task.cancelling):

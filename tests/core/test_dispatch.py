@@ -372,3 +372,23 @@ def test_forgetting_spares_open_tasks() -> None:
     desk.submit()
     desk.fleet.dispatcher.forget([TaskId("t")])
     assert offered(desk.connect()) == ["t:1"]
+
+
+def test_places_in_the_queue_of_an_absent_agent_do_not_pile_up() -> None:
+    """Nothing is unbounded: somebody may submit and cancel for months before the agent comes."""
+    desk = Desk()
+    desk.submit("kept")
+    for n in range(5_000):
+        desk.submit(f"t{n}")
+        desk.cancel(f"t{n}")
+    assert len(desk.fleet.dispatcher.book.slots[desk.fleet.agent("a").id].queue) < 1_100
+    assert offered(desk.connect()) == ["kept:1"]
+
+
+def test_a_clock_that_was_put_back_gives_a_task_no_more_time_than_it_had() -> None:
+    desk = Desk()
+    desk.submit(expires_in_ms=5_000)
+    desk.clock.wall_ms -= 86_400_000
+    desk.restart()
+    desk.tick(5.1)
+    assert desk.state() is TaskState.EXPIRED

@@ -264,3 +264,40 @@ def test_a_role_includes_the_roles_below_it(have: Role, need: Role) -> None:
     """Roles: viewer, operator, admin."""
     order = [Role.VIEWER, Role.OPERATOR, Role.ADMIN]
     assert allows(have, need) is (order.index(have) >= order.index(need))
+
+
+def test_a_credential_that_opened_the_door_is_looked_at_again(door: Door) -> None:
+    """Between the handshake and the hello it may have been revoked, or the agent made anew."""
+    door.add(CREDENTIAL, TokenKind.AGENT)
+    door.knock(CREDENTIAL)
+    door.identity.check_credential(door.agent, sha256(CREDENTIAL), door.clock.now)
+    again = make_agent(uid=AgentUid("another"))
+    for agent, digest in ((again, sha256(CREDENTIAL)), (door.agent, sha256("cta_other"))):
+        with pytest.raises(Unauthorized):
+            door.identity.check_credential(agent, digest, door.clock.now)
+    door.identity.revoke(TokenId(CREDENTIAL), door.clock.now)
+    with pytest.raises(Unauthorized) as refusal:
+        door.identity.check_credential(door.agent, sha256(CREDENTIAL), door.clock.now)
+    assert refusal.value.code == "revoked"
+
+
+def test_tokens_that_open_nothing_are_forgotten_after_a_while(door: Door) -> None:
+    """Nothing is unbounded; a used join token stays as long as its credential."""
+    for name, fields in {
+        "revoked": {"revoked_at": WALL_MS},
+        "expired": {"expires_at": WALL_MS},
+        "lately": {"revoked_at": WALL_MS + DAY_MS},
+        "living": {},
+    }.items():
+        door.add(f"ctu_{name}", TokenKind.USER, **fields)
+    door.add(JOIN, TokenKind.JOIN, expires_at=WALL_MS)
+    door.clock.wall_ms = WALL_MS - 1
+    door.keep(door.knock(JOIN, CREDENTIAL))
+    gone = door.identity.purge(WALL_MS + 1)
+    assert {effect.record.id for effect in gone if isinstance(effect, Delete)} == {"ctu_revoked", "ctu_expired"}  # pyright: ignore[reportAttributeAccessIssue]
+    assert door.knock(JOIN, CREDENTIAL) == []
+    door.identity.revoke_agent(door.agent.id, Now(WALL_MS, 0.0))
+    assert len(door.identity.purge(WALL_MS + 1)) == 1
+    assert len(door.identity.purge(WALL_MS + 1)) == 1
+    assert {token.id for token in door.identity.tokens} == {"ctu_lately", "ctu_living"}
+    assert door.identity.forget_agent(door.agent.id) == []

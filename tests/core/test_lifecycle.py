@@ -27,7 +27,7 @@ def documented(desired: Desired, observed: Observed) -> str:
         if len(cells) != 3 or cells[0] not in {*Desired, "any"} or observed in ("creating", "unknown", "unmanaged"):
             continue
         wants = cells[0] in ("any", desired)
-        if wants and (observed in cells[1].split(", ") or (cells[1] == "anything but absent" and observed != "absent")):
+        if wants and (observed in cells[1].split(", ") or cells[1] == "anything"):
             return re.split(r"\W", cells[2])[0]
     if desired is Desired.ABSENT and observed is Observed.CREATING:
         return "destroy"

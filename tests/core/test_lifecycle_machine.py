@@ -19,7 +19,7 @@ STEPS = {
     (Desired.PAUSED, Observed.RUNNING): Step.PAUSE,
 } | {
     (Desired.ABSENT, observed): Step.DESTROY
-    for observed in (Observed.RUNNING, Observed.PAUSED, Observed.EXITED, Observed.CREATING)
+    for observed in (Observed.RUNNING, Observed.PAUSED, Observed.EXITED, Observed.CREATING, Observed.ABSENT)
 }
 
 

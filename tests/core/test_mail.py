@@ -8,7 +8,7 @@ import pytest
 from hub.core.effects import Delete, Save, Send
 from hub.core.mail import MAX_WAITING_BYTES, Mail, receiver_of
 from hub.core.model import AgentId, AgentUid, Policy, StoredMessage
-from hub.errors import Forbidden, NotFound, QueueFull
+from hub.errors import Conflict, Forbidden, NotFound, QueueFull
 from runtime.wire import Ack
 from tests.core.support import WALL_MS
 
@@ -67,7 +67,7 @@ def test_another_agent_cannot_acknowledge() -> None:
     mail = allowed()
     mail.post(message("m"))
     assert mail.acknowledged(A, ["m"]) == []
-    assert mail.is_known(B, "m")
+    assert len(mail.deliver(B, 1)) == 1
 
 
 def test_a_repeated_message_is_kept_once() -> None:
@@ -75,8 +75,7 @@ def test_a_repeated_message_is_kept_once() -> None:
     mail.post(message("m", 1))
     assert mail.post(message("m", 2)) == []
     assert len(mail.deliver(B, 1)) == 1
-    assert mail.is_known(B, "m")
-    assert not mail.is_known(A, "m")
+    assert mail.deliver(A, 1) == []
 
 
 def test_waiting_messages_are_bounded() -> None:
@@ -132,3 +131,15 @@ def test_an_unknown_receiver_is_refused() -> None:
         receiver_of("c" * 10_000, {A, B})
     assert refusal.value.code == "unknown_receiver"
     assert len(refusal.value.message) < 100
+
+
+def test_an_id_that_another_sender_uses_is_refused() -> None:
+    """The receiver acknowledges ids: with two messages of one id, one of them would be lost."""
+    mail = allowed()
+    mail.allow(Policy(sender=AgentId("c"), receiver=B))
+    mail.post(message("m"))
+    with pytest.raises(Conflict) as refusal:
+        mail.post(message("m", sender=AgentId("c")))
+    assert refusal.value.code == "message_id_taken"
+    mail.acknowledged(B, ["m"])
+    assert mail.post(message("m", sender=AgentId("c"))) != []

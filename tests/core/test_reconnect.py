@@ -309,6 +309,22 @@ def test_a_return_in_time_ends_the_silence() -> None:
     assert desk.state() is TaskState.RUNNING
 
 
+def test_a_silence_that_ended_does_not_shorten_one_that_begins_in_the_same_moment() -> None:
+    desk = Desk()
+    desk.connect()
+    desk.submit(timeout_ms=3_600_000)
+    for _ in range(119):
+        desk.tick(30)
+        desk.health()
+    desk.close()
+    desk.connect()
+    desk.close()
+    desk.tick(16 * MINUTES)
+    assert desk.state() is TaskState.OFFERED
+    desk.tick(44 * MINUTES)
+    assert desk.state() is TaskState.LOST
+
+
 def test_silence_is_counted_only_while_this_hub_runs() -> None:
     desk = lost_desk(timeout_ms=60_000)
     desk.tick(14 * MINUTES)

@@ -108,11 +108,11 @@ class HubProcess:
         self._process.send_signal(signal.SIGKILL)
         self._process.wait()
 
-    def stop(self) -> int:
-        """SIGTERM; returns the exit code."""
+    def stop(self, number: signal.Signals = signal.SIGTERM) -> int:
+        """Send one signal and wait; returns the exit code."""
         assert self._process is not None
         if self._process.poll() is None:
-            self._process.terminate()
+            self._process.send_signal(number)
         return self._process.wait(timeout=30)
 
     def client(self, **more: Any) -> httpx.AsyncClient:

@@ -71,6 +71,7 @@ class World:
         self.open = False
         self.welcomed = False
         self.greeted = False
+        self.hellos_waiting = 0
         self.alive: dict[AttemptId, bool] = {}
         """Executing attempts; True: it was told to stop."""
         self.stopped_early: set[AttemptId] = set()
@@ -175,8 +176,7 @@ class World:
             return
         message = self.up.popleft()
         if isinstance(message, Hello):
-            if self.greeted:
-                return  # one of an earlier connection, held up by the disk: the hub heeds the first only
+            assert not self.greeted
             self.greeted = True
             self.perform_hub(
                 self.desk.connect("a", message.attempts, instance=message.instance, concurrency=message.concurrency)
@@ -202,6 +202,7 @@ class World:
         if self.open:
             return
         self.open = True
+        self.hellos_waiting += 1
         self.perform_agent(self.core.hello())
 
     def break_off(self) -> None:
@@ -215,6 +216,7 @@ class World:
         """What it ran dies with it; the journal is what it knows afterwards."""
         self._forget_connection()
         self.unsynced.clear()
+        self.hellos_waiting = 0
         self.alive.clear()
         self.stopped_early.clear()
         self.instance += 1
@@ -253,7 +255,8 @@ class World:
     def perform_hub(self, effects: Iterable[Effect]) -> None:
         """Everything was saved; a hub killed now sends nothing of it."""
         for effect in effects:
-            if not isinstance(effect, Send) or not self.open or effect.epoch != self.desk.epoch.get("a"):
+            # Until its hello is read, a new connection is none of the epochs that the hub knows.
+            if not isinstance(effect, Send) or not self.greeted or effect.epoch != self.desk.epoch.get("a"):
                 continue
             if isinstance(effect.payload, msgspec.Raw):
                 self.down.append(msgspec.json.decode(effect.payload, type=TaskFrame))
@@ -285,7 +288,10 @@ class World:
 
     def _do(self, effect: done.Effect) -> None:
         match effect:
-            case done.SendHello() if self.open:
+            case done.SendHello():
+                self.hellos_waiting -= 1
+                if self.hellos_waiting or not self.open:
+                    return  # of an earlier connection, held up by the disk
                 attempts = [HeldAttempt(attempt, state) for attempt, state in effect.held]
                 self.up.append(make_hello(attempts, instance=str(self.instance), concurrency=self.concurrency))
             case done.ReportAccepted() if self.welcomed:

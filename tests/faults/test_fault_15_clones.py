@@ -142,6 +142,34 @@ async def test_a_task_of_the_superseded_instance_is_not_given_to_the_other() -> 
         await second.close()
 
 
+async def test_what_was_offered_to_one_instance_is_not_offered_to_the_one_that_takes_its_place() -> None:
+    """Nobody knows whether the first has begun it; only a task that may be repeated is, as a new attempt."""
+    async with running_hub() as hub:
+        first, second = await clones(hub)
+        task_id = await hub.ping()
+        await first.receive_task()
+        await take_over(second, first, "second")
+        assert (await hub.ended(task_id)).status == "lost"
+        repeated = await hub.ping(maxAttempts=2, retryOn=["lost"])
+        assert await second.receive_task() == f"{repeated}:1"
+        await take_over(first, second, "first")
+        assert await first.receive_task() == f"{repeated}:2"
+        await first.close()
+
+
+async def test_a_restarted_agent_gets_again_what_it_never_took() -> None:
+    """Its old connection has ended, so nobody else can have it: the same attempt."""
+    async with running_hub() as hub:
+        first, _ = await clones(hub)
+        task_id = await hub.ping()
+        await first.receive_task()
+        first.abort()
+        await hub.status("a", "unreachable")
+        await first.connect(instance="restarted")
+        assert await first.receive_task() == f"{task_id}:1"
+        await first.close()
+
+
 @pytest.mark.soak
 @pytest.mark.timeout(300)
 async def test_two_real_agents_with_one_state_folder_copied(tmp_path: Path) -> None:
@@ -158,7 +186,7 @@ async def test_two_real_agents_with_one_state_folder_copied(tmp_path: Path) -> N
 
             async def found_out() -> bool:
                 await hub.control.submit("a", {"type": "exec", "command": "echo $CLAWTUI_ATTEMPT >> ran.txt"})
-                await asyncio.sleep(0.2)
+                await asyncio.sleep(0.05)
                 return (await hub.control.agent("a")).status == "quarantined"
 
             await eventually(found_out, seconds=90, what="the pair is found out")

@@ -15,11 +15,13 @@ import pytest
 from websockets.exceptions import InvalidStatus
 
 from hub.contract import CreateAgent
-from hub.errors import StorageFull
+from hub.drivers.fake import Script, Step
+from hub.errors import NotFound, StorageFull
 from tests.end_to_end.conftest import end_processes_below
 from tests.end_to_end.harness import HubProcess, eventually
 from tests.faults.checker import History
 from tests.hub.running import running_hub
+from tests.hub.test_jobs import Gate
 
 DISK_MIB = 24
 
@@ -157,3 +159,23 @@ def stuffed(folder: Path) -> Iterator[None]:
         yield
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+
+
+async def test_a_create_that_a_full_disk_interrupted_is_undone_after_the_recovery() -> None:
+    """Without a restart: no half-made agent, no job that runs for ever."""
+    gate = Gate(Step.CREATE_START)
+    async with running_hub(script=Script(before=gate)) as hub:
+        job = await hub.create()
+        await gate.reached.wait()
+        with stuffed(hub.folder):
+            gate.opened.set()
+            await hub.until(lambda: not hub.kernel.writable, "the commit of the made agent fails")
+
+        async def ended() -> bool:
+            return (await hub.control.job(job.id)).state == "failed"
+
+        await eventually(ended, what="the job has ended")
+        assert hub.platform.agents == {}
+        with pytest.raises(NotFound):
+            await hub.control.agent("a")
+        assert (await hub.control.health()).registry_writable

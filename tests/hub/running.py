@@ -128,10 +128,14 @@ class RunningHub:
             await self.kernel.settle()
         return await self.control.get_task(task_id)
 
-    async def ended(self, task_id: str) -> TaskView:
-        task = await self.control.get_task(task_id, PATIENCE_SECONDS)
-        assert task.terminal, task
-        return task
+    async def ended(self, task_id: str, *, seconds: float = PATIENCE_SECONDS) -> TaskView:
+        """Wait for the task's end."""
+
+        async def over() -> TaskView | None:
+            task = await self.control.get_task(task_id, min(seconds, PATIENCE_SECONDS))
+            return task if task.terminal else None
+
+        return await eventually(over, seconds=seconds, what=f"task {task_id} ends")
 
     async def until(self, condition: Callable[[], Any], what: str = "", *, seconds: float = PATIENCE_SECONDS) -> Any:
         """Wait until something in this process is true."""
@@ -212,7 +216,7 @@ class PlayedAgent:
 
     async def dial(self, *, subprotocol: str | None = wire.SUBPROTOCOL) -> None:
         """Open the WebSocket, without a hello. Raises InvalidStatus when refused."""
-        headers = {"Authorization": f"Bearer {self.token}"}
+        headers = {"Authorization": f"Bearer {self.token}"} if self.token else {}
         if self.credential is not None:
             headers[wire.CREDENTIAL_HEADER] = sha256(self.credential)
         self._kept.clear()

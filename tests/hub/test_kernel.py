@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from hub.core.model import TaskId
-from hub.errors import NotFound
+from hub.errors import NotFound, StorageFull
+from tests.faults.test_full_disk import stuffed
 from tests.hub.running import running_hub
 
 
@@ -43,3 +44,16 @@ async def test_what_is_not_there_is_not_found() -> None:
             await hub.kernel.read_task("t_none")
         assert not hub.kernel.is_open(TaskId("t_none"))
         await hub.kernel.wait_task_ended("t_none", 60)
+
+
+async def test_an_ended_task_can_be_waited_for_while_the_disk_is_full() -> None:
+    """Reading goes on: what was committed is the truth."""
+    async with running_hub() as hub, hub.playing() as agent:
+        task_id = await hub.ping()
+        await agent.respond(await agent.receive_task())
+        await hub.ended(task_id)
+        with stuffed(hub.folder):
+            with pytest.raises(StorageFull):
+                await hub.ping()
+            await hub.until(lambda: not hub.kernel.writable)
+            assert (await hub.control.get_task(task_id, 5)).status == "succeeded"

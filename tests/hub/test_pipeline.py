@@ -157,3 +157,47 @@ async def test_stop_finishes_what_is_pending() -> None:
     async with asyncio.timeout(10):
         await desk.pipeline.run()
     assert desk.done == ["late"]
+
+
+async def test_nobody_waits_for_a_pipeline_that_has_ended() -> None:
+    desk = Desk()
+    desk.pipeline.stop()
+    async with asyncio.timeout(10):
+        await desk.pipeline.run()
+        with pytest.raises(Unavailable) as refused:
+            await desk.pipeline.commit([save()])
+    assert refused.value.code == "stopping"
+
+
+async def test_waiters_of_a_pipeline_that_breaks_are_told() -> None:
+    """A batch under way and what came after it: nobody hangs, and nothing is performed."""
+    desk = Desk()
+    desk.disk.gate.clear()
+    async with asyncio.timeout(10), asyncio.TaskGroup() as group:
+        run = group.create_task(desk.pipeline.run())
+        waiters = [group.create_task(expect_stopped(desk))]
+        await desk.disk.entered.wait()
+        waiters.append(group.create_task(expect_stopped(desk)))
+        await asyncio.sleep(0)
+        run.cancel()
+    assert all(waiter.result() for waiter in waiters)
+    assert desk.done == []
+
+
+async def expect_stopped(desk: Desk) -> bool:
+    with pytest.raises(Unavailable):
+        await desk.pipeline.commit([save(), note("never")])
+    return True
+
+
+async def test_a_long_failure_keeps_no_frames_of_those_who_met_it() -> None:
+    """A full disk may last for days, and every request meets it."""
+    async with running() as desk:
+        desk.disk.error = StorageFull("full")
+        assert await expect_full(desk)
+        errors: list[StorageFull] = []
+        for _ in range(2):
+            with pytest.raises(StorageFull) as refused:
+                await desk.pipeline.commit([save()])
+            errors.append(refused.value)
+        assert errors[0] is not errors[1]

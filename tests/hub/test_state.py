@@ -21,7 +21,7 @@ def test_a_folder_is_made_private_and_held_by_one(tmp_path: Path) -> None:
     with pytest.raises(StartFailed, match="process 4711") as refused:
         StateFolder(folder.path).acquire()
     assert refused.value.code == "second_hub"
-    assert "--attach" in refused.value.hint
+    assert f"clawtui --home {folder.path} list" in refused.value.hint
     folder.release()
     StateFolder(folder.path).acquire()
 
