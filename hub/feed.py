@@ -10,11 +10,11 @@ import asyncio
 import time
 from collections import deque
 from collections.abc import AsyncIterator, Callable
-from datetime import UTC, datetime
 from types import TracebackType
 from typing import Any, Final, NamedTuple, Self
 
 from hub.contract import Event
+from hub.core.view import rfc3339
 from hub.errors import Unavailable
 
 GAP: Final = "gap"
@@ -152,12 +152,12 @@ class Feed:
             kind=change.kind,
             id=change.id,
             gone=change.gone,
-            at=_rfc3339(change.at_ms),
+            at=rfc3339(change.at_ms) or "",
             data=change.data,
         )
 
     def _gap(self, seq: int) -> Event:
-        return Event(seq=seq, run=self.run, kind=GAP, at=_rfc3339(self._clock_ms()))
+        return Event(seq=seq, run=self.run, kind=GAP, at=rfc3339(self._clock_ms()) or "")
 
     # --- inside ---------------------------------------------------------------------------------
 
@@ -241,6 +241,3 @@ class Subscription:
         self._closed = True
         self._ready.set()
 
-
-def _rfc3339(at_ms: int) -> str:
-    return datetime.fromtimestamp(at_ms / 1000, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")

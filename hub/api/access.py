@@ -10,17 +10,12 @@ from aiohttp import web
 
 from hub.api.route import Route
 from hub.control import Door, Principal
+from hub.core.identity import allows
 from hub.core.model import Role
 from hub.errors import Forbidden, HubError, Unauthorized
 
 ANONYMOUS: Final = Principal(name="anonymous", role=Role.VIEWER)
 """Somebody on this machine without a token, on a route that is open to them."""
-_RANK: Final = {Role.VIEWER: 0, Role.OPERATOR: 1, Role.ADMIN: 2}
-
-
-def allows(held: Role, wanted: Role) -> bool:
-    """Each role may do what the ones below it may."""
-    return _RANK[held] >= _RANK[wanted]
 
 
 def refuse_foreign_origin(request: web.Request) -> None:

@@ -47,7 +47,7 @@ async def test_a_second_hub_on_the_same_folder_is_told_how_to_attach(hub: HubPro
     second = await asyncio.to_thread(serve, hub.home, *FREE_PORTS)
     assert second.returncode == FAILED
     assert str(hub.pid) in second.stderr
-    assert "clawtui list" in second.stderr
+    assert f"clawtui --home {hub.home} list" in second.stderr
     assert "Traceback" not in second.stderr
     assert (await hub.call("GET", "/health"))["status"] == "ok"
     assert hub.stop() == 0
