@@ -22,8 +22,8 @@ class ErrorPane(Pane):
         Binding("y", "copy_report", "Copy", show=False),
     ]
 
-    def __init__(self, place: Where, report: str, id: str) -> None:
-        super().__init__(id=id, classes="error-pane")
+    def __init__(self, place: Where, report: str) -> None:
+        super().__init__(classes="error-pane")
         self.place = place
         self.report = report
 
@@ -31,6 +31,7 @@ class ErrorPane(Pane):
         yield Static(
             Text(f"× The {self.place.value} pane failed. The hub and all other panes go on.", style="bold red")
         )
+        yield Static(Text(self.report.strip().splitlines()[-1], style="red"))
         yield Static("Load it again, or copy the details and send them to the developers.")
         with Horizontal(classes="dialog-buttons"):
             yield Button("Load again", id="again", compact=True)
@@ -38,9 +39,9 @@ class ErrorPane(Pane):
         with VerticalScroll():
             yield Static(Text(self.report))
 
-    def show(self) -> None:
-        if self.screen.focused is None:
-            self.query_one("#again", Button).focus()
+    def on_mount(self) -> None:
+        if self.display:
+            self.focus_first()
 
     def copied(self) -> str:
         return self.report
