@@ -12,6 +12,7 @@ from textual.widgets import Button, Static
 
 from clawtui.tui.actions import Where
 from clawtui.tui.screens.pane import Pane
+from clawtui.tui.theme import STYLES
 
 
 class ErrorPane(Pane):
@@ -29,9 +30,9 @@ class ErrorPane(Pane):
 
     def compose(self) -> ComposeResult:
         yield Static(
-            Text(f"× The {self.place.value} pane failed. The hub and all other panes go on.", style="bold red")
+            Text(f"× The {self.place.value} pane failed. The hub and all other panes go on.", style=STYLES["bad"])
         )
-        yield Static(Text(self.report.strip().splitlines()[-1], style="red"))
+        yield Static(Text(self.report.strip().splitlines()[-1], style=STYLES["bad"]))
         yield Static("Load it again, or copy the details and send them to the developers.")
         with Horizontal(classes="dialog-buttons"):
             yield Button("Load again", id="again", compact=True)
