@@ -7,10 +7,10 @@ JOBS ?= auto
 # Narrow a run or pass options on: make test ARGS="tests/hub -k token"
 ARGS ?=
 
-.PHONY: run test lint check pytest soak faults bench engine clean setup-run setup-test setup-bench
+.PHONY: run test lint check pytest soak faults bench screenshots engine clean setup-run setup-test setup-bench setup-screens
 
 run: setup-run
-	$(BIN)/clawtui demo
+	$(BIN)/clawtui
 
 test: setup-test check pytest
 
@@ -39,6 +39,10 @@ bench: setup-bench
 	@.ci/peers
 	$(BIN)/python -m tests.bench $(ARGS)
 
+# Every screen as SVG and PNG in screenshots/; wants the font DejaVu Sans Mono (Debian: fonts-dejavu-core).
+screenshots: setup-screens
+	$(BIN)/python -m tests.tui.screenshots $(ARGS)
+
 # A Docker engine and the system packages that the full tests want; on Debian, as root.
 engine:
 	.ci/engine
@@ -51,6 +55,9 @@ setup-test:
 
 setup-bench:
 	@.ci/setup test bench
+
+setup-screens:
+	@.ci/setup test screens
 
 clean:
 	rm -rf .venv .pytest_cache .ruff_cache .import_linter_cache .hypothesis build dist

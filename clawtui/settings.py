@@ -81,7 +81,8 @@ class Settings:
     ] = 60.0
     # --- the screen
     keys: Annotated[
-        tuple[str, ...], Row('Keys of the screen, e.g. keys = { "agent.restart" = "ctrl+r" }; ids: docs/screen.md', as_keys)
+        tuple[str, ...],
+        Row('Keys of the screen, e.g. keys = { "agent.restart" = "ctrl+r" }; ids are in docs/screen.md', as_keys),
     ] = ()
     # --- addresses of the hub that `--serve` starts
     port_agents: Annotated[

@@ -83,7 +83,9 @@ def as_keys(value: Any) -> tuple[str, ...]:
     """`ACTION=KEY KEY` each: from a TOML table of keys by action, a list, or text with commas."""
     if isinstance(value, dict):
         table: dict[Any, Any] = value
-        value = tuple(f"{name}={keys if isinstance(keys, str) else ' '.join(as_list(keys))}" for name, keys in table.items())
+        value = tuple(
+            f"{name}={keys if isinstance(keys, str) else ' '.join(as_list(keys))}" for name, keys in table.items()
+        )
     items = as_list(value)
     for item in items:
         if "=" not in item:

@@ -74,6 +74,10 @@ ACTIONS: Final[tuple[Action, ...]] = (
     Action("sort.reverse", ("S",), "Reverse", "Turn the order round", (Where.FLEET,), words=("reverse",)),
     Action("columns", (), "Columns", "Which columns the table shows; none = as many as fit",
            _FLEET, words=("columns",), argument="COLUMN…"),
+    Action("attention.open", ("A",), "Needs you", "Everything that needs a person; choosing goes there",
+           words=("attention", "needs"), hint=13, needs="attention"),
+    Action("attention.snooze", ("z",), "Snooze", "Hear no more of the most urgent need for an hour", grade=Grade.ACTS,
+           words=("snooze",), needs="attention"),
     # --- driving
     Action("command", ("colon",), "Command", "Type an action by name, with history and completion", hint=5),
     Action("palette", ("ctrl+p",), "Palette", "Find any action, place or agent", words=("palette",), hint=6),

@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 from datetime import datetime
+from typing import Final
+
+from rich.cells import cell_len
 
 from clawtui.cli.output import age_text, printable
+from clawtui.tui.presenters import age_cell
 from clawtui.tui.store import FleetStore, SourceState
 from clawtui.tui.theme import Piece
 from clawtui.tui.words import agent_sign
+from hub.contract import Severity
 from hub.core.model import AgentStatus
 
 NARROW = 100
@@ -17,16 +22,23 @@ LAG_WARN_SECONDS = 0.05
 def top_bar(store: FleetStore, address: str, modes: tuple[str, ...], now: datetime, width: int) -> list[Piece]:
     """Left to right by importance: states lose their words before anything is cut at the right."""
     pieces = _top_bar(store, address, modes, now, width, words=width >= NARROW)
-    if sum(len(text) for text, _ in pieces) > width:
+    if _cells(pieces) > width:
         pieces = _top_bar(store, address, modes, now, width, words=False)
+    while _cells(pieces) > width and pieces[-1][1] == "dim":
+        pieces.pop()  # the clock, then the lag: half a number says nothing
     return pieces
+
+
+def _cells(pieces: list[Piece]) -> int:
+    return sum(cell_len(text) for text, _ in pieces)
 
 
 def _top_bar(
     store: FleetStore, address: str, modes: tuple[str, ...], now: datetime, width: int, *, words: bool
 ) -> list[Piece]:
     pieces: list[Piece] = [(" clawtui ", "bold"), *_source(store, address, width)]
-    pieces += [(f" {mode} ", "title") for mode in (*modes, *_degraded(store))]
+    for mode in (*modes, *_degraded(store)):
+        pieces += [(" ", ""), (f" {mode} ", "title")]
     pieces += _agents(store, words)
     if store.health is not None:
         tasks = store.health.tasks
@@ -67,6 +79,28 @@ def _agents(store: FleetStore, words: bool) -> list[Piece]:
             name = f" {status.value}" if words else ""
             pieces.append((f" {sign.glyph}{counts[status]}{name}", sign.style))
     return pieces
+
+
+SEVERITIES: Final = {
+    Severity.CRITICAL: ("×", "bad"), Severity.WARNING: ("▲", "warn"), Severity.NOTICE: ("·", "accent"),
+}  # fmt: skip
+
+
+def needs_you(store: FleetStore, rows: int, key: str, now: datetime) -> list[Piece]:
+    """The most urgent things that need a person, in at most `rows` lines; empty when there are none."""
+    pieces: list[Piece] = []
+    for place, need in enumerate(store.attention[:rows]):
+        glyph, style = SEVERITIES[need.severity]
+        head = f" NEEDS YOU {len(store.attention)} " if not place else " " * len(f" NEEDS YOU {len(store.attention)} ")
+        many = f" ({need.count})" if need.count > 1 else ""
+        age = age_cell(need.since, now)
+        pieces += [(head, "warn" if not place else ""), (f"{glyph} {need.severity} ", style)]
+        pieces += [(f"{printable(need.target)} ", "bold"), (f"{printable(need.text)}{many}", ""), (f"  {age}", "dim")]
+        pieces.append(("\n", ""))
+    left = len(store.attention) - rows
+    if left > 0 and key:
+        pieces[-1] = (f"  {key} shows {left} more", "dim")
+    return pieces[:-1] if pieces and pieces[-1][0] == "\n" else pieces
 
 
 def banner(store: FleetStore) -> str:

@@ -13,6 +13,11 @@ if TYPE_CHECKING:
     from clawtui.tui.app import ClawtuiApp
 
 
+SNOOZE_SECONDS = 3_600
+PLACES = {"agent": Where.FLEET, "dispatch": Where.ROLLOUT}
+"""Where a need is looked at, by what it is about."""
+
+
 class Doing:
     """Handlers of actions that no pane has of its own."""
 
@@ -90,8 +95,12 @@ class Doing:
             "agent": subject.agents,
             "task": subject.tasks,
             "rollout": self.app.main.pane.rollout(),
+            "attention": self._needs(),
         }
         return not needs or bool(found[needs])
+
+    def _needs(self) -> bool:
+        return self.app.store is not None and bool(self.app.store.attention)
 
     async def _picked(self, chosen: str | None) -> None:
         if chosen is None:
@@ -101,6 +110,28 @@ class Doing:
             pane.point_at(chosen.removeprefix("agent="))
             return
         await self.app.do(BY_ID[chosen])
+
+    async def do_attention_open(self, _: str) -> None:
+        needs = self.app.store.attention if self.app.store is not None else []
+        choices = [Choice(need.id, f"{need.severity} {need.target}: {need.text}", need.kind) for need in needs]
+
+        async def chosen(need_id: str | None) -> None:
+            need = next((one for one in needs if one.id == need_id), None)
+            if need is not None:
+                pane = await self.app.main.go(PLACES.get(need.target_kind, Where.HUB))
+                pane.point_at(need.target)
+
+        if choices:
+            self.app.push_screen(Picker("Needs you", choices), chosen)
+        else:
+            self.app.say("nothing needs you", "ok")
+
+    async def do_attention_snooze(self, _: str) -> None:
+        if self.app.store is not None and self.app.store.attention:
+            need = self.app.store.attention[0]
+            await self.app.store.control.snooze(need.id, SNOOZE_SECONDS)
+            self.app.store.touch("attention")
+            self.app.say(f"√ snoozed for an hour: {need.target}: {need.text}", "ok")
 
     async def do_help(self, _: str) -> None:
         self.app.push_screen(TextScreen("Help", help_text(self.app.keymap, self.app.main.pane.place)))

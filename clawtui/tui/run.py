@@ -46,15 +46,18 @@ async def run_screen(settings: Settings, out: Output, *, attached: bool, read_on
 class Owner:
     """Starts the screen first, so that something is seen at once; then the hub; ends the hub last."""
 
-    def __init__(self, settings: Settings, out: Output, *, attached: bool, read_only: bool) -> None:
-        self._settings, self._out = settings, out
+    def __init__(
+        self, settings: Settings, out: Output, *, attached: bool, read_only: bool, headless: bool = False
+    ) -> None:
+        """`headless`: without a terminal, for tests."""
+        self._settings, self._out, self._headless = settings, out, headless
         self._attached, self._read_only = attached, read_only
         self._reach: Reach | None = None
         self._failed_at: list[float] = []
         self._stop = asyncio.Event()
-        self._app = self._screen()
+        self._app = self.screen()
 
-    def _screen(self) -> ClawtuiApp:
+    def screen(self) -> ClawtuiApp:
         app = ClawtuiApp(
             address=self._settings.hub or "local",
             modes=self._reach.modes if self._reach else (),
@@ -74,7 +77,7 @@ class Owner:
                 screens = group.create_task(self._screens())
                 await self._painted(screens)
                 try:
-                    async with self._open() as reach:
+                    async with self.open() as reach:
                         self._reach = reach
                         self._app.modes = (*reach.modes, *self._app.modes)
                         self._app.connect(reach.control, reach.address)
@@ -92,7 +95,7 @@ class Owner:
     async def _screens(self) -> int:
         """One screen after the other while they fail; 0 when the user left."""
         while True:
-            code = await self._app.run_async(mouse=True)
+            code = await self._app.run_async(headless=self._headless)
             if self._stop.is_set() or not self._app.failed:
                 return code or exits.DONE
             self._failed_at = [at for at in self._failed_at if time.monotonic() - at < FAILURES_SECONDS]
@@ -101,7 +104,7 @@ class Owner:
                 self._out.say("the screen failed again and again; the hub goes on without one, Ctrl-C stops it")
                 await self._stop.wait()
                 return exits.FAILED
-            self._app = self._screen()
+            self._app = self.screen()
 
     def _asked(self) -> None:
         self._stop.set()
@@ -109,7 +112,7 @@ class Owner:
             self._app.exit(0)
 
     @contextlib.asynccontextmanager
-    async def _open(self) -> AsyncIterator[Reach]:
+    async def open(self) -> AsyncIterator[Reach]:
         if self._attached:
             async with open_remote(self._settings) as control:
                 yield Reach(control, self._settings.hub, ("REMOTE",))

@@ -7,20 +7,21 @@ than a tenth of the time. The screen looks at `revision`: one number, no payload
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import enum
 import time
 from collections import Counter
 from collections.abc import Callable
 from datetime import UTC, datetime
-from typing import Final
+from typing import Final, TypeVar
 
 import msgspec
 
 from clawtui.follow import closed
-from hub.contract import AgentQuery, AgentView, Event, HubHealth, JobView, PageQuery
+from hub.contract import AgentQuery, AgentView, AttentionQuery, AttentionView, Event, HubHealth, JobView, PageQuery
 from hub.control import Control
 from hub.core.model import AgentStatus
-from hub.errors import Forbidden, HubError, NotFound, Unauthorized
+from hub.errors import Forbidden, HubError, NotAvailable, NotFound, Unauthorized
 
 PACE_SECONDS: Final = 0.25
 """The store reads and the screen paints at most this often."""
@@ -36,6 +37,9 @@ FIRST_DELAY_SECONDS: Final = 0.5
 MOST_DELAY_SECONDS: Final = 8.0
 PAGE_AGENTS: Final = 500
 JOBS: Final = 50
+
+
+E = TypeVar("E", bound=BaseException)
 
 
 class SourceState(enum.StrEnum):
@@ -63,6 +67,8 @@ class FleetStore:
         self.mono = mono
         self.agents: dict[str, AgentView] = {}
         self.jobs: list[JobView] = []
+        self.attention: list[AttentionView] = []
+        """What needs a person, most urgent first."""
         self.health: HubHealth | None = None
         self.source = Source(since=mono())
         self.revision = 0
@@ -71,6 +77,7 @@ class FleetStore:
         self._dirty: set[str] = set()
         self._all_dirty = True
         self._jobs_dirty = True
+        self._attention_seen = -1
         self._listed_at = float("-inf")
         self._asked_at = float("-inf")
         self._moved = asyncio.Event()
@@ -107,6 +114,8 @@ class FleetStore:
                 await self._observe()
             except* HubError as group:
                 error = _first(group)
+            except* Exception as group:  # noqa: BLE001 - shown as a loss: an answer nobody can read ends no screen
+                error = HubError(f"an answer of the hub cannot be read: {_first(group)!r}", code="defect")
             else:
                 error = HubError("the hub closed the feed of changes")
             if self.live:
@@ -150,6 +159,7 @@ class FleetStore:
             await self._read_hub()
             await self._read_agents()
             await self._read_jobs()
+            await self._read_attention()
             if not self.live:
                 self.source = Source(SourceState.LIVE, self.mono())
                 self.kinds.update(("task", "dispatch", "audit", "job", "attention"))
@@ -214,6 +224,16 @@ class FleetStore:
             self.jobs = (await self.control.jobs(PageQuery(limit=JOBS))).jobs
             self.revision += 1
 
+    async def _read_attention(self) -> None:
+        if self._attention_seen == self.kinds["attention"]:
+            return
+        self._attention_seen = self.kinds["attention"]
+        with contextlib.suppress(NotFound, NotAvailable):  # an older hub does not tell
+            found = (await self.control.attention(AttentionQuery())).attention
+            if found != self.attention:
+                self.attention = found
+                self.revision += 1
+
     def _lose(self, error: HubError, delay: float) -> None:
         refused = isinstance(error, (Unauthorized, Forbidden))
         state = SourceState.REFUSED if refused else SourceState.LOST
@@ -222,9 +242,8 @@ class FleetStore:
         self.revision += 1
 
 
-def _first(group: BaseExceptionGroup[HubError]) -> HubError:
-    found: BaseException = group
+def _first(group: BaseExceptionGroup[E]) -> E:
+    found: E | BaseExceptionGroup[E] = group
     while isinstance(found, BaseExceptionGroup):
         found = found.exceptions[0]
-    assert isinstance(found, HubError)
     return found

@@ -18,7 +18,7 @@ from typing import Any
 import msgspec
 from rich.console import Console
 
-from tests.bench import fleet, latency, listing, raw, throughput, tui
+from tests.bench import fleet, latency, listing, raw, throughput, tui, tui_idle
 from tests.bench.comparison import Peers
 from tests.bench.hubs import BenchError
 from tests.bench.report import Row, Verdict, print_table, with_ratios, write_json
@@ -134,6 +134,9 @@ class Bench:
     async def tui(self) -> list[Row]:
         return await asyncio.to_thread(tui.screen, self._folder / "tui", self._sizes.paints, self.say)
 
+    async def tui_idle(self) -> list[Row]:
+        return await tui_idle.idle(self._folder / "tui-idle", self.say)
+
     @staticmethod
     def _compared(rows: list[Row], peers: dict[str, Row]) -> list[Row]:
         """Only medians are compared with medians."""
@@ -149,6 +152,7 @@ SECTIONS: dict[str, Callable[[Bench], Awaitable[list[Row]]]] = {
     "reconnect": Bench.reconnect,
     "list": Bench.list,
     "tui": Bench.tui,
+    "tui-idle": Bench.tui_idle,
 }
 
 

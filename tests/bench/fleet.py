@@ -67,7 +67,7 @@ class SimulatedFleet:
 
 
 @contextlib.asynccontextmanager
-async def _connected_fleet(
+async def connected_fleet(
     hub: HubProcess, tokens: dict[str, str], say: Callable[[str], None]
 ) -> AsyncIterator[SimulatedFleet]:
     path = hub.home / "bench-tokens.json"
@@ -82,7 +82,7 @@ async def _connected_fleet(
         await asyncio.to_thread(fleet.stop)
 
 
-async def _register(home: Path, count: int, say: Callable[[str], None]) -> dict[str, str]:
+async def register(home: Path, count: int, say: Callable[[str], None]) -> dict[str, str]:
     """Register agents as a user's own script would; return their tokens."""
     say(f"registering {count} agents")
     tokens: dict[str, str] = {}
@@ -107,8 +107,8 @@ async def reporting(home: Path, agents: int, seconds: float, say: Callable[[str]
     section = f"{agents:,} connected agents that report health"
     async with hub_process(home) as hub:
         empty_bytes = hub.resident_bytes
-        tokens = await _register(home, agents, say)
-        async with _connected_fleet(hub, tokens, say) as fleet, Api(home) as api:
+        tokens = await register(home, agents, say)
+        async with connected_fleet(hub, tokens, say) as fleet, Api(home) as api:
             await asyncio.sleep(SETTLE_SECONDS)
             before = _lag_buckets(await api.text("/metrics"))
             say(f"watching the hub's loop for {seconds:.0f} s")
@@ -170,8 +170,8 @@ async def reconnect(home: Path, agents: int, say: Callable[[str], None]) -> list
     """SIGKILL the hub under `agents` agents and start it again at once."""
     section = f"{agents:,} agents dropped at once (hub killed and started again)"
     async with hub_process(home) as hub:
-        tokens = await _register(home, agents, say)
-        async with _connected_fleet(hub, tokens, say) as fleet:
+        tokens = await register(home, agents, say)
+        async with connected_fleet(hub, tokens, say) as fleet:
             await asyncio.sleep(SETTLE_SECONDS)
             say("killing the hub")
             killed_at = time.monotonic()

@@ -42,6 +42,10 @@ class Terminal:
         os.close(theirs)
         self.output = b""
 
+    @property
+    def pid(self) -> int:
+        return self._process.pid
+
     def __enter__(self) -> Terminal:
         return self
 

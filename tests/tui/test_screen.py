@@ -16,10 +16,10 @@ from clawtui.tui.screens.main import PANES
 from clawtui.tui.widgets.command_line import CHARACTERS_MAX, LineInput
 from clawtui.tui.widgets.dialogs import ConfirmDialog, TypeNameDialog
 from clawtui.tui.widgets.forms import CreateDialog, TaskDialog
-from hub.contract import AgentAct, DispatchRequest, LogEntry
+from hub.contract import AgentAct, AttentionList, AttentionView, DispatchRequest, LogEntry, Severity
 from hub.core.model import AgentStatus, TaskState
 from hub.errors import Conflict
-from tests.hub.api.scripted import Stream
+from tests.hub.api.scripted import WHEN, Stream
 from tests.tui.fleet import Fleet, a_task, an_agent, sees, shown, stopped, text_of, typed, until
 
 SIZES = ((80, 24), (120, 40), (200, 60))
@@ -388,3 +388,23 @@ async def test_the_first_picture_does_not_wait_for_the_hub() -> None:
         await until(pilot, sees(app, "◔ connecting", "Waiting for the hub"))
         never.set()
         await until(pilot, sees(app, "a-1"))
+
+
+async def test_what_needs_a_person_stands_on_top_leads_there_and_can_be_snoozed() -> None:
+    fleet = Fleet(an_agent("a-1"), an_agent("a-2", AgentStatus.CRASHED))
+    need = AttentionView(
+        id="n-1", kind="crashed", severity=Severity.CRITICAL, target_kind="agent", target="a-2", since=WHEN,
+        text="exit 137",
+    )  # fmt: skip
+    fleet.answers |= {"attention": AttentionList(attention=[need]), "snooze": need}
+    async with shown(fleet, (80, 24)) as (app, pilot):
+        await until(pilot, sees(app, "NEEDS YOU 1", "critical a-2 exit 137"))
+        await pilot.press("A")
+        await until(pilot, sees(app, "Needs you", "critical a-2: exit 137"))
+        await pilot.press("enter")
+        await until(pilot, lambda: app.main.pane.subject().agents == ("a-2",))
+        await pilot.press("z")
+        await until(pilot, lambda: fleet.called("snooze") == [("n-1", 3_600)])
+        fleet.answers["attention"] = AttentionList(attention=[], snoozed=1)
+        fleet.tell("attention", "")
+        await until(pilot, lambda: "NEEDS YOU" not in text_of(app))

@@ -12,6 +12,7 @@ from textual.widgets import Button, Static
 
 from clawtui.tui.actions import Where
 from clawtui.tui.screens.pane import Pane
+from clawtui.tui.theme import STYLES
 
 
 class ErrorPane(Pane):
@@ -22,15 +23,16 @@ class ErrorPane(Pane):
         Binding("y", "copy_report", "Copy", show=False),
     ]
 
-    def __init__(self, place: Where, report: str, id: str) -> None:
-        super().__init__(id=id, classes="error-pane")
+    def __init__(self, place: Where, report: str) -> None:
+        super().__init__(classes="error-pane")
         self.place = place
         self.report = report
 
     def compose(self) -> ComposeResult:
         yield Static(
-            Text(f"× The {self.place.value} pane failed. The hub and all other panes go on.", style="bold red")
+            Text(f"× The {self.place.value} pane failed. The hub and all other panes go on.", style=STYLES["bad"])
         )
+        yield Static(Text(self.report.strip().splitlines()[-1], style=STYLES["bad"]))
         yield Static("Load it again, or copy the details and send them to the developers.")
         with Horizontal(classes="dialog-buttons"):
             yield Button("Load again", id="again", compact=True)
@@ -38,9 +40,9 @@ class ErrorPane(Pane):
         with VerticalScroll():
             yield Static(Text(self.report))
 
-    def show(self) -> None:
-        if self.screen.focused is None:
-            self.query_one("#again", Button).focus()
+    def on_mount(self) -> None:
+        if self.display:
+            self.focus_first()
 
     def copied(self) -> str:
         return self.report

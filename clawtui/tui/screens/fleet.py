@@ -63,7 +63,7 @@ class FleetPane(Pane):
 
     def show(self) -> None:
         store = self.ui.store
-        if store is None or not store.loaded:
+        if store is None or not store.loaded or not self.is_mounted:
             return
         if self.table.size.width:
             self._show_table(store)

@@ -21,9 +21,9 @@ class JournalPane(Listing):
     title = "Journal"
     columns = (
         Column("age", "AGE", 6, "right"),
-        Column("who", "WHO", 12, "left"),
+        Column("who", "WHO", 10, "left"),
         Column("what", "WHAT", 16, "left"),
-        Column("target", "TARGET", 18, "left"),
+        Column("target", "TARGET", 14, "left"),
         Column("outcome", "OUTCOME", 9, "left"),
         Column("detail", "DETAIL", 12, "left", True),
     )

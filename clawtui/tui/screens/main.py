@@ -13,7 +13,7 @@ from textual.screen import Screen
 
 from clawtui.errors import UsageError
 from clawtui.tui.actions import Where
-from clawtui.tui.bars import banner, top_bar
+from clawtui.tui.bars import banner, needs_you, top_bar
 from clawtui.tui.guard import report
 from clawtui.tui.presenters import job_line
 from clawtui.tui.screens.error import ErrorPane
@@ -39,6 +39,8 @@ PANES: Final[dict[Where, Callable[..., Pane]]] = {
 }  # fmt: skip
 """A pane is made when it is first gone to."""
 WIDE, MEDIUM = 120, 80
+TALL, NEEDS_ROWS = 30, 3
+"""Terminals of so many lines have room for so many things that need a person."""
 
 
 class MainScreen(Screen[None]):
@@ -58,6 +60,7 @@ class MainScreen(Screen[None]):
     def compose(self) -> ComposeResult:
         yield Line(stay=True, id="top")
         yield Line(id="banner")
+        yield Line(id="needs")
         with Container(id="places"):
             self._panes[Where.FLEET] = FleetPane(id="pane-fleet")
             yield self._panes[Where.FLEET]
@@ -114,9 +117,9 @@ class MainScreen(Screen[None]):
         """The failed pane goes, a word about it comes in its place."""
         place = next((place for place, known in self._panes.items() if known is pane), None)
         if place is None:
-            return
+            return  # it failed once more on its way out
         shown = pane.display
-        self._panes[place] = ErrorPane(place, report(error), id=f"error-{place.value}")
+        self._panes[place] = ErrorPane(place, report(error))
         self._panes[place].display = shown
         await pane.remove()
         await self.query_one("#places").mount(self._panes[place])
@@ -142,8 +145,12 @@ class MainScreen(Screen[None]):
             now = ui.store.now()
             self.query_one("#top", Line).set_pieces(top_bar(ui.store, ui.address, ui.modes, now, self.size.width))
             self.query_one("#banner", Line).set_pieces([(f" {text}", "bad")] if (text := banner(ui.store)) else [])
+            rows = 1 if self.size.height < TALL else NEEDS_ROWS
+            needs = needs_you(ui.store, rows, ui.keymap.first("attention.open"), now)
+            self.query_one("#needs", Line).set_pieces(needs)
             try:
-                self.pane.show()
+                if self.pane.is_mounted:
+                    self.pane.show()
             except Exception as error:  # noqa: BLE001 - the boundary
                 ui.pane_failed(self.pane, error)
         self.query_one("#jobs", Line).set_pieces(self._jobs_line())

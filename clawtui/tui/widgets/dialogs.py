@@ -131,8 +131,9 @@ class Picker(ModalScreen[str | None]):
         options = self.query_one(OptionList)
         options.clear_options()
         found = [choice for choice in self._choices if all(w in f"{choice.text} {choice.id}".lower() for w in words)]
+        width = max((len(choice.text) for choice in self._choices), default=0)
         for choice in found[:SHOWN_CHOICES]:
-            label = Text.assemble(choice.text.ljust(44), (f"  {choice.more}", STYLES["dim"]), no_wrap=True)
+            label = Text.assemble(choice.text.ljust(width), (f"  {choice.more}", STYLES["dim"]), no_wrap=True)
             options.add_option(Option(label, id=choice.id))
         if found:
             options.highlighted = 0

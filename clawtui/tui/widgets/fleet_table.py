@@ -25,7 +25,7 @@ from clawtui.tui.widgets.table_layout import (
 from clawtui.tui.widgets.table_messages import Chosen, ContextMenu, CursorMoved, HeaderClicked, MarksChanged
 from clawtui.tui.widgets.table_paint import Look, Painter
 from clawtui.tui.widgets.table_rows import KeyedRows
-from clawtui.tui.widgets.text import fit
+from clawtui.tui.widgets.text import fit, paragraph
 
 __all__ = ["Cell", "Column", "FleetTable", "Row"]
 
@@ -202,8 +202,7 @@ class FleetTable(KeyedRows, can_focus=True):
         base = self._painter.base(Look())
         position = scroll_y + y - HEADER_LINES
         if position >= len(self._rows):
-            words = self._empty if not self._rows and y == HEADER_LINES + 1 else ""
-            return Strip([Segment(fit(f"  {words}", cells), base)], cells)
+            return Strip([Segment(fit(self._sentence(y - HEADER_LINES - 1), cells), base)], cells)
         row = self._rows[position]
         cursor = row.key == self._cursor
         look = Look(cursor, row.key in self._marks, cursor and self.has_focus, row.stale)
@@ -211,6 +210,11 @@ class FleetTable(KeyedRows, can_focus=True):
         if scroll_x == 0 and strip.cell_length == cells:
             return strip
         return strip.crop_extend(scroll_x, scroll_x + cells, self._painter.base(look))
+
+    def _sentence(self, line: int) -> str:
+        """Line `line` of what an empty table says."""
+        lines = paragraph(self._empty, self._cells - 3) if not self._rows else []
+        return f"  {lines[line]}" if 0 <= line < len(lines) else ""
 
     def _lay_out(self) -> None:
         self._painter.lay_out(self._columns, column_widths(self._columns, self._cells))

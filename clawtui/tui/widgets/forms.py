@@ -48,6 +48,16 @@ class Choose(Select[str]):
             super().__init__(options, prompt=prompt, id=id, compact=True)
 
 
+class Flag(Checkbox):
+    """Yes or no, told by a sign: Textual's own shows the same sign for both in another colour."""
+
+    BUTTON_INNER = " "
+
+    def watch_value(self) -> None:
+        self.BUTTON_INNER = "X" if self.value else " "
+        super().watch_value()
+
+
 class Form(ModalScreen[Any]):
     """Fields above, two buttons below; Escape cancels. What is wrong stands under the fields."""
 
@@ -65,7 +75,7 @@ class Form(ModalScreen[Any]):
     def value(self, selector: str) -> str:
         return self.query_one(selector, Input).value.strip()
 
-    def note(self, text: str, style: str = "red") -> None:
+    def note(self, text: str, style: str = STYLES["bad"]) -> None:
         self.query_one("#form-note", Static).update(Text(text, style=style))
 
     @on(Button.Pressed)
@@ -114,7 +124,7 @@ class CreateDialog(Form):
                 yield from _labelled("Memory", Field(placeholder="no limit, e.g. 2G", id="f-memory"))
                 for unusable in (driver for driver in self._drivers if not driver.usable):
                     reason = f"{unusable.name} is not usable: {unusable.reason} {unusable.hint}"
-                    yield Static(Text(reason, style="yellow"), classes="form-hint")
+                    yield Static(Text(reason, style=STYLES["warn"]), classes="form-hint")
             yield from self.buttons("Create")
 
     def on_mount(self) -> None:
@@ -127,7 +137,7 @@ class CreateDialog(Form):
         try:
             self.note(self._equivalent(*create_words(self.answer())), STYLES["dim"])
         except UsageError as error:
-            self.note(error.message, "yellow")
+            self.note(error.message, STYLES["warn"])
 
     def answer(self) -> CreateAgent:
         name = self.value("#f-name")
@@ -257,7 +267,7 @@ def _title(field: TaskField) -> str:
 
 def _editor(field: TaskField) -> Checkbox | Select[str] | Input:
     if field.kind is FieldKind.FLAG:
-        return Checkbox(id=_id(field), compact=True)
+        return Flag(id=_id(field), compact=True)
     if field.kind is FieldKind.CHOICE:
         return Select([(one, one) for one in field.choices], value=field.default, id=_id(field), compact=True)
     hint = {FieldKind.WORDS: "words with spaces between", FieldKind.PAIRS: "KEY=VALUE KEY=VALUE"}.get(field.kind, "")

@@ -14,7 +14,7 @@ from textual.strip import Strip
 from clawtui.tui.widgets.log_paint import GUTTER_CELLS, SOURCE_CELLS, Dress, LogPainter, Shown, height, prefix
 from clawtui.tui.widgets.log_rows import Folding
 from clawtui.tui.widgets.log_store import LogLineView, LogStore
-from clawtui.tui.widgets.text import clean, fit, width
+from clawtui.tui.widgets.text import clean, fit, paragraph, width
 
 
 class LogPane(ScrollView):
@@ -179,8 +179,7 @@ class LogPane(ScrollView):
         base = self._painter.style(Dress())
         row, piece = self._locate(scroll_y + y)
         if row >= len(self._store):
-            words = self._empty if not len(self._store) and y == min(1, self.size.height - 1) else ""
-            return Strip([Segment(fit(f"  {words}", cells), base)], cells)
+            return Strip([Segment(fit(self._sentence(y - min(1, self.size.height - 1)), cells), base)], cells)
         number = self._store.number(row)
         dress = self._dress(number, row)
         shown = Shown(self._store.line(number), self._timestamps, self._store.pattern)
@@ -189,6 +188,11 @@ class LogPane(ScrollView):
         else:
             strip = self._painter.unfolded(shown, dress, scroll_x, self._text_cells())
         return strip.adjust_cell_length(cells, self._painter.style(dress))
+
+    def _sentence(self, line: int) -> str:
+        """Line `line` of what an empty pane says."""
+        lines = paragraph(self._empty, self._cells - 3) if not len(self._store) else []
+        return f"  {lines[line]}" if 0 <= line < len(lines) else ""
 
     def _dress(self, number: int, row: int) -> Dress:
         first = self._range_from

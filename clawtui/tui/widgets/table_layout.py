@@ -11,9 +11,12 @@ HEADER_LINES = 1
 GUTTER_CELLS = 2
 """Before the first column: the cursor's arrow and the mark."""
 
+LEAST_CELLS = 8
+"""Below this a growing column's words say nothing any more."""
+
 
 class Column(NamedTuple):
-    """`width` in cells is what it needs; columns that `grow` share what is left over."""
+    """`width` in cells is what it needs; columns that `grow` share what is left over or missing."""
 
     key: str
     title: str
@@ -38,7 +41,11 @@ class Row(NamedTuple):
 
 
 def column_widths(columns: Sequence[Column], cells: int) -> list[int]:
-    """Cells of each column in a table `cells` wide; columns keep their width when there is too little room."""
+    """Cells of each column in a table `cells` wide.
+
+    Columns that grow take what is left over, and give what is missing down to `LEAST_CELLS`; after that the table is
+    wider than its place and scrolls sideways.
+    """
     widths = [column.width for column in columns]
     growing = [index for index, column in enumerate(columns) if column.grow]
     spare = cells - total_width(widths)
@@ -46,6 +53,12 @@ def column_widths(columns: Sequence[Column], cells: int) -> list[int]:
         share, rest = divmod(spare, len(growing))
         for position, index in enumerate(growing):
             widths[index] += share + (position < rest)
+    while spare < 0 and growing:
+        widest = max(growing, key=lambda index: widths[index])
+        if widths[widest] <= LEAST_CELLS:
+            break
+        widths[widest] -= 1
+        spare += 1
     return widths
 
 

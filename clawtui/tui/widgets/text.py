@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import textwrap
 from bisect import bisect_right
 from functools import lru_cache
 from itertools import accumulate
@@ -107,6 +108,12 @@ def fold(text: str, cells: int) -> list[str]:
         pieces.append(text[start:end])
         start = end
     return pieces
+
+
+def paragraph(text: str, cells: int) -> list[str]:
+    """A sentence for the operator, broken between words into lines of at most `cells`; line breaks stay."""
+    lines = [line for part in text.split("\n") for line in textwrap.wrap(clean(part), max(1, cells)) or [""]]
+    return [truncate(line, cells) for line in lines]
 
 
 def shorten(text: str, characters: int) -> str:

@@ -13,7 +13,7 @@ from clawtui.tui.theme import Piece, styled
 class Line(Widget):
     """A single line of pieces; takes no room while it is empty, unless it is to `stay`."""
 
-    DEFAULT_CSS = "Line { height: 1; width: 1fr; }"
+    DEFAULT_CSS = "Line { height: 1; width: 1fr; text-wrap: nowrap; text-overflow: ellipsis; }"
     ALLOW_SELECT = False
 
     def __init__(self, *, stay: bool = False, id: str | None = None) -> None:

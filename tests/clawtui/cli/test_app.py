@@ -45,7 +45,7 @@ def test_a_verb_of_a_later_version_says_so(cli: CommandLine, verb: str) -> None:
     assert "not available in this version" in called.stderr
 
 
-@pytest.mark.parametrize("words", [("--attach", "http://x"), ("--read-only",), ("--port-web", "1")])
+@pytest.mark.parametrize("words", [("--port-web", "1")])
 def test_an_option_of_a_later_version_says_so(cli: CommandLine, words: tuple[str, ...]) -> None:
     called = cli(*words)
     assert called.code == 1
@@ -151,7 +151,7 @@ def test_several_errors_at_once_are_one(cli: CommandLine, answers: Answers) -> N
         (("list", "--status", "happy"), "happy"),
         (("status",), "NAME"),
         (("list", "--json", "--plain"), "exclude each other"),
-        (("--port-api", "1"), "belong to --serve"),
+        (("--attach", "http://127.0.0.1:1", "--port-api", "1"), "--attach needs none of them"),
         (("list", "--config", "/none.toml"), "does not exist"),
     ],
 )
@@ -165,11 +165,11 @@ def test_a_call_that_cannot_be_meant_ends_with_2_and_a_suggestion(
     assert cli.control.calls == []
 
 
-def test_without_a_verb_it_says_how_to_begin(cli: CommandLine) -> None:
-    called = cli()
+def test_without_a_verb_and_a_terminal_it_shows_in_plain_text_what_it_does(cli: CommandLine, tmp_path: Path) -> None:
+    called = cli("--home", str(tmp_path), "--port-agents", "0", "--port-api", "0")
     assert called.code == 0
-    for words in ("clawtui demo", "clawtui --serve", "clawtui help"):
-        assert words in called.out
+    assert "no terminal for the screen" in called.stderr
+    assert "rolled out" in called.out
 
 
 def test_the_vm_driver_is_not_there_yet_and_docker_is_preset(cli: CommandLine) -> None:

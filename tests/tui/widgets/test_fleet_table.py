@@ -265,7 +265,7 @@ async def test_columns_can_change_and_a_narrow_screen_scrolls_sideways() -> None
     async with app.run_test(size=(20, 5)) as pilot:
         table.focus()
         await pilot.pause()
-        assert screen_text(app)[0] == "  AGENT      STATE"
+        assert screen_text(app)[0] == "  AGENT    STATE"
         await pilot.press("right", "right")
         await pilot.pause()
         assert screen_text(app)[0].endswith("CPU")

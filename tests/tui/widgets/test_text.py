@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rich.cells import cell_len
 
-from clawtui.tui.widgets.text import clean, fit, fold, shorten, truncate, width
+from clawtui.tui.widgets.text import clean, fit, fold, paragraph, shorten, truncate, width
 
 ANY_TEXT = st.text(
     st.one_of(
@@ -87,3 +87,9 @@ def test_numbers_stand_right() -> None:
 def test_a_megabyte_is_shortened_and_says_by_how_much() -> None:
     assert shorten("x" * 1_000_000, 8) == "xxxxxxxx … +999,992 characters"
     assert shorten("short", 8) == "short"
+
+
+def test_a_sentence_breaks_between_words() -> None:
+    assert paragraph("No agents yet. Press a.\nOr c.", 12) == ["No agents", "yet. Press", "a.", "Or c."]
+    assert paragraph("", 12) == [""]
+    assert all(width(line) <= 3 for line in paragraph("漢字漢字 words", 3))
