@@ -146,7 +146,7 @@ class MainScreen(Screen[None]):
             self.query_one("#top", Line).set_pieces(top_bar(ui.store, ui.address, ui.modes, now, self.size.width))
             self.query_one("#banner", Line).set_pieces([(f" {text}", "bad")] if (text := banner(ui.store)) else [])
             rows = 1 if self.size.height < TALL else NEEDS_ROWS
-            needs = needs_you(ui.store, rows, ui.keymap.first("attention.open"), now)
+            needs = needs_you(ui.store, rows, ui.keymap.first("attention.open"), now, self.size.width)
             self.query_one("#needs", Line).set_pieces(needs)
             try:
                 if self.pane.is_mounted:
