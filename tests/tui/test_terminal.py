@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import subprocess
 import sys
@@ -95,6 +96,7 @@ def test_an_agent_from_its_creation_to_its_end_with_keys_only(terminal: Terminal
     terminal.sees("Agents 1")
     terminal.keys("!")
     terminal.misses("Agents 1")
+    terminal.sees("#" if os.geteuid() == 0 else "$")
     terminal.type("sleep 500")
     terminal.keys("Enter")
     terminal.sees("sleep 500")
