@@ -126,10 +126,11 @@ class MainScreen(Screen[None]):
         self.ui.refresh_now()
 
     async def reload_pane(self, place: Where) -> None:
-        await self._panes.pop(place).remove()
-        fresh = PANES[place](id=f"pane-{place.value}")
+        old, fresh = self._panes[place], PANES[place](id=f"pane-{place.value}")
+        # At once: a tick in between asks for the pane in front.
         self._panes[place] = fresh
         fresh.display = place is self._way[-1]
+        await old.remove()
         await self.query_one("#places").mount(fresh)
         fresh.focus_first()
         self.ui.refresh_now()
