@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from clawtui.tui.app import ClawtuiApp
 
 WAIT_SECONDS: Final = 120.0
+NOBODY: Final = "no agent is meant: put the cursor on one, or mark some"
 FIRST_NAME: Final = "worker"
 NAMED: Final = 6
 """So many names stand in a question; the rest is counted."""
@@ -170,7 +171,9 @@ class Acting:
 
     async def do_agent_shell(self, agent: str) -> None:
         names = self.meant(agent)
-        if names:
+        if not names:
+            self.app.say(NOBODY, "warn")
+        else:
             await run_shell(self.app, (*self.app.shell_command, "shell", names[0]))
 
     # --- tasks
@@ -183,7 +186,7 @@ class Acting:
 
     def _send(self, task: dict[str, Any], names: tuple[str, ...]) -> None:
         if not names:
-            self.app.say("no agent is meant: put the cursor on one, or mark some", "warn")
+            self.app.say(NOBODY, "warn")
             return
         order = TaskOrder(task, DispatchRequest(task=task, agents=list(names)))
         self.work(lambda: self._submit(order, names))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Final
 
-from rich.cells import cell_len
+from rich.cells import cell_len, set_cell_size
 
 from clawtui.cli.output import age_text, printable
 from clawtui.tui.presenters import age_cell
@@ -81,26 +81,32 @@ def _agents(store: FleetStore, words: bool) -> list[Piece]:
     return pieces
 
 
+LEAST_CELLS = 12
+"""So much of a sentence is shown at least; what does not fit then goes to the next line."""
 SEVERITIES: Final = {
     Severity.CRITICAL: ("×", "bad"), Severity.WARNING: ("▲", "warn"), Severity.NOTICE: ("·", "accent"),
 }  # fmt: skip
 
 
-def needs_you(store: FleetStore, rows: int, key: str, now: datetime) -> list[Piece]:
-    """The most urgent things that need a person, in at most `rows` lines; empty when there are none."""
+def needs_you(store: FleetStore, rows: int, key: str, now: datetime, width: int) -> list[Piece]:
+    """The most urgent things that need a person, in at most `rows` lines of `width` cells; empty when none do."""
     pieces: list[Piece] = []
-    for place, need in enumerate(store.attention[:rows]):
+    title = f" NEEDS YOU {len(store.attention)} "
+    shown, left = store.attention[:rows], len(store.attention) - rows
+    for place, need in enumerate(shown):
         glyph, style = SEVERITIES[need.severity]
-        head = f" NEEDS YOU {len(store.attention)} " if not place else " " * len(f" NEEDS YOU {len(store.attention)} ")
-        many = f" ({need.count})" if need.count > 1 else ""
-        age = age_cell(need.since, now)
-        pieces += [(head, "warn" if not place else ""), (f"{glyph} {need.severity} ", style)]
-        pieces += [(f"{printable(need.target)} ", "bold"), (f"{printable(need.text)}{many}", ""), (f"  {age}", "dim")]
-        pieces.append(("\n", ""))
-    left = len(store.attention) - rows
-    if left > 0 and key:
-        pieces[-1] = (f"  {key} shows {left} more", "dim")
-    return pieces[:-1] if pieces and pieces[-1][0] == "\n" else pieces
+        head = [(title if not place else " " * len(title), "warn" if not place else ""),
+                (f"{glyph} {need.severity} ", style), (f"{printable(need.target)} ", "bold")]  # fmt: skip
+        tail = [(f"  {age_cell(need.since, now)}", "dim")]
+        if left > 0 and key and need is shown[-1]:
+            tail.append((f"  {key} shows {left} more", "dim"))
+        room = max(width - _cells(head) - _cells(tail), LEAST_CELLS)
+        pieces += [*head, (_cut(printable(need.text), room), ""), *tail, ("\n", "")]
+    return pieces[:-1]
+
+
+def _cut(text: str, cells: int) -> str:
+    return text if cell_len(text) <= cells else set_cell_size(text, cells - 1) + "…"
 
 
 def banner(store: FleetStore) -> str:

@@ -81,6 +81,8 @@ SHOTS: Final = (
     Shot("detail-logs", pressing("2", shown="planner.c")),
     Shot("detail-logs-80x24", pressing("2", shown="planner.c"), NARROW),
     Shot("detail-tasks", pressing("3", shown="make package")),
+    Shot("needs-you", pressing("A", shown="tester-arm"), MEDIUM),
+    Shot("needs-you-80x24", pressing("A", shown="tester-arm"), NARROW),
     Shot("create", pressing("c", shown="New agent"), MEDIUM),
     Shot("create-80x24", pressing("c", *typing("builder-5"), shown="clawtui create builder-5"), NARROW),
     Shot("confirm-restart", pressing("R", shown="Restart builder-1?"), MEDIUM),
@@ -124,6 +126,7 @@ async def take(shot: Shot) -> str:
 
 
 def write(name: str, svg: str) -> None:
+    """The picture twice: SVG, in which text can be selected, and PNG, which is seen everywhere."""
     FOLDER.mkdir(exist_ok=True)
     (FOLDER / f"{name}.svg").write_text(svg)
     png = resvg_py.svg_to_bytes(svg_string=svg, monospace_family=FONT, font_family=FONT, sans_serif_family=FONT)

@@ -16,7 +16,7 @@ from clawtui.tui.screens.main import PANES
 from clawtui.tui.widgets.command_line import CHARACTERS_MAX, LineInput
 from clawtui.tui.widgets.dialogs import ConfirmDialog, TypeNameDialog
 from clawtui.tui.widgets.forms import CreateDialog, TaskDialog
-from hub.contract import AgentAct, AttentionList, AttentionView, DispatchRequest, LogEntry, Severity
+from hub.contract import AgentAct, AttentionList, AttentionView, DispatchRequest, HubHealth, LogEntry, Severity
 from hub.core.model import AgentStatus, TaskState
 from hub.errors import Conflict
 from tests.hub.api.scripted import WHEN, Stream
@@ -374,7 +374,7 @@ async def test_the_first_picture_does_not_wait_for_the_hub() -> None:
     never = asyncio.Event()
 
     class Slow(Fleet):
-        async def health(self) -> object:
+        async def health(self) -> HubHealth:
             await never.wait()
             return await super().health()
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import subprocess
 import sys
@@ -47,14 +48,14 @@ class Terminal:
         deadline = time.monotonic() + WAIT_SECONDS
         while not all(word in (text := self.text()) for word in words):
             assert time.monotonic() < deadline, f"not seen: {words}; the screen:\n{text}"
-            time.sleep(0.1)
+            time.sleep(0.05)
         return text
 
     def misses(self, word: str) -> None:
         deadline = time.monotonic() + WAIT_SECONDS
         while word in (text := self.text()):
             assert time.monotonic() < deadline, f"still there: {word}; the screen:\n{text}"
-            time.sleep(0.1)
+            time.sleep(0.05)
 
     def close(self) -> None:
         subprocess.run(["tmux", "-S", str(self._socket), "kill-server"], capture_output=True, timeout=20, check=False)
@@ -67,7 +68,8 @@ def terminal(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Termina
     ports = ["--port-agents", "0", "--port-api", "0", "--drivers", "process"]
     config = tmp_path / "config.toml"
     config.write_text("")
-    shell = f"env -u NO_COLOR -u COLUMNS -u LINES CLAWTUI_CONFIG={config} SHELL=/bin/sh {sys.executable} -m clawtui --home {home}"
+    around = f"env -u NO_COLOR -u COLUMNS -u LINES CLAWTUI_CONFIG={config} SHELL=/bin/sh"
+    shell = f"{around} {sys.executable} -m clawtui --home {home}"
     opened = Terminal(home / "tmux", request.param, [shell, *ports])
     try:
         yield opened
@@ -95,6 +97,7 @@ def test_an_agent_from_its_creation_to_its_end_with_keys_only(terminal: Terminal
     terminal.sees("Agents 1")
     terminal.keys("!")
     terminal.misses("Agents 1")
+    terminal.sees("#" if os.geteuid() == 0 else "$")
     terminal.type("sleep 500")
     terminal.keys("Enter")
     terminal.sees("sleep 500")

@@ -126,10 +126,11 @@ class MainScreen(Screen[None]):
         self.ui.refresh_now()
 
     async def reload_pane(self, place: Where) -> None:
-        await self._panes.pop(place).remove()
-        fresh = PANES[place](id=f"pane-{place.value}")
+        old, fresh = self._panes[place], PANES[place](id=f"pane-{place.value}")
+        # At once: a tick in between asks for the pane in front.
         self._panes[place] = fresh
         fresh.display = place is self._way[-1]
+        await old.remove()
         await self.query_one("#places").mount(fresh)
         fresh.focus_first()
         self.ui.refresh_now()
@@ -146,7 +147,7 @@ class MainScreen(Screen[None]):
             self.query_one("#top", Line).set_pieces(top_bar(ui.store, ui.address, ui.modes, now, self.size.width))
             self.query_one("#banner", Line).set_pieces([(f" {text}", "bad")] if (text := banner(ui.store)) else [])
             rows = 1 if self.size.height < TALL else NEEDS_ROWS
-            needs = needs_you(ui.store, rows, ui.keymap.first("attention.open"), now)
+            needs = needs_you(ui.store, rows, ui.keymap.first("attention.open"), now, self.size.width)
             self.query_one("#needs", Line).set_pieces(needs)
             try:
                 if self.pane.is_mounted:

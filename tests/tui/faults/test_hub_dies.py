@@ -9,6 +9,7 @@ import pytest
 from clawtui.remote import open_remote
 from clawtui.settings import Settings
 from clawtui.tui.app import ClawtuiApp
+from clawtui.tui.widgets.fleet_table import FleetTable
 from tests.end_to_end.harness import HubProcess
 from tests.tui.scripted import picture, wait_shown, wait_until
 
@@ -33,7 +34,7 @@ async def test_a_killed_hub_is_announced_and_found_again(tmp_path: Path) -> None
                 await wait_until(pilot, lambda: len(_noted(counts, picture(app))) >= 2, "a countdown", 40)
                 # What was read stands there still, greyed and said to be old.
                 assert "far-away" in picture(app)
-                assert all(row.stale for row in app.main.pane.table.rows)
+                assert all(row.stale for row in app.main.query_one(FleetTable).rows)
                 assert "old: the hub is away" in picture(app)
                 # An act is refused with words, and the screen goes on.
                 await pilot.press("p")
@@ -43,7 +44,7 @@ async def test_a_killed_hub_is_announced_and_found_again(tmp_path: Path) -> None
                 await wait_until(pilot, lambda: app.store is not None and app.store.live, "live again", 60)
                 await wait_shown(pilot, "● live", "far-away", seconds=40)
                 assert "OLD VALUES" not in picture(app)
-                assert not any(row.stale for row in app.main.pane.table.rows)
+                assert not any(row.stale for row in app.main.query_one(FleetTable).rows)
     finally:
         hub.stop()
 
