@@ -31,6 +31,8 @@ from hub.errors import HubError
 SAID_SECONDS = 8.0
 """How long a word about an act stays; a failure stays until the next word."""
 CLOCK_SECONDS = 1.0
+WRITES_WAITING = 8
+"""So many unwritten pictures, and the next ones are left out; Textual's own queue blocks at 30."""
 
 
 class ClawtuiApp(App[int]):
@@ -69,6 +71,7 @@ class ClawtuiApp(App[int]):
         self.painted = asyncio.Event()
         """The first picture stands."""
         self.failed = False
+        self._behind = False
         self.aside = False
         """The terminal is somebody else's: nothing may be written, or the full queue of the writer blocks the loop."""
         self.tick_lag_seconds = 0.0
@@ -116,6 +119,9 @@ class ClawtuiApp(App[int]):
         if self._ticked_at:
             self.tick_lag_seconds = max(now - self._ticked_at - PACE_SECONDS, 0.0)
         self._ticked_at = now
+        if self._behind and self._writable():
+            self._behind = False
+            self.screen.refresh(layout=True)
         if self._said and self._said_until and now > self._said_until:
             self._said = ()
         revision = self.store.revision if self.store is not None else 0
@@ -197,8 +203,17 @@ class ClawtuiApp(App[int]):
         self.refresh_now()
 
     def _display(self, screen: Screen[Any], renderable: RenderableType | None) -> None:
-        if not self.aside:
+        if self._writable():
             super()._display(screen, renderable)
+        else:
+            self._behind = True
+
+    def _writable(self) -> bool:
+        """Whether a write returns at once: a full queue before a slow or gone terminal blocks the loop, and the hub."""
+        writer = getattr(self._driver, "_writer_thread", None)
+        if self.aside or writer is None:
+            return not self.aside
+        return writer.is_alive() and writer._queue.qsize() < WRITES_WAITING
 
     # --- the error boundary
 

@@ -243,7 +243,7 @@ def attention() -> list[AttentionView]:
          "agent.restart", "clawtui restart builder-4"),
         ("agent_quarantined", Severity.CRITICAL, "reviewer-3", 610, "two machines used its token", 1,
          "agent.release", "clawtui release reviewer-3"),
-        ("tasks_failed", Severity.WARNING, "tester-linux-2", 150, "the last one: exit code 1", 3,
+        ("tasks_failed", Severity.WARNING, "tester-linux-2", 150, "3 tasks failed, last exec (exit code 1)", 3,
          "task.retry", "clawtui tasks retry t-60"),
         ("agent_silent", Severity.WARNING, "tester-arm", 340, "no sign of life for 5 minutes; 6 tasks wait", 1,
          "agent.restart", "clawtui restart tester-arm"),
