@@ -240,4 +240,3 @@ class Subscription:
     def _close(self) -> None:
         self._closed = True
         self._ready.set()
-
