@@ -12,7 +12,7 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
-import resvg_py
+import resvg_py  # pyright: ignore[reportMissingImports] - comes with the extra `screens`
 from textual.pilot import Pilot
 
 from hub.contract import Event
