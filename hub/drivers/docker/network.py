@@ -28,6 +28,8 @@ from hub.errors import BadRequest, Conflict, DriverFailed, HubError, NotAvailabl
 HOST_GATEWAY: Final = "host-gateway"
 """The engine's word for the host; right on Docker Desktop only (elsewhere it is docker0's address)."""
 ISOLATED: Final = "isolated"
+MAKE_ATTEMPTS: Final = 3
+"""Hubs share the network and each removes it when nobody uses it."""
 OURS: Final = {SHARED_NETWORK: False, ISOLATED_NETWORK: True}
 """Name, and whether it is internal."""
 
@@ -57,10 +59,14 @@ def ensure_network(engine: Engine, name: str) -> Network:
         BadRequest: there is no such network.
     """
     found = find_networks(engine, name)
-    if not found and name in OURS:
+    for _ in range(MAKE_ATTEMPTS if name in OURS else 0):
+        if found:
+            break
         with contextlib.suppress(EngineConflict):  # another hub was faster
             _make_network(engine, name)
-        found = find_networks(engine, name)
+        found = find_networks(engine, name)  # or another hub removed it again, because nobody used it yet
+    if name in OURS:
+        _remove_twins(engine, found[1:])
     if not found:
         raise BadRequest(
             f"there is no network {name}", hint=f"docker network create {name}", field="network", driver=NAME
@@ -72,6 +78,14 @@ def ensure_network(engine: Engine, name: str) -> Network:
             driver=NAME,
         )
     return found[0]
+
+
+def _remove_twins(engine: Engine, twins: list[Network]) -> None:
+    """Two hubs that make a network in one moment make two of one name, with which no container starts."""
+    for twin in twins:
+        if is_shared_ours(twin.labels):
+            with contextlib.suppress(EngineConflict, EngineNotFound):
+                engine.call(Call("DELETE", f"/networks/{twin.id}"))
 
 
 def _make_network(engine: Engine, name: str) -> None:

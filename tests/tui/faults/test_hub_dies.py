@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -15,8 +16,13 @@ from tests.tui.scripted import picture, wait_shown, wait_until
 
 
 @pytest.mark.timeout(180)
-async def test_a_killed_hub_is_announced_and_found_again(tmp_path: Path) -> None:
-    hub = HubProcess(tmp_path / "home")
+async def test_a_killed_hub_is_announced_and_found_again() -> None:
+    # Not tmp_path: sockets need a short path.
+    with tempfile.TemporaryDirectory(prefix="ct") as folder:
+        await killed_and_found_again(HubProcess(Path(folder) / "s"))
+
+
+async def killed_and_found_again(hub: HubProcess) -> None:
     await hub.start()
     try:
         await hub.call("POST", "/agents/register", {"agentId": "far-away"})
