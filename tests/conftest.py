@@ -3,12 +3,15 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import shutil
 import subprocess
 import sys
+import tempfile
 from collections.abc import Callable, Generator
 from functools import cache
+from pathlib import Path
 
 import hypothesis
 import pytest
@@ -54,15 +57,23 @@ def required(marker: str) -> bool:
     return os.environ.get(f"CLAWTUI_REQUIRE_{marker.upper()}") == "1"
 
 
-@pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Docker tests share one engine: one worker runs them, one after the other, with a longer timeout."""
-    for item in items:
-        if item.get_closest_marker("docker") is None:
-            continue
-        item.add_marker(pytest.mark.xdist_group("docker"))
-        if item.get_closest_marker("timeout") is None:
-            item.add_marker(pytest.mark.timeout(DOCKER_TEST_TIMEOUT_SECONDS))
+def pytest_itemcollected(item: pytest.Item) -> None:
+    """The first Docker test builds an image: these have more time."""
+    if item.get_closest_marker("docker") is not None and item.get_closest_marker("timeout") is None:
+        item.add_marker(pytest.mark.timeout(DOCKER_TEST_TIMEOUT_SECONDS))
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object]:
+    """Docker tests share one engine and its networks: one at a time, over all workers of a run.
+
+    By a lock and not by a group of xdist, whose groups do nothing under this version of pytest.
+    """
+    if item.get_closest_marker("docker") is None:
+        return (yield)
+    with (Path(tempfile.gettempdir()) / "clawtui-docker-tests.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        return (yield)
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
