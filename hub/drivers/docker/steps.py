@@ -33,8 +33,6 @@ from hub.errors import BadRequest, Conflict, DriverFailed, HubError
 REMOVE_TIMEOUT_SECONDS: Final = 180.0
 """Removing a container or a volume deletes its files, which may be many."""
 POLL_SECONDS: Final = 0.05
-START_ATTEMPTS: Final = 4
-SETTLE_SECONDS: Final = 0.5
 AGENT_UID: Final = 1000
 
 
@@ -169,7 +167,7 @@ def start(engine: Engine, identity: Identity) -> None:
         return
     call = Call("POST", f"/containers/{container.id}/start", timeout_seconds=60)
     try:
-        _start_when_settled(engine, call, identity)
+        _on_agent(engine, call, identity)
     except BadRequest as exc:
         # The engine blames the caller for a program or a mount that cannot be used; here that is the plan.
         raise DriverFailed(
@@ -178,24 +176,6 @@ def start(engine: Engine, identity: Identity) -> None:
             agent=identity.agent_id,
             driver=NAME,
         ) from exc
-
-
-def _start_when_settled(engine: Engine, call: Call, identity: Identity) -> None:
-    """Start, again after a moment while the engine has not settled the shared network.
-
-    Right after a network of the same name was removed, the engine may not find the new one, or find
-    both, and refuses the start with 404 or 400.
-    """
-    for _ in range(START_ATTEMPTS - 1):
-        try:
-            _on_agent(engine, call, identity)
-        except (BadRequest, DriverFailed) as exc:
-            if not isinstance(exc, BadRequest) and not isinstance(exc.__cause__, EngineNotFound):
-                raise
-            time.sleep(SETTLE_SECONDS)
-        else:
-            return
-    _on_agent(engine, call, identity)
 
 
 def stop(engine: Engine, identity: Identity, grace_seconds: float) -> None:
