@@ -24,7 +24,7 @@ check: setup-test
 	$(BIN)/lint-imports
 
 pytest: check
-	$(BIN)/python -m pytest -m "not soak" -n $(JOBS) --dist loadgroup $(ARGS)
+	$(BIN)/python -m pytest -m "not soak" -n $(JOBS) $(ARGS)
 
 # The long versions of the fault and load tests: about half an hour.
 soak: setup-test
