@@ -56,7 +56,8 @@ class AttentionDesk:
         kernel = self._kernel
         now_ms = kernel.now().wall_ms
         failures, snoozes = await kernel.registry.failures(now_ms), await kernel.registry.snoozes()
-        facts = Facts(now_ms=now_ms, hub=self._hub(), agents=self._agents(), failures=failures)
+        jobs = await kernel.registry.failed_jobs(now_ms)
+        facts = Facts(now_ms=now_ms, hub=self._hub(), agents=self._agents(), failures=failures, jobs=jobs)
         found = resolve(facts, snoozes, self._known)
         self._known = {view.id: self._known.get(view.id, now_ms) for view in found.attention}
         self._count(found)

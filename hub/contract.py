@@ -418,7 +418,8 @@ class AttentionView(Shape, frozen=True):
     """One thing that needs a person. `id` stays the same as long as it lasts.
 
     `target` is an agent, a dispatch, a driver or the hub, as `target_kind` says. `count` is above 1
-    for tasks that failed together; `tasks` are the newest of them. `snoozed_until` is set while
+    for tasks or jobs that failed together; `tasks` and `jobs` are the newest of them. `title` says in
+    a few words what the `kind` is, `todo` what a person does about it. `snoozed_until` is set while
     somebody wants to hear no more of it.
     """
 
@@ -430,7 +431,10 @@ class AttentionView(Shape, frozen=True):
     since: str
     text: str
     count: int = 1
+    title: str = ""
+    todo: str = ""
     tasks: list[str] = []
+    jobs: list[str] = []
     acts: list[SuggestedAct] = []
     snoozed_until: str | None = None
 

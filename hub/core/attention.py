@@ -2,7 +2,8 @@
 
 A feature that can fail adds a `Rule` to `RULES` and, where it has facts of its own, a field to `Facts`.
 A finding's id is its kind and its target, so it stays the same while it lasts. A snooze hides a state
-until it expires; of things that happen (failed tasks) it hides those that had happened when it was made.
+until it expires; of things that happen (failed tasks and jobs) it hides those that had happened when it
+was made. What a kind is called for people stands in `attention_words`.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from typing import Final, NamedTuple
 import msgspec
 
 from hub.contract import AttentionList, AttentionQuery, AttentionView, Severity, SuggestedAct
+from hub.core.attention_words import WORDS
 from hub.core.model import (
     Agent,
     AgentId,
@@ -20,6 +22,7 @@ from hub.core.model import (
     Connection,
     Desired,
     DispatchId,
+    JobId,
     Observed,
     Snooze,
     TaskId,
@@ -31,7 +34,7 @@ from runtime.wire import Disk
 FAILURE_STATES: Final = frozenset({TaskState.FAILED, TaskState.LOST, TaskState.REJECTED, TaskState.TIMED_OUT})
 """Ends of a task that somebody may have to look at; a cancel and an expiry were wanted."""
 FAILURES_MS: Final = 24 * 3_600_000
-"""How long a failed task asks for attention: who does not look within a day will not."""
+"""How long a failed task or job asks for attention: who does not look within a day will not."""
 SILENCE_MS: Final = 30_000
 """An agent may be away for so long before a person is called: a restart takes less."""
 DISK_LOW: Final = 0.90
@@ -40,6 +43,8 @@ DISK_VERY_LOW: Final = 0.97
 DISK_ENOUGH_BYTES: Final = 50 * 1024**3
 """With so much free space a disk is not low, whatever its share."""
 TASKS_NAMED: Final = 20
+STARTING: Final = frozenset({"create", "start"})
+"""Kinds of jobs that are made up for by an agent that is online."""
 
 _C, _W, _N = Severity.CRITICAL, Severity.WARNING, Severity.NOTICE
 _URGENCY: Final = {_C: 0, _W: 1, _N: 2}
@@ -76,6 +81,16 @@ class Failure(msgspec.Struct, frozen=True, kw_only=True):
     exit_code: int | None = None
 
 
+class JobFailure(msgspec.Struct, frozen=True, kw_only=True):
+    """A job that failed and was not followed by what makes up for it. `ended_at`: ms since the epoch."""
+
+    job_id: JobId
+    kind: str
+    ended_at: int
+    agent_id: AgentId | None = None
+    message: str = ""
+
+
 class HubFacts(msgspec.Struct, frozen=True, kw_only=True):
     """`drivers`: why a driver that has agents does not answer. `started_ms`: since the epoch."""
 
@@ -93,6 +108,7 @@ class Facts(msgspec.Struct, frozen=True, kw_only=True):
     hub: HubFacts = HubFacts()
     agents: Sequence[AgentFacts] = ()
     failures: Sequence[Failure] = ()
+    jobs: Sequence[JobFailure] = ()
 
 
 # --- findings ----------------------------------------------------------------------------------
@@ -110,6 +126,7 @@ class Finding(msgspec.Struct, frozen=True, kw_only=True):
     newest_ms: int | None = None
     count: int = 1
     tasks: Sequence[TaskId] = ()
+    jobs: Sequence[JobId] = ()
     acts: Sequence[tuple[str, str]] = ()
 
 
@@ -287,6 +304,35 @@ def _told(failed: list[Failure]) -> str:
     return f"{len(failed)} tasks {' or '.join(states)}, last {last}"
 
 
+def _jobs(facts: Facts) -> Iterator[Finding]:
+    """One finding per target. An agent that is online was made and started, whatever its job says."""
+    online = {one.agent.id for one in facts.agents if one.status is AgentStatus.ONLINE}
+    groups: dict[str, list[JobFailure]] = {}
+    for job in facts.jobs:
+        moot = job.kind in STARTING and job.agent_id in online
+        if not moot and facts.now_ms - job.ended_at < FAILURES_MS:
+            groups.setdefault(job.agent_id or HUB, []).append(job)
+    for target, failed in groups.items():
+        failed.sort(key=lambda job: (-job.ended_at, job.job_id))
+        newest = failed[0]
+        yield Finding(
+            target_kind=HUB if newest.agent_id is None else "agent",
+            target=target,
+            text=_jobs_told(failed),
+            severity=_W,
+            since_ms=failed[-1].ended_at,
+            newest_ms=newest.ended_at,
+            count=len(failed),
+            jobs=[job.job_id for job in failed[:TASKS_NAMED]],
+            acts=[("job.show", f"clawtui jobs show {newest.job_id}")],
+        )
+
+
+def _jobs_told(failed: list[JobFailure]) -> str:
+    last = f"{failed[0].kind} failed" + (f": {failed[0].message[:200]}" if failed[0].message else "")
+    return last if len(failed) == 1 else f"{len(failed)} jobs failed, last {last}"
+
+
 RULES: Final[tuple[Rule, ...]] = (
     Rule("registry_read_only", _read_only),
     Rule("hub_disk", _hub_disk),
@@ -297,6 +343,7 @@ RULES: Final[tuple[Rule, ...]] = (
     Rule("unsupported_protocol", _unsupported),
     Rule("agent_silent", _silent),
     Rule("agent_disk", _agent_disk),
+    Rule("job_failed", _jobs),
     Rule("tasks_lost", _failures(lost=True)),
     Rule("tasks_failed", _failures(lost=False)),
     Rule("registry_problem", _registry),
@@ -340,6 +387,7 @@ def _covers(snooze: Snooze, finding: Finding, now_ms: int) -> bool:
 
 
 def _view(name: str, kind: str, finding: Finding, since_ms: int, snooze: Snooze | None) -> AttentionView:
+    words = WORDS[kind]
     return AttentionView(
         id=name,
         kind=kind,
@@ -349,7 +397,10 @@ def _view(name: str, kind: str, finding: Finding, since_ms: int, snooze: Snooze 
         since=rfc3339(since_ms) or "",
         text=finding.text,
         count=finding.count,
+        title=words.title,
+        todo=words.todo,
         tasks=list(finding.tasks),
+        jobs=list(finding.jobs),
         acts=[SuggestedAct(act=act, command=command) for act, command in finding.acts],
         snoozed_until=rfc3339(snooze.until) if snooze is not None else None,
     )

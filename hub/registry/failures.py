@@ -1,4 +1,4 @@
-"""Tasks that failed lately and were not submitted again, newest first, without their output."""
+"""Tasks and jobs that failed lately and that nobody has made up for since, newest first."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from typing import Final
 
 import msgspec
 
-from hub.core.attention import FAILURE_STATES, Failure
-from hub.core.model import AgentId, DispatchId, TaskId, TaskState
+from hub.core.attention import FAILURE_STATES, Failure, JobFailure
+from hub.core.model import AgentId, DispatchId, JobId, JobState, TaskId, TaskState
 
 MOST_FAILURES: Final = 1_000
 """So many of the newest are looked at: beyond that a person reads counts, not names."""
@@ -59,4 +59,58 @@ def _failure(
         code=why.code,
         message=why.message,
         exit_code=told.exit_code,
+    )
+
+
+_FAILED_JOBS: Final = f"""
+    SELECT id, ended_at, CAST(body AS TEXT) FROM jobs INDEXED BY jobs_by_end
+    WHERE ended_at >= ? AND state = '{JobState.FAILED.value}' ORDER BY ended_at DESC LIMIT ?"""
+# Asked only when something has failed: bodies of a day's jobs are looked into, inside SQLite.
+_SUCCEEDED_JOBS: Final = f"""
+    SELECT json_extract(CAST(body AS TEXT), '$.kind') AS kind, json_extract(CAST(body AS TEXT), '$.agent_id') AS agent,
+    MAX(ended_at) FROM jobs INDEXED BY jobs_by_end WHERE ended_at >= ? AND state = '{JobState.SUCCEEDED.value}'
+    AND agent IN (SELECT value FROM json_each(?)) GROUP BY kind, agent"""
+REMOVES: Final = "destroy"
+"""The job that leaves nothing to make up for on its agent."""
+
+
+class _Job(msgspec.Struct):
+    """What of a job's record says what failed, on which agent, and why."""
+
+    kind: str
+    agent_id: str | None = None
+    error: _Why | None = None
+
+
+_decode_job = msgspec.json.Decoder(_Job).decode
+
+
+def failed_jobs(connection: sqlite3.Connection, since_ms: int, limit: int = MOST_FAILURES) -> list[JobFailure]:
+    """Return the jobs that failed since `since_ms` (ms since the epoch), apart from those after which a job
+    of the same kind succeeded on the same agent, or the agent was destroyed. Runs on a reader's thread."""
+    failed = [
+        _failed_job(job, ended_at, _decode_job(body))
+        for job, ended_at, body in connection.execute(_FAILED_JOBS, (since_ms, limit))
+    ]
+    if not failed:
+        return []
+    agents = msgspec.json.encode(sorted({job.agent_id for job in failed if job.agent_id is not None})).decode()
+    rows = connection.execute(_SUCCEEDED_JOBS, (failed[-1].ended_at, agents))
+    succeeded = {(str(kind), str(agent)): int(ended_at) for kind, agent, ended_at in rows}
+
+    def made_up(job: JobFailure) -> bool:
+        later = (succeeded.get((kind, job.agent_id or ""), 0) for kind in (job.kind, REMOVES))
+        return max(later) >= job.ended_at
+
+    return [job for job in failed if not made_up(job)]
+
+
+def _failed_job(job: str, ended_at: int, told: _Job) -> JobFailure:
+    why = told.error or _Why()
+    return JobFailure(
+        job_id=JobId(job),
+        kind=told.kind,
+        agent_id=AgentId(told.agent_id) if told.agent_id is not None else None,
+        ended_at=ended_at,
+        message=why.message or why.code,
     )

@@ -16,7 +16,7 @@ from typing import TypeVar
 
 from hub.config import Retention
 from hub.contract import TaskQuery
-from hub.core.attention import FAILURES_MS, Failure
+from hub.core.attention import FAILURES_MS, Failure, JobFailure
 from hub.core.effects import Delete, Save
 from hub.core.model import AuditEntry, Dispatch, IdempotencyKey, Job, Snooze, Task, TaskId, Token
 from hub.registry import backup, failures, load, purge, queries
@@ -153,6 +153,10 @@ class Registry:
     async def failures(self, now_ms: int) -> list[Failure]:
         """Return the tasks that failed within a day and were not submitted again, newest first."""
         return await self._read(lambda connection: failures.failures(connection, now_ms - FAILURES_MS))
+
+    async def failed_jobs(self, now_ms: int) -> list[JobFailure]:
+        """Return the jobs that failed within a day and that nothing has made up for, newest first."""
+        return await self._read(lambda connection: failures.failed_jobs(connection, now_ms - FAILURES_MS))
 
     async def snoozes(self) -> list[Snooze]:
         return await self._read(lambda connection: load.everything(connection, SNOOZES, "ORDER BY id"))

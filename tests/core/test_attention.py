@@ -20,9 +20,11 @@ from hub.core.attention import (
     Facts,
     Failure,
     HubFacts,
+    JobFailure,
     resolve,
     shown,
 )
+from hub.core.attention_words import WORDS
 from hub.core.model import (
     Agent,
     AgentId,
@@ -31,6 +33,7 @@ from hub.core.model import (
     Connection,
     Desired,
     DispatchId,
+    JobId,
     Observed,
     Snooze,
     TaskId,
@@ -72,8 +75,19 @@ def failure(number: int, **changes: Any) -> Failure:
     return replace(made, **changes)
 
 
-def facts(*agents: AgentFacts, failures: tuple[Failure, ...] = (), **hub: Any) -> Facts:
-    return Facts(now_ms=NOW, hub=HubFacts(started_ms=LONG_AGO, **hub), agents=agents, failures=failures)
+def job(number: int, **changes: Any) -> JobFailure:
+    made = JobFailure(
+        job_id=JobId(f"j_{number}"), kind="restart", agent_id=AgentId("a"), ended_at=NOW - 1_000 + number,
+        message="no such container",
+    )  # fmt: skip
+    return replace(made, **changes)
+
+
+def facts(
+    *agents: AgentFacts, failures: tuple[Failure, ...] = (), jobs: tuple[JobFailure, ...] = (), **hub: Any
+) -> Facts:
+    about = HubFacts(started_ms=LONG_AGO, **hub)
+    return Facts(now_ms=NOW, hub=about, agents=agents, failures=failures, jobs=jobs)
 
 
 def found(given: Facts, *snoozes: Snooze) -> list[AttentionView]:
@@ -97,6 +111,8 @@ FINE: list[tuple[str, Facts]] = [
     ("disk below the bound", facts(disk=disk(0.899))),
     ("a disk of no size", facts(disk=Disk())),
     ("the disk of an agent that is gone", facts(agent(Connection.OFFLINE, told={"disk": disk(0.99)}))),
+    ("a job that failed a day ago", facts(jobs=(job(1, ended_at=NOW - FAILURES_MS),))),
+    ("a start that failed, of an agent that is online", facts(agent(**RUNS), jobs=(job(1, kind="start"),))),
     ("failed a day ago", facts(failures=(failure(1, ended_at=NOW - FAILURES_MS),))),
 ]
 
@@ -118,6 +134,8 @@ WRONG: list[tuple[str, Facts, str, Severity, str]] = [
     ("unreachable", facts(agent(Connection.UNREACHABLE)), "agent_silent:a", Severity.WARNING, "without a word"),
     ("offline", facts(agent(Connection.OFFLINE, **RUNS)), "agent_silent:a", Severity.WARNING, "does not connect"),
     ("lost", facts(failures=(failure(1, state=TaskState.LOST),)), "tasks_lost:a", Severity.WARNING, "was lost: exec"),
+    ("job", facts(jobs=(job(1),)), "job_failed:a", Severity.WARNING, "restart failed: no such container"),
+    ("job of the hub", facts(jobs=(job(1, agent_id=None),)), "job_failed:hub", Severity.WARNING, "restart failed"),
     ("failed", facts(failures=(failure(1, exit_code=3),)), "tasks_failed:a", Severity.WARNING, "exec (exit code 3)"),
 ]
 
@@ -141,6 +159,15 @@ def test_what_is_as_it_should_be_calls_nobody(given: Facts) -> None:
 def test_every_rule_has_a_row() -> None:
     assert {row[2].partition(":")[0] for row in WRONG} == {rule.kind for rule in RULES}
     assert len({rule.kind for rule in RULES}) == len(RULES)
+
+
+def test_every_kind_has_words_that_say_what_to_do() -> None:
+    assert set(WORDS) == {rule.kind for rule in RULES}
+    assert len({words.title for words in WORDS.values()}) == len(WORDS)
+    for view in (found(row[1])[0] for row in WRONG):
+        assert (view.title, view.todo) == WORDS[view.kind]
+        assert "_" not in view.title
+        assert view.todo.endswith(".")
 
 
 def test_a_hub_that_has_just_started_waits_for_its_agents() -> None:
@@ -213,6 +240,28 @@ def test_of_many_failures_the_newest_are_named() -> None:
     (view,) = found(facts(failures=tuple(failure(number) for number in range(TASKS_NAMED + 5))))
     assert view.count == TASKS_NAMED + 5
     assert view.tasks == [f"t_{number}" for number in range(TASKS_NAMED + 4, 4, -1)]
+
+
+# --- failed jobs ---------------------------------------------------------------------------------
+
+
+def test_failed_jobs_are_one_per_agent_with_the_newest_first() -> None:
+    (view,) = found(facts(jobs=(job(1), job(2, kind="stop", message=""))))
+    assert (view.id, view.count, view.jobs, view.tasks) == ("job_failed:a", 2, ["j_2", "j_1"], [])
+    assert (view.text, view.acts[0].command) == ("2 jobs failed, last stop failed", "clawtui jobs show j_2")
+    assert view.since == rfc3339(NOW - 999)
+
+
+def test_a_restart_that_failed_is_not_made_up_for_by_an_agent_that_never_stopped() -> None:
+    assert [view.id for view in found(facts(agent(**RUNS), jobs=(job(1), job(2, kind="create"))))] == ["job_failed:a"]
+    (view,) = found(facts(agent(**RUNS), jobs=(job(1), job(2, kind="create"))))
+    assert view.jobs == ["j_1"]
+
+
+def test_a_snooze_of_failed_jobs_does_not_cover_those_that_come() -> None:
+    covered = snooze("job_failed:a", at=NOW - 999)
+    assert found(facts(jobs=(job(1),)), covered)[0].snoozed_until is not None
+    assert found(facts(jobs=(job(1), job(2))), covered)[0].snoozed_until is None
 
 
 # --- snoozes --------------------------------------------------------------------------------------

@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from hub.attention import MOST_EVENTS, disk_of
-from hub.contract import AttentionQuery, AttentionView, Event
+from hub.contract import AgentAct, AttentionQuery, AttentionView, Event
+from hub.drivers.fake import Script, Step
 from hub.errors import BadRequest, NotFound
 from tests.hub.running import PlayedAgent, RunningHub, running_hub
 
@@ -171,3 +172,25 @@ def test_a_disk_is_measured_as_seen_by_everybody(tmp_path: Path) -> None:
     assert found is not None
     assert 0 < found.used <= found.total
     assert disk_of(tmp_path / "not there") is None
+
+
+async def test_a_job_that_failed_needs_a_person_until_it_works() -> None:
+    async with running_hub(script=Script(failures={Step.PAUSE: 1})) as hub:
+        created = await hub.create("a")
+        await hub.until(lambda: hub.platform.agents, "the driver has made it")
+        agent = hub.created()
+        await agent.connect()
+        await hub.job(created.id)
+        failed = await hub.job((await hub.control.act("a", AgentAct.PAUSE)).id)
+        assert failed.state == "failed"
+        view = await only(hub, "job_failed:a")
+        assert (view.title, view.jobs, view.acts[0].command) == (
+            "Act failed", [failed.id], f"clawtui jobs show {failed.id}",
+        )  # fmt: skip
+        await hub.control.snooze(view.id, 60)
+        assert "job_failed:a" not in await ids(hub)
+        hub.move(61)
+        assert "job_failed:a" in await ids(hub)
+        assert (await hub.job((await hub.control.act("a", AgentAct.PAUSE)).id)).state == "succeeded"
+        assert "job_failed:a" not in await ids(hub, snoozed=True)
+        await agent.close()

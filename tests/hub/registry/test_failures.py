@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from hub.config import Retention
-from hub.core.model import TaskState
+from hub.core.model import AgentId, Job, JobId, JobState, TaskState
 from hub.registry import Registry
 from hub.registry.connection import connect
 from hub.registry.failures import _QUERY
@@ -70,3 +71,63 @@ async def test_a_snooze_is_kept_changed_and_purged_when_over(registry: Registry)
     assert await registry.snoozes() == [snooze("a", until=30), snooze("b", until=20)]
     assert (await registry.purge(25, Retention())).snoozes == 1
     assert await registry.snoozes() == [snooze("a", until=30)]
+
+
+# --- jobs -----------------------------------------------------------------------------------------
+
+
+def job(number: int, state: JobState, kind: str = "restart", agent: str | None = "a", **fields: Any) -> Job:
+    """Ended at `number` seconds."""
+    return Job(
+        id=JobId(f"j_{number}"), kind=kind, started_at=0, state=state, finished_at=number * 1_000,
+        agent_id=AgentId(agent) if agent is not None else None, **fields,
+    )  # fmt: skip
+
+
+FAILED, SUCCEEDED = JobState.FAILED, JobState.SUCCEEDED
+
+
+async def failed(registry: Registry, now_ms: int = 10_000) -> list[str]:
+    return [one.job_id for one in await registry.failed_jobs(now_ms)]
+
+
+@pytest.mark.parametrize("state", list(JobState))
+async def test_only_jobs_that_failed_are_failures(registry: Registry, state: JobState) -> None:
+    await registry.commit(saves(job(1, state)))
+    assert await failed(registry) == ["j_1"] * (state is FAILED)
+
+
+async def test_failed_jobs_say_why_and_come_newest_first(registry: Registry) -> None:
+    why = TaskError("not_connected", "it has not connected")
+    await registry.commit(saves(job(1, FAILED, error=why), job(2, FAILED, error=TaskError("internal", ""), agent=None)))
+    newer, older = await registry.failed_jobs(10_000)
+    assert (newer.job_id, newer.message, newer.agent_id) == ("j_2", "internal", None)
+    assert (older.message, older.agent_id, older.kind, older.ended_at) == (
+        "it has not connected",
+        "a",
+        "restart",
+        1_000,
+    )
+
+
+async def test_a_later_success_of_the_same_kind_on_the_same_agent_makes_up_for_it(registry: Registry) -> None:
+    await registry.commit(saves(job(1, SUCCEEDED), job(2, FAILED)))
+    assert await failed(registry) == ["j_2"]
+    await registry.commit(saves(job(3, SUCCEEDED, kind="stop"), job(4, SUCCEEDED, agent="b")))
+    assert await failed(registry) == ["j_2"]
+    await registry.commit(saves(job(5, SUCCEEDED)))
+    assert await failed(registry) == []
+    await registry.commit(saves(job(6, FAILED)))
+    assert await failed(registry) == ["j_6"]
+
+
+async def test_with_the_agent_go_its_failures(registry: Registry) -> None:
+    await registry.commit(saves(job(1, FAILED), job(2, FAILED, kind="create"), job(3, FAILED, agent="b")))
+    await registry.commit(saves(job(4, SUCCEEDED, kind="destroy")))
+    assert await failed(registry) == ["j_3"]
+
+
+async def test_a_job_that_failed_a_day_ago_is_forgotten(registry: Registry) -> None:
+    await registry.commit(saves(job(1, FAILED)))
+    assert await failed(registry, 1_000 + DAY_MS) == ["j_1"]
+    assert await failed(registry, 1_001 + DAY_MS) == []

@@ -1,0 +1,30 @@
+"""What each kind of need is called, and what to do about it: one table for every front end."""
+
+from __future__ import annotations
+
+from typing import Final, NamedTuple
+
+
+class Words(NamedTuple):
+    """`title` says what it is in a few words, `todo` what a person does about it in one sentence."""
+
+    title: str
+    todo: str
+
+
+WORDS: Final[dict[str, Words]] = {
+    "registry_read_only": Words("Hub cannot save", "Make room on the hub's disk; it goes on by itself."),
+    "hub_disk": Words("Hub's disk is full", "Make room on the hub's machine before it cannot save."),
+    "driver_gone": Words("Driver is away", "Bring its service back; clawtui doctor names the cause."),
+    "quarantined": Words("Shut out", "Find out who uses its identity twice, then release it."),
+    "crash_loop": Words("Crashes again and again", "Read its log, mend the cause, then start it."),
+    "agent_crashed": Words("Crashed", "Read its log, then start it, or destroy it when nothing is left of it."),
+    "unsupported_protocol": Words("Wrong version", "Give the agent a runtime that fits this hub."),
+    "agent_silent": Words("Silent agent", "Read its log; restart it when it does not come back."),
+    "agent_disk": Words("Agent's disk is full", "Make room on its disk, for instance through a shell."),
+    "job_failed": Words("Act failed", "Read why in the job, mend it, and do the act again."),
+    "tasks_lost": Words("Tasks lost", "Look whether they did their work, then submit them again."),
+    "tasks_failed": Words("Tasks failed", "Read the output of the last one, then submit them again."),
+    "registry_problem": Words("Hub's files", "Read what is wrong; clawtui doctor helps."),
+}
+"""By kind; a kind without words would be shown as it is called inside."""
