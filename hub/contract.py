@@ -489,8 +489,20 @@ class StatsPoint(Shape, frozen=True):
     gpu_memory_bytes: int | None = None
 
 
+class JobOutcome(Shape, frozen=True):
+    """How the job of an act ended: `state` succeeded, failed or cancelled, `error` why."""
+
+    state: str
+    error: str = ""
+
+
 class JournalEntry(Shape, frozen=True):
-    """An operator's act. `command` does the same again; `undo` takes it back, where that is possible."""
+    """An operator's act. `command` does the same again.
+
+    `undo` takes it back while that is possible, and `undo_act` names that act for front ends; where it is
+    not, `why_not` says why. `job` is how the work of the act ended, absent while it goes on, for acts
+    without a job, and when the end is not among the entries of this answer.
+    """
 
     seq: int
     at: str
@@ -501,6 +513,9 @@ class JournalEntry(Shape, frozen=True):
     detail: str = ""
     command: str = ""
     undo: str = ""
+    undo_act: str = ""
+    why_not: str = ""
+    job: JobOutcome | None = None
 
 
 class JournalList(Shape, frozen=True):

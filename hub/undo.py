@@ -2,22 +2,26 @@
 
 An act on an agent says in its entry what was wanted before and after it (`running -> stopped`), an act
 on a policy whether it changed anything; an entry that changed nothing has nothing to take back.
+Where nothing takes an act back, `why_not` says why, in words for whoever did it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections import deque
+from collections.abc import Callable, Sequence
 from typing import Final
 
 import msgspec
 
-from hub.contract import AgentAct, JournalEntry
+from hub.contract import AgentAct, JobOutcome, JournalEntry
 from hub.core.model import AuditEntry, Desired
 from hub.core.view import rfc3339
 
 UNCHANGED: Final = "as before"
 """The detail of an act that changed nothing."""
 ARROW: Final = " -> "
+AWAKE: Final = "0 s"
+"""The detail of the act that ends a snooze."""
 
 _BACK: Final[dict[tuple[Desired, Desired], AgentAct]] = {
     (Desired.RUNNING, Desired.STOPPED): AgentAct.START,
@@ -43,6 +47,10 @@ class Act(msgspec.Struct, frozen=True):
     def command(self) -> str:
         return f"clawtui {self.act.value} {self.agent}"
 
+    @property
+    def name(self) -> str:
+        return f"agent.{self.act.value}"
+
 
 class Policy(msgspec.Struct, frozen=True):
     """Takes a change of a policy back."""
@@ -55,13 +63,35 @@ class Policy(msgspec.Struct, frozen=True):
     def command(self) -> str:
         return f"clawtui policy {'allow' if self.allow else 'disallow'} {self.sender} {self.receiver}"
 
+    @property
+    def name(self) -> str:
+        return "policy.allow" if self.allow else "policy.disallow"
+
+
+class Snoozed(msgspec.Struct, frozen=True):
+    """Ends a snooze."""
+
+    attention_id: str
+
+    @property
+    def command(self) -> str:
+        return f"clawtui attention snooze {self.attention_id} --for 0"
+
+    @property
+    def name(self) -> str:
+        return "attention.wake"
+
+
+Back = Act | Policy | Snoozed
+"""`command` does it in a shell, `name` is what front ends call it."""
+
 
 def change(before: Desired, after: Desired) -> str:
     """Return the detail of an act's entry."""
     return f"{before.value}{ARROW}{after.value}" if before is not after else UNCHANGED
 
 
-def undoing(entry: AuditEntry) -> Act | Policy | None:
+def undoing(entry: AuditEntry) -> Back | None:
     """Return what takes an act back, whatever has happened since; None when nothing does."""
     if entry.outcome != "ok" or entry.detail == UNCHANGED:
         return None
@@ -70,6 +100,8 @@ def undoing(entry: AuditEntry) -> Act | Policy | None:
     if entry.what in ("policy.allow", "policy.disallow"):
         sender, _, receiver = entry.target.partition(ARROW)
         return Policy(sender, receiver, allow=entry.what == "policy.disallow")
+    if entry.what == "attention.snooze" and entry.detail != AWAKE:
+        return Snoozed(entry.target)
     return None
 
 
@@ -97,10 +129,60 @@ _COMMANDS: Final[dict[str, Callable[[str], str]]] = {
 """How to do the same again; acts whose content the journal does not have in full are not in here."""
 
 
-def entry_view(seq: int, entry: AuditEntry) -> JournalEntry:
-    """Return an entry as front ends show it."""
+_REASONS: Final[dict[str, str]] = {
+    "agent.create": "an agent goes only by being destroyed, with its data",
+    "agent.destroy": "what was destroyed is gone",
+    "agent.restart": "what ran before the restart is gone",
+    "agent.release": "a released agent has a new identity",
+    "agent.register": "a token was shown; destroy the agent to take it away",
+    "agent.adopt": "an agent goes only by being destroyed, with its data",
+    "agent.shell": "what was typed there has happened",
+    "token.create": "the secret was shown; revoke the token instead",
+    "token.revoke": "a revoked token stays so; make a new one",
+    "hub.backup": "the copy is a file on the hub's machine",
+    "task.cancel": "what ran was ended; submit the task again",
+    "job.cancel": "what ran was ended; do the act again",
+}
+"""Why nothing takes an act back, by what it was."""
+
+
+def why_not(entry: AuditEntry) -> str:
+    """Return why nothing takes an act back; for entries of which `undoing` says None."""
+    if entry.outcome != "ok":
+        return "it was not carried out" if not entry.what.startswith("job.") else "it is how an act ended"
+    if entry.detail in (UNCHANGED, AWAKE):
+        return "it changed nothing" if entry.detail == UNCHANGED else "it took a snooze back itself"
+    if entry.what in _ACTS:
+        return (
+            "what pausing kept is gone" if entry.detail.startswith(Desired.PAUSED.value) else "it does not say what was"
+        )
+    if entry.what.startswith("task.") and entry.what not in _REASONS:
+        return "the task was given; cancel it instead"
+    return _REASONS.get(entry.what, "no act leads back")
+
+
+def outcomes(entries: Sequence[tuple[int, AuditEntry]]) -> dict[int, JobOutcome]:
+    """Return by `seq` how the jobs of acts ended, as far as `entries` (newest first) tell.
+
+    Acts of one kind on one agent end in the order in which they began, because the hub does one at a time.
+    """
+    waiting: dict[tuple[str, str, str], deque[int]] = {}
+    found: dict[int, JobOutcome] = {}
+    for seq, entry in reversed(entries):
+        noun, _, verb = entry.what.partition(".")
+        key = (entry.who, verb, entry.target)
+        if noun == "agent" and entry.outcome == "ok":
+            waiting.setdefault(key, deque()).append(seq)
+        elif noun == "job" and waiting.get(key):
+            found[waiting[key].popleft()] = JobOutcome(state=entry.outcome, error=entry.detail)
+    return found
+
+
+def entry_view(seq: int, entry: AuditEntry, changed: str = "", job: JobOutcome | None = None) -> JournalEntry:
+    """Return an entry as front ends show it. `changed`: why what could lead back does not any more."""
     command, back = _COMMANDS.get(entry.what), undoing(entry)
     by_operator = entry.who.startswith("user:") and entry.outcome == "ok"
+    possible = back is not None and not changed
     return JournalEntry(
         seq=seq,
         at=rfc3339(entry.at) or "",
@@ -110,5 +192,8 @@ def entry_view(seq: int, entry: AuditEntry) -> JournalEntry:
         outcome=entry.outcome,
         detail=entry.detail,
         command=command(entry.target) if command is not None and by_operator else "",
-        undo=back.command if back is not None else "",
+        undo=back.command if back is not None and possible else "",
+        undo_act=back.name if back is not None and possible else "",
+        why_not="" if possible else changed or why_not(entry),
+        job=job,
     )

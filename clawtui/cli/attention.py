@@ -39,7 +39,9 @@ def columns(context: Context) -> tuple[Column, ...]:
         Column("ID", lambda view: view.id),
         Column("SEVERITY", lambda view: view.severity.value),
         Column("SINCE", since, right=True),
-        Column("WHAT", lambda view: view.text),
+        Column("WHAT", lambda view: view.title or view.kind),
+        Column("WHY", lambda view: view.text),
+        Column("TO DO", lambda view: view.todo),
         Column("TRY", lambda view: view.acts[0].command if view.acts else None),
         Column("SNOOZED UNTIL", lambda view: view.snoozed_until),
     )
@@ -54,7 +56,7 @@ async def show_attention(*, snoozed: bool = False, context: Ctx) -> int:
     """
     async with context.control() as control:
         answer = await control.attention(AttentionQuery(snoozed=snoozed))
-    context.out.listing(answer, columns(context)[: 6 if snoozed else 5], answer.attention, "nothing needs you")
+    context.out.listing(answer, columns(context)[: 8 if snoozed else 7], answer.attention, "nothing needs you")
     if answer.snoozed and not snoozed and context.out.mode is Mode.TABLE:
         context.out.say(f"{answer.snoozed} snoozed: clawtui attention --snoozed")
     return exits.DONE
@@ -86,7 +88,7 @@ async def show_journal(*, limit: Limit = 100, cursor: Cursor = None, context: Ct
 
 @journal.command
 async def undo(seq: int, /, *, no_wait: bool = False, context: Ctx) -> int:
-    """Take an act back: start, stop, pause, resume, and changes of policies.
+    """Take an act back: start, stop, pause, resume, changes of policies, snoozes.
 
     Args:
         seq: The entry's number.

@@ -10,7 +10,7 @@ import pytest
 from hub.contract import AgentAct, AttentionQuery, JournalEntry, PageQuery
 from hub.core.model import AuditEntry, Desired
 from hub.errors import Conflict, NotFound
-from hub.undo import Act, Policy, change, entry_view, undoing
+from hub.undo import Act, Policy, Snoozed, change, entry_view, outcomes, undoing, why_not
 from tests.hub.running import PlayedAgent, RunningHub, running_hub
 
 
@@ -56,6 +56,56 @@ def test_an_entry_shows_itself_as_a_command() -> None:
     assert entry_view(1, entry("agent.release", who="hub")).command == ""
 
 
+def test_a_snooze_is_taken_back_by_waking() -> None:
+    assert undoing(entry("attention.snooze", "agent_silent:a", "3600 s")) == Snoozed("agent_silent:a")
+    assert undoing(entry("attention.snooze", "agent_silent:a", "0 s")) is None
+
+
+@pytest.mark.parametrize(
+    ("what", "detail", "outcome", "says"),
+    [
+        ("agent.stop", "running -> stopped", "refused", "not carried out"),
+        ("job.stop", "", "failed", "how an act ended"),
+        ("agent.pause", change(P, P), "ok", "changed nothing"),
+        ("agent.stop", change(P, S), "ok", "pausing kept"),
+        ("agent.destroy", "", "ok", "destroyed is gone"),
+        ("task.exec", "{}", "ok", "cancel it"),
+        ("task.cancel", "", "ok", "submit the task again"),
+        ("something.new", "", "ok", "no act leads back"),
+    ],
+)
+def test_an_entry_without_a_way_back_says_why(what: str, detail: str, outcome: str, says: str) -> None:
+    one = entry(what, detail=detail, outcome=outcome)
+    assert undoing(one) is None
+    assert says in why_not(one)
+    assert entry_view(1, one).why_not == why_not(one)
+
+
+def test_an_entry_that_was_changed_since_offers_nothing_and_says_so() -> None:
+    stopped = entry("agent.stop", detail=change(R, S))
+    present, over = entry_view(1, stopped), entry_view(1, stopped, "a has been changed since")
+    assert (present.undo, present.undo_act, present.why_not) == ("clawtui start a", "agent.start", "")
+    assert (over.undo, over.undo_act, over.why_not) == ("", "", "a has been changed since")
+
+
+def test_acts_of_one_kind_on_one_agent_end_in_their_order() -> None:
+    newest_first = [
+        (9, entry("job.stop", target="b", outcome="failed", detail="later page")),
+        (8, entry("job.stop", outcome="failed", detail="no such process")),
+        (7, entry("agent.stop")),
+        (6, entry("agent.pause")),
+        (5, entry("job.stop", outcome="succeeded")),
+        (4, entry("agent.stop", who="user:bob")),
+        (3, entry("agent.stop", outcome="refused")),
+        (2, entry("agent.stop")),
+        (1, entry("job.stop", outcome="cancelled")),
+    ]
+    assert {seq: (job.state, job.error) for seq, job in outcomes(newest_first).items()} == {
+        2: ("succeeded", ""),
+        7: ("failed", "no such process"),
+    }
+
+
 @contextlib.asynccontextmanager
 async def made(hub: RunningHub) -> AsyncIterator[PlayedAgent]:
     """An agent of the fake driver that has connected."""
@@ -86,6 +136,10 @@ async def test_a_pause_is_taken_back_once_and_has_its_own_entry() -> None:
         assert answer.undone == "clawtui resume a"
         assert answer.job is not None
         assert (await hub.job(answer.job.id)).state == "succeeded"
+        over = await journal(hub, "agent.pause")
+        assert (over.undo, over.why_not) == ("", "a has been changed since")
+        assert over.job is not None
+        assert over.job.state == "succeeded"
         assert (await hub.control.agent("a")).lifecycle.desired is Desired.RUNNING
         resumed = await journal(hub, "agent.resume")
         assert resumed.undo == "clawtui pause a"
@@ -132,3 +186,19 @@ async def test_an_entry_that_is_not_there_is_not_found() -> None:
         with pytest.raises(NotFound):
             await hub.control.undo(10**17)
         assert (await hub.control.attention(AttentionQuery())).attention == []
+
+
+async def test_a_snooze_is_taken_back_while_it_lasts() -> None:
+    async with running_hub() as hub, hub.playing():
+        hub.move(50)
+        await hub.status("a", "stale")
+        await hub.control.snooze("agent_silent:a", 600)
+        asleep = await journal(hub, "attention.snooze")
+        assert (asleep.undo, asleep.undo_act) == (
+            "clawtui attention snooze agent_silent:a --for 0",
+            "attention.wake",
+        )
+        await hub.control.undo(asleep.seq)
+        assert "agent_silent:a" in [view.id for view in (await hub.control.attention(AttentionQuery())).attention]
+        with pytest.raises(Conflict, match="changed since"):
+            await hub.control.undo(asleep.seq)
