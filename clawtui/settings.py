@@ -16,6 +16,7 @@ from clawtui.errors import UsageError
 from clawtui.values import (
     KINDS,
     LOG_LEVELS,
+    THEMES,
     Parse,
     as_bool,
     as_int,
@@ -27,6 +28,7 @@ from clawtui.values import (
     as_seconds,
     as_size,
     as_text,
+    as_theme,
 )
 
 APP_NAME: Final = "clawtui"
@@ -84,6 +86,12 @@ class Settings:
         tuple[str, ...],
         Row('Keys of the screen, e.g. keys = { "agent.restart" = "ctrl+r" }; ids are in docs/screen.md', as_keys),
     ] = ()
+    theme: Annotated[
+        str, Row(f"Colours of the screen: {', '.join(THEMES)}; stronger than what `:theme` chose last", as_theme)
+    ] = "dark"
+    history: Annotated[
+        bool, Row("Keep the lines entered at `:` and `/` from one start of the screen to the next", as_bool)
+    ] = True
     # --- addresses of the hub that `--serve` starts
     port_agents: Annotated[
         int, Row("Port of the agents' WebSocket; 0 = a free one", as_port, hub="agents_port", flag=True)

@@ -12,6 +12,7 @@ from typing import Any, Final
 SIZE_UNITS: Final = {"": 1, "k": 1024, "m": 1024**2, "g": 1024**3, "t": 1024**4}
 PORT_MAX: Final = 65_535
 LOG_LEVELS: Final = ("debug", "info", "warning", "error")
+THEMES: Final = ("dark", "light", "high-contrast", "terminal")
 
 Parse = Callable[[Any], Any]
 
@@ -109,6 +110,13 @@ def as_log_level(value: Any) -> str:
     return level
 
 
+def as_theme(value: Any) -> str:
+    theme = as_text(value).lower()
+    if theme not in THEMES:
+        raise ValueError(f"one of {', '.join(THEMES)} is expected")
+    return theme
+
+
 KINDS: Final[dict[Parse, str]] = {
     as_text: "text",
     as_path: "path",
@@ -120,5 +128,6 @@ KINDS: Final[dict[Parse, str]] = {
     as_keys: "table or list",
     as_size: "size",
     as_log_level: "text",
+    as_theme: "text",
 }
 """What a parser accepts, in a word for people."""

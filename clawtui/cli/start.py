@@ -14,7 +14,8 @@ from clawtui.errors import UsageError
 from clawtui.settings import Settings
 
 SERVING = Parameter(group=Group("Options of the hub in this process", sort_key=5))
-SCREEN = Parameter(group=Group("Options of the screen", sort_key=4))
+SCREEN_GROUP = Group("Options of the screen", sort_key=4)
+SCREEN = Parameter(group=SCREEN_GROUP)
 LATER = Parameter(show=False)
 
 
@@ -35,6 +36,7 @@ def start(
     port_web: Annotated[int | None, LATER] = None,
     attach: Annotated[str | None, SCREEN] = None,
     read_only: Annotated[bool, SCREEN] = False,
+    link: Annotated[str, Parameter(name="--open", group=SCREEN_GROUP)] = "",
     context: Ctx,
 ) -> Awaitable[int] | int:
     """Show the screen, with a hub of its own in the same process; ctrl+q leaves it.
@@ -45,6 +47,7 @@ def start(
         serve: Run the hub, without a screen.
         attach: Address of the hub that the screen is for, instead of one in this process.
         read_only: Show everything, do nothing.
+        link: What the screen shows first: agents/NAME, tasks/ID, logs/NAME,NAME, journal, hub and others.
         port_agents: Port of the agents' WebSocket; 0 picks a free one.
         port_api: Port of the HTTP API; 0 picks a free one.
         listen_agents: Addresses for agents, with commas between them.
@@ -66,6 +69,8 @@ def start(
         "log_file": _text(log_file),
     }  # fmt: skip
     if serve:
+        if link:
+            raise UsageError("--open is for the screen; --serve has none", field="open")
         from clawtui.root import serve as run_hub
 
         return run_hub(context.settings.overridden(given), context.out)
@@ -74,10 +79,12 @@ def start(
     address = attach or context.settings.hub
     settings = context.settings.overridden({**given, "hub": address or None})
     if not context.on_terminal:
+        if link:
+            raise UsageError("--open is for the screen, and there is no terminal for one", field="open")
         return _without_terminal(settings, context)
     from clawtui.tui.run import run_screen
 
-    return run_screen(settings, context.out, attached=bool(address), read_only=read_only)
+    return run_screen(settings, context.out, attached=bool(address), read_only=read_only, link=link)
 
 
 def _without_terminal(settings: Settings, context: Context) -> Awaitable[int]:

@@ -18,13 +18,17 @@ from textual.screen import Screen
 from clawtui.settings import Settings
 from clawtui.tui.acting import Acting
 from clawtui.tui.actions import Action, Grade, applies, find_word
+from clawtui.tui.choosing import Choosing
 from clawtui.tui.doing import Doing
+from clawtui.tui.going import Going
 from clawtui.tui.guard import culprit, origin, report
 from clawtui.tui.keymap import Keymap
+from clawtui.tui.links import Link
+from clawtui.tui.memory import Memory
 from clawtui.tui.screens.main import MainScreen
 from clawtui.tui.screens.pane import Pane
 from clawtui.tui.store import PACE_SECONDS, FleetStore
-from clawtui.tui.theme import Piece
+from clawtui.tui.theme import DEFAULT_THEME, PALETTES, Dresser, Piece, variables
 from hub.control import Control
 from hub.errors import HubError
 
@@ -52,8 +56,13 @@ class ClawtuiApp(App[int]):
         settings: Settings | None = None,
         keys: Mapping[str, tuple[str, ...]] | None = None,
         shell_command: tuple[str, ...] = ("clawtui",),
+        memory: Memory | None = None,
+        link: Link | None = None,
+        plain: bool = False,
     ) -> None:
         """`keys`: the user's own keys by action id. `shell_command`: a `clawtui` that reaches the same hub.
+
+        `link`: where to go as soon as the hub is read. `plain`: without colours.
 
         Raises:
             UsageError: keys that cannot be meant.
@@ -63,9 +72,14 @@ class ClawtuiApp(App[int]):
         self.address, self.read_only = address, read_only
         self.modes = (*modes, *(("READ-ONLY",) if read_only else ()))
         self.settings = settings or Settings()
+        self.memory = memory or Memory()
+        self._link = link
         self.shell_command = shell_command
         self.store: FleetStore | None = None
         self.doing, self.acting = Doing(self), Acting(self)
+        self.going, self.choosing = Going(self), Choosing(self)
+        self.dresser = Dresser(self, plain=plain)
+        self.dresser.put_on(self.choosing.first_theme())
         self.last_problem = ""
         self.starting = "starting"
         self.painted = asyncio.Event()
@@ -83,6 +97,10 @@ class ClawtuiApp(App[int]):
 
     # --- life
 
+    def get_theme_variable_defaults(self) -> dict[str, str]:
+        """The style sheet names them under any theme."""
+        return variables(PALETTES[DEFAULT_THEME])
+
     def on_mount(self) -> None:
         self.animation_level = "none"
         for key in self.keymap.all_keys():
@@ -90,6 +108,9 @@ class ClawtuiApp(App[int]):
         self.push_screen(MainScreen())
         self.set_interval(PACE_SECONDS, self.tick)
         self.call_after_refresh(self.painted.set)
+        self.run_worker(self.memory.run(lambda problem: self.say(problem, "warn")), group="memory")
+        if self.memory.problem:
+            self.say(self.memory.problem, "warn")
         if self.store is not None:
             self._read()
 
@@ -124,6 +145,9 @@ class ClawtuiApp(App[int]):
             self.screen.refresh(layout=True)
         if self._said and self._said_until and now > self._said_until:
             self._said = ()
+        if self._link is not None and self.store is not None and self.store.live:
+            link, self._link = self._link, None
+            self.acting.work(lambda: self.going.open(link))
         revision = self.store.revision if self.store is not None else 0
         if revision != self._shown_revision or now - self._shown_at >= CLOCK_SECONDS:
             self.refresh_now()
@@ -162,7 +186,11 @@ class ClawtuiApp(App[int]):
             await self.main.go(action.where[0])
             pane = self.main.pane
         name = f"do_{action.id.replace('.', '_').replace('-', '_')}"
-        handler = next(found for owner in (pane, self.doing, self.acting) if (found := getattr(owner, name, None)))
+        owners = (pane, self.doing, self.acting, self.going, self.choosing)
+        handler = next(found for owner in owners if (found := getattr(owner, name, None)))
+        if not argument and (why := self.doing.why_not(action)):
+            self.say(why, "warn")
+            return
         try:
             await handler(argument)
         except HubError as error:

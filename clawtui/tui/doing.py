@@ -4,16 +4,26 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from clawtui.tui.actions import ACTIONS, BY_ID, Grade, Where, applies, completions
+from clawtui.tui import links
+from clawtui.tui.actions import ACTIONS, BY_ID, Action, Grade, Where, applies, completions
 from clawtui.tui.helping import help_text
 from clawtui.tui.widgets.command_line import CommandLine
+from clawtui.tui.widgets.detail import TABS
 from clawtui.tui.widgets.dialogs import Choice, Picker, TextScreen
+from clawtui.values import THEMES
 
 if TYPE_CHECKING:
     from clawtui.tui.app import ClawtuiApp
 
 
 SNOOZE_SECONDS = 3_600
+WHY_NOT = {
+    "agent": "no agent is meant: put the cursor on one, or mark some",
+    "task": "no task is meant: put the cursor on one; on the Fleet 3 and Enter show an agent's",
+    "rollout": "this belongs to no rollout: put the cursor on a task of one",
+    "attention": "nothing needs you",
+}
+"""What is said where an action needs something that is not there."""
 PLACES = {"agent": Where.FLEET, "dispatch": Where.ROLLOUT}
 """Where a need is looked at, by what it is about."""
 
@@ -59,14 +69,22 @@ class Doing:
             self.app.main.query_one(CommandLine).ask("/", self.app.main.pane.filter_text)
 
     async def do_command(self, _: str) -> None:
-        self.app.main.query_one(CommandLine).ask(":", words=self._words)
+        self.ask_words()
+
+    def ask_words(self, text: str = "") -> None:
+        """The line for `:`, with `text` as its beginning."""
+        self.app.main.query_one(CommandLine).ask(":", text, words=self._words)
 
     def _words(self, text: str) -> list[str]:
-        """Completion of `:`: words first, then agents' names after a word."""
+        """Completion of `:`: words first, then agents' names, links or themes after a word."""
         word, space, rest = text.rpartition(" ")
         if not space:
             return completions(text)
         names = sorted(self.app.store.agents) if self.app.store is not None else []
+        if word == "go":
+            return [f"go {link}" for link in links.completed(rest, names, TABS)][:20]
+        if word == "theme":
+            return [f"theme {name}" for name in THEMES if name.startswith(rest)]
         return [f"{word} {name}" for name in names if name.startswith(rest)][:20]
 
     async def do_palette(self, _: str) -> None:
@@ -98,6 +116,10 @@ class Doing:
             "attention": self._needs(),
         }
         return not needs or bool(found[needs])
+
+    def why_not(self, action: Action) -> str:
+        """Why an action without an argument has nothing to act on here; empty when it has."""
+        return "" if self._has(action.needs) else WHY_NOT[action.needs]
 
     def _needs(self) -> bool:
         return self.app.store is not None and bool(self.app.store.attention)
@@ -158,10 +180,12 @@ class Doing:
     async def do_log_wrap(self, _: str) -> None:
         if (log := self.app.main.pane.log_view()) is not None:
             log.wrap = not log.wrap
+            self.app.memory.choose(wrap=log.wrap)
 
     async def do_log_times(self, _: str) -> None:
         if (log := self.app.main.pane.log_view()) is not None:
             log.timestamps = not log.timestamps
+            self.app.memory.choose(timestamps=log.timestamps)
 
     async def do_log_next(self, _: str) -> None:
         if (log := self.app.main.pane.log_view()) is not None:

@@ -12,11 +12,13 @@ from pathlib import Path
 from typing import Final, NamedTuple
 
 from clawtui.cli import exits
-from clawtui.cli.output import Output
+from clawtui.cli.output import Mode, Output
 from clawtui.remote import open_remote
 from clawtui.settings import Settings
 from clawtui.tui.app import ClawtuiApp
 from clawtui.tui.keymap import own_keys
+from clawtui.tui.links import Link, parse_link
+from clawtui.tui.memory import Memory
 from hub.control import Control
 from hub.errors import StartFailed
 
@@ -33,13 +35,16 @@ class Reach(NamedTuple):
     modes: tuple[str, ...] = ()
 
 
-async def run_screen(settings: Settings, out: Output, *, attached: bool, read_only: bool) -> int:
+async def run_screen(settings: Settings, out: Output, *, attached: bool, read_only: bool, link: str = "") -> int:
     """Show the screen until the user leaves it. `attached`: on the hub that the settings name, else on our own.
 
+    `link`: what is shown first.
+
     Raises:
-        HubError: the hub cannot start, or the settings cannot be meant.
+        HubError: the hub cannot start, or the settings or the link cannot be meant.
     """
-    owner = Owner(settings, out, attached=attached, read_only=read_only)
+    first = parse_link(link) if link else None
+    owner = Owner(settings, out, attached=attached, read_only=read_only, link=first)
     return await owner.run()
 
 
@@ -47,7 +52,14 @@ class Owner:
     """Starts the screen first, so that something is seen at once; then the hub; ends the hub last."""
 
     def __init__(
-        self, settings: Settings, out: Output, *, attached: bool, read_only: bool, headless: bool = False
+        self,
+        settings: Settings,
+        out: Output,
+        *,
+        attached: bool,
+        read_only: bool,
+        headless: bool = False,
+        link: Link | None = None,
     ) -> None:
         """`headless`: without a terminal, for tests."""
         self._settings, self._out, self._headless = settings, out, headless
@@ -55,9 +67,10 @@ class Owner:
         self._reach: Reach | None = None
         self._failed_at: list[float] = []
         self._stop = asyncio.Event()
-        self._app = self.screen()
+        self._memory = Memory.of(settings)
+        self._app = self.screen(link)
 
-    def screen(self) -> ClawtuiApp:
+    def screen(self, link: Link | None = None) -> ClawtuiApp:
         app = ClawtuiApp(
             address=self._settings.hub or "local",
             modes=self._reach.modes if self._reach else (),
@@ -65,6 +78,9 @@ class Owner:
             settings=self._settings,
             keys=own_keys(self._settings.keys),
             shell_command=shell_command(self._settings),
+            memory=self._memory,
+            link=link,
+            plain=self._out.mode is Mode.PLAIN,
         )
         app.starting = "connecting" if self._attached else "the hub starts"
         if self._reach is not None:
@@ -72,6 +88,13 @@ class Owner:
         return app
 
     async def run(self) -> int:
+        try:
+            return await self._run()
+        finally:
+            if problem := await self._memory.close():
+                self._out.say(problem)
+
+    async def _run(self) -> int:
         with _on_signals(self._asked):
             async with asyncio.TaskGroup() as group:
                 screens = group.create_task(self._screens())
@@ -88,7 +111,7 @@ class Owner:
                     raise
 
     async def _painted(self, screens: asyncio.Task[int]) -> None:
-        """The first picture stands before any file or socket is touched."""
+        """The first picture stands before anything of a hub is touched."""
         screens.add_done_callback(lambda _: self._app.painted.set())
         await self._app.painted.wait()
 

@@ -14,6 +14,7 @@ from clawtui.tui.filters import NOTHING, Filter, parse_filter
 from clawtui.tui.presenters import AGENT_COLUMNS, FILTER_KEYS, agent_fields, agent_row, fit_columns
 from clawtui.tui.screens.pane import Pane, Subject
 from clawtui.tui.store import FleetStore
+from clawtui.tui.widgets.columns import ColumnsDialog
 from clawtui.tui.widgets.detail import Detail
 from clawtui.tui.widgets.fleet_table import FleetTable
 from clawtui.tui.widgets.log_view import LogView
@@ -23,6 +24,7 @@ from hub.contract import AgentView
 
 EMPTY = "No agents yet.  Press a for a first one on this machine, c for one of your choice, or : create NAME"
 NO_HIT = "No agent fits the filter.  Press esc to see all"
+FIRST_COLUMN = "agent"
 AGES_SECONDS = 5.0
 """Ages in rows that did not change otherwise are repainted this often."""
 
@@ -33,8 +35,9 @@ class FleetPane(Pane):
     def __init__(self, id: str) -> None:
         super().__init__(id=id)
         self._filter: Filter = NOTHING
-        self._sort, self._descending = "agent", False
+        self._sort, self._descending = FIRST_COLUMN, False
         self._chosen: tuple[str, ...] = ()
+        """Columns in the user's order; none = all, as many as fit."""
         self._rows: dict[str, tuple[AgentView, Row]] = {}
         self._columns: tuple[str, ...] = ()
         self._built: tuple[object, ...] = ()
@@ -57,6 +60,11 @@ class FleetPane(Pane):
         return self.query_one("#detail", Detail)
 
     def on_mount(self) -> None:
+        chosen = self.ui.memory.preferences
+        self._chosen = tuple(key for key in chosen.columns if key in AGENT_COLUMNS)
+        self._sort = chosen.sort if chosen.sort in AGENT_COLUMNS else FIRST_COLUMN
+        self._descending = chosen.descending
+        self.table.set_sort(self._sort, self._descending)
         self.table.focus()
 
     # --- showing
@@ -80,7 +88,8 @@ class FleetPane(Pane):
         self._title(store)
 
     def _fit(self) -> None:
-        columns = fit_columns(self.table.size.width, self._chosen)
+        fitting = fit_columns(self.table.size.width, self._chosen)
+        columns = tuple(key for key in self._chosen or fitting if key in fitting)
         if columns != self._columns:
             self._columns = columns
             self._rows.clear()
@@ -216,6 +225,12 @@ class FleetPane(Pane):
     async def do_detail_tasks(self, _: str) -> None:
         self.detail.show_tab("tasks")
 
+    async def do_detail_stats(self, _: str) -> None:
+        self.detail.show_tab("stats")
+
+    async def do_detail_window(self, name: str) -> None:
+        self.detail.set_window(name)
+
     async def do_detail_next(self, _: str) -> None:
         self.detail.next_tab()
 
@@ -226,13 +241,17 @@ class FleetPane(Pane):
 
     async def do_sort_reverse(self, _: str) -> None:
         self._descending = not self._descending
-        self.ui.refresh_now()
+        self._sorted()
 
     def _sort_by(self, column: str, turn: bool = True) -> None:
         if column not in AGENT_COLUMNS:
             raise UsageError(f"there is no column {column!r}", hint=f"columns: {', '.join(AGENT_COLUMNS)}")
         self._descending = turn and column == self._sort and not self._descending
         self._sort = column
+        self._sorted()
+
+    def _sorted(self) -> None:
+        self.ui.memory.choose(sort=self._sort, descending=self._descending)
         self.ui.refresh_now()
 
     async def do_columns(self, words: str) -> None:
@@ -240,5 +259,18 @@ class FleetPane(Pane):
         for column in chosen:
             if column not in AGENT_COLUMNS:
                 raise UsageError(f"there is no column {column!r}", hint=f"columns: {', '.join(AGENT_COLUMNS)}")
-        self._chosen = chosen
+        self._choose(chosen)
+
+    def _choose(self, chosen: tuple[str, ...]) -> None:
+        """Show these columns; names of agents are always among them."""
+        self._chosen = chosen if not chosen or FIRST_COLUMN in chosen else (FIRST_COLUMN, *chosen)
+        self.ui.memory.choose(columns=self._chosen)
         self.ui.refresh_now()
+
+    async def do_columns_choose(self, _: str) -> None:
+        def answered(chosen: tuple[str, ...] | None) -> None:
+            if chosen is not None:
+                self._choose(chosen)
+
+        columns = [column.column for column in AGENT_COLUMNS.values()]
+        self.ui.push_screen(ColumnsDialog(columns, self._chosen, FIRST_COLUMN), answered)

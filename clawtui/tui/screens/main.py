@@ -65,11 +65,15 @@ class MainScreen(Screen[None]):
             self._panes[Where.FLEET] = FleetPane(id="pane-fleet")
             yield self._panes[Where.FLEET]
         yield Line(stay=True, id="jobs")
-        yield CommandLine()
+        yield CommandLine(self.ui.memory)
         yield HintBar(id="hints")
 
     def on_mount(self) -> None:
-        self.call_after_refresh(self.ui.refresh_now)
+        self.call_after_refresh(self._first)
+
+    def _first(self) -> None:
+        self.ui.choosing.dress_log(self.pane.log_view())
+        self.ui.refresh_now()
 
     def on_resize(self) -> None:
         # The table has another width after the next layout, and fewer or more columns fit.
@@ -110,6 +114,7 @@ class MainScreen(Screen[None]):
     def _front(self) -> None:
         for place, pane in self._panes.items():
             pane.display = place is self._way[-1]
+        self.ui.choosing.dress_log(self.pane.log_view())
         self.pane.focus_first()
         self.ui.refresh_now()
 

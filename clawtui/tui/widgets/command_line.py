@@ -14,6 +14,8 @@ from textual.message import Message
 from textual.suggester import Suggester
 from textual.widgets import Input, Static
 
+from clawtui.tui.memory import Memory
+
 HISTORY = 200
 CHARACTERS_MAX = 65_536
 """More than a task may have; what is pasted beyond is cut, and that is said."""
@@ -101,10 +103,12 @@ class CommandLine(Horizontal):
     class Left(Message):
         pass
 
-    def __init__(self) -> None:
+    def __init__(self, memory: Memory | None = None) -> None:
+        """`memory`: what was entered before this start, and where it is kept for the next."""
         super().__init__(id="command-line")
         self.display = False
         self.mode = ":"
+        self._memory = memory or Memory()
         self.histories: dict[str, list[str]] = {}
 
     def compose(self) -> ComposeResult:
@@ -114,7 +118,7 @@ class CommandLine(Horizontal):
     def ask(self, mode: str, text: str = "", words: Callable[[str], Iterable[str]] | None = None) -> None:
         self.mode = mode
         self.query_one("#prompt", Static).update(mode)
-        history = self.histories.setdefault(mode, [])
+        history = self.histories.setdefault(mode, self._memory.history(mode))
         line = self.query_one(LineInput)
         line.begin(history, None if words is None else Completion(history, words), text)
         self.display = True
@@ -134,4 +138,5 @@ class CommandLine(Horizontal):
         if event.value and (not history or history[-1] != event.value):
             history.append(event.value)
             del history[:-HISTORY]
+            self._memory.entered(self.mode, event.value)
         self.post_message(self.Entered(self.mode, event.value))

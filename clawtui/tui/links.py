@@ -1,0 +1,107 @@
+"""Links: every place and every thing in it has a short address, e.g. `agents/builder-1/logs`. Pure.
+
+`:go LINK` goes there, `clawtui --open LINK` starts there, and the same thing on the command line has a verb.
+"""
+
+from __future__ import annotations
+
+import difflib
+from typing import Final, NamedTuple
+
+from clawtui.errors import UsageError
+from clawtui.tui.actions import Where
+
+AGENTS, TASKS, ROLLOUTS, LOGS = "agents", "tasks", "rollouts", "logs"
+PLACES: Final = {
+    AGENTS: Where.FLEET, "fleet": Where.FLEET, TASKS: Where.TASKS, ROLLOUTS: Where.ROLLOUT,
+    **{place.value: place for place in Where if place not in (Where.ANY, Where.FLEET, Where.OUTPUT, Where.ROLLOUT)},
+}  # fmt: skip
+"""First words of links. A place without things of its own is its name."""
+FORMS: Final = f"{AGENTS}/NAME, {TASKS}/ID, {ROLLOUTS}/ID, {LOGS}/NAME,NAME, " + ", ".join(
+    name for name in PLACES if name not in (AGENTS, "fleet", TASKS, ROLLOUTS, LOGS)
+)
+_VERBS: Final[dict[Where, tuple[str, ...]]] = {
+    Where.FLEET: ("list",), Where.TASKS: ("tasks", "list"), Where.JOURNAL: ("journal",), Where.HUB: ("doctor",),
+}  # fmt: skip
+_AGENT_VERBS: Final[dict[str, tuple[str, ...]]] = {
+    "": ("status",), "logs": ("logs", "--follow"), "tasks": ("tasks", "list", "--agent"),
+}  # fmt: skip
+
+
+class Link(NamedTuple):
+    """`keys`: names of agents, or the id of one task or rollout. `tab`: the part of an agent's detail."""
+
+    place: Where
+    keys: tuple[str, ...] = ()
+    tab: str = ""
+
+    def __str__(self) -> str:
+        match self.place:
+            case Where.FLEET:
+                return "/".join(part for part in (AGENTS, *self.keys, self.tab if self.keys else "") if part)
+            case Where.OUTPUT:
+                return f"{TASKS}/{self.keys[0]}"
+            case Where.ROLLOUT:
+                return f"{ROLLOUTS}/{self.keys[0]}"
+            case _:
+                return "/".join((self.place.value, ",".join(self.keys))) if self.keys else self.place.value
+
+
+def parse_link(text: str) -> Link:
+    """What `text` addresses.
+
+    Raises:
+        UsageError: it is no link; says which there are.
+    """
+    first, *rest = text.strip().strip("/").split("/")
+    place = PLACES.get(first.lower())
+    if place is None:
+        nearest = difflib.get_close_matches(first.lower(), PLACES, n=1)
+        meant = f"did you mean {nearest[0]!r}? " if nearest else ""
+        raise UsageError(f"there is no place {first!r}", field="link", hint=f"{meant}links are {FORMS}")
+    most = {Where.FLEET: 2, Where.TASKS: 1, Where.ROLLOUT: 1, Where.LOGS: 1}.get(place, 0)
+    if len(rest) > most or not all(rest):
+        raise UsageError(f"{text.strip()!r} is no link", field="link", hint=f"links are {FORMS}")
+    if not rest:
+        if place is Where.ROLLOUT:
+            raise UsageError("which rollout?", field="link", hint=f"{ROLLOUTS}/ID; `m` on a task opens its own")
+        return Link(place)
+    match place:
+        case Where.FLEET:
+            return Link(place, (rest[0],), rest[1].lower() if len(rest) > 1 else "")
+        case Where.TASKS:
+            return Link(Where.OUTPUT, (rest[0],))
+        case Where.LOGS:
+            return Link(place, tuple(dict.fromkeys(name for name in rest[0].split(",") if name)))
+        case _:
+            return Link(place, (rest[0],))
+
+
+def verb_words(link: Link) -> list[list[str]]:
+    """Verbs that show the same on the command line; several where a verb shows one thing only. Empty: none does."""
+    match link.place:
+        case Where.FLEET if link.keys:
+            return [[*_AGENT_VERBS.get(link.tab, _AGENT_VERBS[""]), link.keys[0]]]
+        case Where.OUTPUT:
+            return [["tasks", "output", link.keys[0], "--follow"]]
+        case Where.ROLLOUT:
+            return [["tasks", "show", "--dispatch", link.keys[0]]]
+        case Where.LOGS:
+            return [["logs", "--follow", name] for name in link.keys]
+        case _:
+            return [list(_VERBS[link.place])] if link.place in _VERBS else []
+
+
+def completed(text: str, agents: list[str], tabs: tuple[str, ...]) -> list[str]:
+    """Links that begin like `text`."""
+    head, slash, rest = text.rpartition("/")
+    if not slash:
+        return [name for name in PLACES if name.startswith(text)]
+    if head == LOGS:
+        before, comma, last = rest.rpartition(",")
+        return [f"{head}/{before}{comma}{name}" for name in agents if name.startswith(last)]
+    if head == AGENTS:
+        return [f"{head}/{name}" for name in agents if name.startswith(rest)]
+    if head.startswith(f"{AGENTS}/"):
+        return [f"{head}/{tab}" for tab in tabs if tab.startswith(rest)]
+    return []
