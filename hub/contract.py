@@ -160,10 +160,14 @@ class LogEntry(Shape, frozen=True):
 
 
 class LogQuery(Request, frozen=True):
-    """`since` is RFC 3339 or an age like `10m`; `source` empty = whichever the driver has."""
+    """`since` and `until` are RFC 3339 or an age like `10m`; `source` empty = whichever the driver has.
+
+    `lines` counts from the end, or from `until`; that cannot be followed.
+    """
 
     source: str = ""
     since: str | None = None
+    until: str | None = None
     lines: Count | None = 200
     follow: bool = False
 
@@ -242,7 +246,14 @@ class TaskQuery(Request, frozen=True):
 
 
 class OutputQuery(Request, frozen=True):
+    """From `offset` on; with `tail` only the last so many bytes there are before `before` (without it: so far).
+
+    A `tail` is answered with 1 MiB at most; with `follow` it goes on from there, which a `before` forbids.
+    """
+
     offset: Count = 0
+    tail: Count | None = None
+    before: Count | None = None
     follow: bool = False
 
 
@@ -555,6 +566,79 @@ class HubHealth(Shape, frozen=True):
     drivers: list[DriverHealth] = []
     problems: list[str] = []
     addresses: dict[str, str] = {}
+
+
+class ConnectionQuery(Request, frozen=True):
+    """At most `limit` agents, those with the most that waits first."""
+
+    limit: PageSize = 100
+
+
+class ConnectionView(Shape, frozen=True):
+    """An agent's connection and what waits on both sides of it.
+
+    `remote` dialled the hub's address `via` (a path for a Unix socket). `protocol` is absent for basic
+    agents, `latency_seconds` until a ping was answered: only silent agents are pinged. `outbox_frames`
+    and `outbox_bytes` wait to be written, `acks` are acknowledgements that the agent's output window
+    waits for. `errors`: frames that were not understood.
+    """
+
+    agent_id: str
+    connected: bool
+    since: str | None = None
+    heard_seconds: float | None = None
+    remote: str = ""
+    via: str = ""
+    basic: bool = False
+    protocol: int | None = None
+    version: str = ""
+    latency_seconds: float | None = None
+    queued: int = 0
+    running: int = 0
+    outbox_frames: int = 0
+    outbox_bytes: int = 0
+    acks: int = 0
+    errors: int = 0
+
+
+class HubLoad(Shape, frozen=True):
+    """How busy the hub is. Lag over the last minute, commits over the last 512; counts of `dropped_frames`
+    (to agents that read too slowly) and `gaps` (told to observers that were behind) since the hub's start.
+
+    `waits` are long polls, `streams` answers that somebody follows, `feed_behind` the events that the
+    slowest observer has not taken.
+    """
+
+    loop_lag_seconds: float
+    loop_lag_p99_seconds: float
+    commits: int = 0
+    commit_seconds: float = 0.0
+    commit_p99_seconds: float = 0.0
+    batch_records: float = 0.0
+    batch_most: int = 0
+    registry_bytes: int = 0
+    registry_log_bytes: int = 0
+    output_bytes: int = 0
+    output_files: int = 0
+    output_readers: int = 0
+    observers: int = 0
+    feed_behind: int = 0
+    gaps: int = 0
+    waits: int = 0
+    streams: int = 0
+    dropped_frames: int = 0
+    connections: int = 0
+    outbox_frames: int = 0
+    outbox_bytes: int = 0
+    queued: int = 0
+
+
+class ConnectionList(Shape, frozen=True):
+    """What waits most comes first. `total` counts agents that are connected or have work, shown or not."""
+
+    load: HubLoad
+    connections: list[ConnectionView]
+    total: int = 0
 
 
 class Event(Shape, frozen=True):

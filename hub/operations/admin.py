@@ -9,6 +9,8 @@ from hub.contract import (
     AuditList,
     AuditView,
     BackupAnswer,
+    ConnectionList,
+    ConnectionQuery,
     CreatedToken,
     CreateToken,
     Event,
@@ -35,6 +37,9 @@ class AdminOperations(Operations):
 
     async def health(self) -> HubHealth:
         return await self._inside.health.read()
+
+    async def connections(self, query: ConnectionQuery) -> ConnectionList:
+        return self._inside.traffic.read(check_limit(query.limit))
 
     # --- tokens
 

@@ -30,12 +30,15 @@ from hub.core.view import job_view, rfc3339
 from hub.drivers.base import AgentHandle, LogRequest
 from hub.errors import BadRequest, Conflict
 from hub.operations.base import Operations, check_limit, check_wait, parse_since
+from hub.operations.logpages import lines_until
 from hub.planning import check_agent_id
 from hub.submission import check_labels
 from hub.tokens import agent_token
 
 MAX_TERMINAL: Final = 1_000
 RUNTIME_SOURCE: Final = "runtime"
+MAX_TIME_MS: Final = 2**53
+"""After every time."""
 
 
 class AgentOperations(Operations):
@@ -125,7 +128,10 @@ class AgentOperations(Operations):
 
     async def agent_logs(self, agent_id: str, query: LogQuery) -> AsyncIterator[LogEntry]:
         agent = self._kernel.fleet.agent(agent_id)
-        since_ms = parse_since(query.since, self._kernel.now().wall_ms)
+        now_ms = self._kernel.now().wall_ms
+        since_ms, until_ms = parse_since(query.since, now_ms), parse_since(query.until, now_ms, "until")
+        if until_ms is not None and query.follow:
+            raise BadRequest("a log up to a time cannot be followed", field="until")
         if query.lines is not None and query.lines < 0:
             raise BadRequest("lines must not be negative", field="lines")
         if query.source not in ("", RUNTIME_SOURCE, agent.driver):
@@ -135,19 +141,28 @@ class AgentOperations(Operations):
                 hint=f"sources: {RUNTIME_SOURCE}" + (f", {agent.driver}" if agent.driver else ""),
             )
         if agent.driver and agent.handle is not None and query.source != RUNTIME_SOURCE:
-            request = LogRequest(lines=query.lines, since_ms=since_ms, follow=query.follow)
-            driver = self._inside.drivers.get(agent.driver)
-            async for line in driver.logs(AgentHandle(agent.driver, agent.handle), request):
+            driver, handle = self._inside.drivers.get(agent.driver), AgentHandle(agent.driver, agent.handle)
+            if until_ms is None:
+                request = LogRequest(lines=query.lines, since_ms=since_ms, follow=query.follow)
+                lines = driver.logs(handle, request)
+            else:
+                lines = lines_until(
+                    lambda since: driver.logs(handle, LogRequest(since_ms=since)), until_ms, since_ms, query.lines
+                )
+            async for line in lines:
                 yield LogEntry(text=line.text, at=rfc3339(line.at), stream=line.stream, source=agent.driver)
             return
-        async for entry in self._runtime_logs(agent, query, since_ms):
+        async for entry in self._runtime_logs(agent, query, since_ms, until_ms):
             yield entry
 
-    async def _runtime_logs(self, agent: Agent, query: LogQuery, since_ms: int | None) -> AsyncIterator[LogEntry]:
+    async def _runtime_logs(
+        self, agent: Agent, query: LogQuery, since_ms: int | None, until_ms: int | None
+    ) -> AsyncIterator[LogEntry]:
         """What the runtime sent itself; read once, so `follow` is refused rather than faked."""
         if query.follow:
             raise BadRequest(f"the {RUNTIME_SOURCE} log of agent {agent.id} cannot be followed", field="follow")
-        lines = [line for line in self._inside.logs.read(agent.id) if since_ms is None or line.at >= since_ms]
+        first, last = since_ms or 0, MAX_TIME_MS if until_ms is None else until_ms
+        lines = [line for line in self._inside.logs.read(agent.id) if first <= line.at <= last]
         kept = lines if query.lines is None else lines[len(lines) - min(query.lines, len(lines)) :]
         for line in kept:
             yield LogEntry(

@@ -20,6 +20,7 @@ from hub.kernel import Kernel
 from hub.keylock import KeyLocks
 from hub.shells import Shells
 from hub.stats import Stats
+from hub.traffic import Traffic
 
 MAX_WAIT_SECONDS = 300.0
 """Longest long-poll; a caller that wants more asks again."""
@@ -51,6 +52,7 @@ class Inside(msgspec.Struct, frozen=True):
     health: HealthSource
     attention: AttentionDesk
     stats: Stats
+    traffic: Traffic
 
 
 class Operations:
@@ -80,8 +82,8 @@ def check_limit(limit: int) -> int:
     return limit
 
 
-def parse_since(text: str | None, now_ms: int) -> int | None:
-    """Return ms since the epoch out of RFC 3339 text or an age such as `10m`."""
+def parse_since(text: str | None, now_ms: int, field: str = "since") -> int | None:
+    """Return ms since the epoch out of RFC 3339 text or an age such as `10m`. Raises BadRequest about `field`."""
     if text is None:
         return None
     if (age := _AGE.fullmatch(text.strip())) is not None:
@@ -89,9 +91,7 @@ def parse_since(text: str | None, now_ms: int) -> int | None:
     try:
         at = datetime.fromisoformat(text.strip())
     except ValueError as exc:
-        raise BadRequest(
-            f"{text[:40]!r} is no time", field="since", hint="10m, 2h, 1d or 2026-01-31T12:00:00Z"
-        ) from exc
+        raise BadRequest(f"{text[:40]!r} is no time", field=field, hint="10m, 2h, 1d or 2026-01-31T12:00:00Z") from exc
     if at.tzinfo is None:
-        raise BadRequest("a time needs a zone", field="since", hint="2026-01-31T12:00:00Z")
+        raise BadRequest("a time needs a zone", field=field, hint="2026-01-31T12:00:00Z")
     return int(at.timestamp() * 1000)

@@ -177,11 +177,18 @@ class TaskOperations(Operations):
         return dispatch_view(dispatch, await self._kernel.registry.dispatch_tasks(dispatch_id))
 
     async def task_output(self, task_id: str, query: OutputQuery) -> AsyncIterator[OutputChunk]:
-        """The output of the present attempt from an offset on; with `follow` until the end."""
-        if query.offset < 0:
-            raise BadRequest("offset must not be negative", field="offset")
+        """The output of the present attempt from an offset on, or its end; with `follow` until the task's end."""
+        _check_range(query)
         task = await self._kernel.read_task(task_id)
         offset = query.offset
+        if query.tail is not None:
+            for piece in await self._kernel.output.read_back(
+                attempt_id(task.id, task.attempt), query.before, query.tail
+            ):
+                yield _chunk(piece.offset, piece.data, piece.stream, piece.skipped)
+                offset = piece.end
+            if not query.follow:
+                return
         while True:
             attempt = attempt_id(task.id, task.attempt)
             ended = not self._kernel.is_open(task_id)
@@ -321,6 +328,17 @@ def _again(task: Task) -> Submission:
 def _told(submission: Submission) -> str:
     """What the audit keeps of a task: its own fields, later redacted and cut."""
     return bytes(submission.spec).decode()
+
+
+def _check_range(query: OutputQuery) -> None:
+    """Raises BadRequest."""
+    for name in ("offset", "tail", "before"):
+        if (getattr(query, name) or 0) < 0:
+            raise BadRequest(f"{name} must not be negative", field=name)
+    if query.tail is not None and query.offset:
+        raise BadRequest("tail counts from the end: it takes no offset", field="tail")
+    if query.before is not None and (query.tail is None or query.follow):
+        raise BadRequest("before says where a tail ends, which is not followed", field="before")
 
 
 def _chunk(offset: int, data: bytes, stream: str, skipped: int) -> OutputChunk:

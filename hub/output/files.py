@@ -27,9 +27,10 @@ from runtime.wire import MAX_LOG_CHUNK_BYTES, AttemptId, Stream
 
 _FIELDS: Final = struct.Struct("<QQIB")
 _CHECKSUM: Final = struct.Struct("<I")
-_TAIL: Final = struct.Struct("<II")
+TAIL: Final = struct.Struct("<II")
+"""Length and checksum, behind the bytes."""
 HEAD_BYTES: Final = _FIELDS.size + _CHECKSUM.size
-FRAME_BYTES: Final = HEAD_BYTES + _TAIL.size
+FRAME_BYTES: Final = HEAD_BYTES + TAIL.size
 """What a record needs beside its bytes."""
 
 MAX_OFFSET: Final = 2**53
@@ -82,7 +83,7 @@ def pack(head: Head, data: bytes) -> tuple[bytes, bytes]:
     """Return what goes before and behind the bytes."""
     fields = _FIELDS.pack(head.offset, head.kept, head.length, _STREAM_CODES[head.stream])
     checksum = zlib.crc32(data, zlib.crc32(fields))
-    return fields + _CHECKSUM.pack(checksum), _TAIL.pack(head.length, checksum)
+    return fields + _CHECKSUM.pack(checksum), TAIL.pack(head.length, checksum)
 
 
 def unpack_head(raw: bytes) -> tuple[Head, int] | None:
@@ -104,7 +105,7 @@ def unpack(raw: bytes) -> tuple[Head, bytes] | None:
     data = raw[HEAD_BYTES : HEAD_BYTES + head.length]
     if len(raw) < FRAME_BYTES + head.length or zlib.crc32(data, zlib.crc32(raw[: _FIELDS.size])) != checksum:
         return None
-    if _TAIL.unpack_from(raw, HEAD_BYTES + head.length) != (head.length, checksum):
+    if TAIL.unpack_from(raw, HEAD_BYTES + head.length) != (head.length, checksum):
         return None
     return head, data
 
@@ -156,10 +157,10 @@ def recover(path: str) -> State:
 
 def _by_tail(path: str, descriptor: int) -> State | None:
     size = os.fstat(descriptor).st_size
-    raw = os.pread(descriptor, _TAIL.size, max(0, size - _TAIL.size))
-    if len(raw) < _TAIL.size:
+    raw = os.pread(descriptor, TAIL.size, max(0, size - TAIL.size))
+    if len(raw) < TAIL.size:
         return None
-    length = _TAIL.unpack(raw)[0]
+    length = TAIL.unpack(raw)[0]
     start = size - FRAME_BYTES - length
     if length > MAX_LOG_CHUNK_BYTES or start < 0:
         return None

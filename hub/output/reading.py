@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Final, NamedTuple
 
 import msgspec
@@ -76,7 +76,7 @@ def read(state: State, offset: int, limit: int, known: Place = START) -> tuple[l
         blocks = _Blocks(descriptor)
         start = _find(blocks, state, offset, known if known.offset <= offset else START)
         reader = _Reader(blocks, state, offset, start)
-        return _merged(reader.pieces(), max(1, min(limit, MAX_READ_BYTES))), reader.place
+        return merged(reader.pieces(), max(1, min(limit, MAX_READ_BYTES))), reader.place
     finally:
         os.close(descriptor)
 
@@ -121,7 +121,7 @@ class _Reader:
         return None if found is None else unpack(self._blocks.get(place, FRAME_BYTES + found[0].length))
 
 
-def _merged(pieces: Iterator[OutputPiece], limit: int) -> list[OutputPiece]:
+def merged(pieces: Iterable[OutputPiece], limit: int) -> list[OutputPiece]:
     """Join neighbours of one stream and stop after `limit` bytes of data."""
     done: list[OutputPiece] = []
     parts: list[bytes] = []

@@ -17,7 +17,7 @@ from typing import Final, TypeVar
 
 from hub.core.model import TaskId, parse_attempt_id
 from hub.errors import Unavailable
-from hub.output import reading, retention
+from hub.output import backwards, reading, retention
 from hub.output.files import (
     FRAME_BYTES,
     MAX_OFFSET,
@@ -75,6 +75,15 @@ class OutputStore:
         self._closed = False
         self._threads = ThreadPoolExecutor(READ_THREADS, thread_name_prefix="output")
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+
+    @property
+    def open_files(self) -> int:
+        return len(self._handles)
+
+    @property
+    def readers(self) -> int:
+        """Observers who wait for more output."""
+        return self._waiters.count
 
     def close(self) -> None:
         """Close all files and wake everybody who waits; running reads finish."""
@@ -149,6 +158,18 @@ class OutputStore:
         if len(self._places) > REMEMBERED_PLACES:
             self._places.popitem(last=False)
         return pieces
+
+    async def read_back(self, attempt_id: AttemptId, before: int | None, limit: int) -> list[OutputPiece]:
+        """Return the last `limit` bytes (1 MiB at most) before raw offset `before` (None: the end); empty: none.
+
+        The page before ends at `pieces[0].offset - pieces[0].skipped`. Raises BadRequest for a bad id.
+        """
+        path = path_of(self._folder, attempt_id)
+        known = self._states.get(attempt_id)
+        moment = None if known is None or known.end == UNKNOWN else replace(known)
+        return await self._in_thread(
+            lambda: backwards.read_back(recover(path) if moment is None else moment, before, limit)
+        )
 
     async def wait_more(self, attempt_id: AttemptId, offset: int) -> bool:
         """Wait until there is output beyond `offset` (True) or no more will come (False).

@@ -16,6 +16,10 @@ class Waiters:
         self._count = 0
         self._futures: dict[AttemptId, set[asyncio.Future[None]]] = {}
 
+    @property
+    def count(self) -> int:
+        return self._count
+
     async def wait_woken(self, attempt_id: AttemptId) -> None:
         """Wait for the next `wake` of this attempt. Raises Unavailable when too many wait."""
         if self._count >= self._limit:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import pytest
 
 from hub.contract import AgentQuery, CreateAgent, LogQuery, PageQuery, RegisterAgent, RegisterMetadata
+from hub.core.view import rfc3339
+from hub.drivers.base import LogLine
 from hub.errors import BadRequest, Conflict, NotFound
 from runtime.wire import Log, Stream
 from tests.hub.running import RunningHub, running_hub
@@ -117,3 +119,31 @@ async def test_a_create_request_is_checked_before_anything_is_kept() -> None:
             await hub.control.create_agent(CreateAgent(name="Not A Name", driver="fake"))
         assert await listed(hub) == []
         assert (await hub.control.jobs(PageQuery())).jobs == []
+
+
+async def test_the_last_lines_before_a_time() -> None:
+    async with running_hub() as hub:
+        job = await hub.create()
+        await hub.until(lambda: hub.platform.agents)
+        agent = hub.created()
+        await agent.connect()
+        await hub.job(job.id)
+        log, times = hub.platform.agent("a").log, list[str]()
+        for number in range(5):
+            now_ms = hub.clock.now().wall_ms
+            log.append(LogLine(text=f"line {number}", at=now_ms))
+            times.append(rfc3339(now_ms) or "")
+            await agent.send(Log(data=f"own {number}", stream=Stream.AGENT))
+            await agent.settle()
+            hub.move(3 * 3_600)
+        assert await logged(hub, until=times[3], lines=2) == ["line 2", "line 3"]
+        assert await logged(hub, until=times[3], lines=None) == ["line 0", "line 1", "line 2", "line 3"]
+        assert await logged(hub, until=times[3], since=times[2], lines=9) == ["line 2", "line 3"]
+        assert await logged(hub, until="14h", lines=9) == ["line 0"]
+        assert await logged(hub, until=times[3], lines=0) == []
+        assert await logged(hub, source="runtime", until="5h", lines=2) == ["own 2", "own 3"]
+        for wrong in ({"until": "soon"}, {"until": times[3], "follow": True}):
+            with pytest.raises(BadRequest) as refused:
+                await logged(hub, **wrong)
+            assert refused.value.field == "until"
+        await agent.close()

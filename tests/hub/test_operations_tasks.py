@@ -128,8 +128,29 @@ async def test_output_from_an_offset_and_over_a_new_attempt() -> None:
         assert [(c.offset, c.data, c.end) for c in chunks] == [(1, "wo", False), (3, "", True)]
 
 
-async def followed(hub: RunningHub, task_id: str) -> list[str]:
-    return [c.data async for c in hub.control.task_output(task_id, OutputQuery(follow=True))]
+async def test_output_from_its_end_in_pages() -> None:
+    async with running_hub() as hub, hub.playing() as agent:
+        task_id = await hub.ping()
+        attempt = await agent.receive_task()
+        await agent.accept(attempt)
+        await agent.send(Log(attempt_id=attempt, data="0123456789"))
+        await agent.settle()
+        page = [c async for c in hub.control.task_output(task_id, OutputQuery(tail=4))]
+        assert [(c.offset, c.data, c.end) for c in page] == [(6, "6789", False)]
+        page = [c async for c in hub.control.task_output(task_id, OutputQuery(tail=4, before=6))]
+        assert [(c.offset, c.data) for c in page] == [(2, "2345")]
+        assert [c async for c in hub.control.task_output(task_id, OutputQuery(tail=4, before=0))] == []
+        for wrong in (OutputQuery(before=4), OutputQuery(tail=4, before=4, follow=True), OutputQuery(tail=1, offset=1)):
+            with pytest.raises(BadRequest):
+                [c async for c in hub.control.task_output(task_id, wrong)]
+        async with asyncio.timeout(15), asyncio.TaskGroup() as group:
+            follower = group.create_task(followed(hub, task_id, tail=1))
+            await agent.respond(attempt)
+        assert follower.result() == ["9", ""]
+
+
+async def followed(hub: RunningHub, task_id: str, tail: int | None = None) -> list[str]:
+    return [c.data async for c in hub.control.task_output(task_id, OutputQuery(tail=tail, follow=True))]
 
 
 # --- dispatches
