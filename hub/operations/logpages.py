@@ -27,9 +27,10 @@ async def lines_until(read: Read, until_ms: int, since_ms: int | None, lines: in
         async for line in _until(read(since_ms), until_ms):
             yield line
         return
+    found: deque[LogLine] = deque(maxlen=lines)
     for span in (*SPANS_MS, None):
         start = since_ms if span is None else max(since_ms or 0, until_ms - span)
-        found: deque[LogLine] = deque(maxlen=lines)
+        found.clear()
         async for line in _until(read(start), until_ms):
             found.append(line)
         if len(found) == lines or start == since_ms:
