@@ -99,6 +99,15 @@ class Unavailable(HubError):
     default_retryable = True
 
 
+class DecisionFailed(HubError):
+    """A bug met a decision: nothing of it was kept, and the hub builds its state anew from the registry."""
+
+    @classmethod
+    def of(cls, error_id: str) -> DecisionFailed:
+        """What a caller learns of it: an id that the hub's log has too, and nothing else."""
+        return cls(f"internal error {error_id}: nothing was changed", hint=f"the hub's log has it under {error_id}")
+
+
 class StorageFull(HubError):
     """The disk is full or refuses writes; nothing of the request was kept."""
 

@@ -2,28 +2,31 @@
 
 Everything in the hub that decides goes through here: call a method of `fleet` with `now()`, then
 `push` the effects (nobody waits) or `commit` them (an answer waits). After a failed commit the
-fleet is thrown away and built anew from the registry; that is the same path as a start.
+fleet is thrown away and built anew from the registry; that is the same path as a start. A decision
+that broke, by an exception that none raises on purpose, is treated in the same way.
 """
 
 from __future__ import annotations
 
 import asyncio
+import traceback
 from collections.abc import Awaitable, Callable, Sequence
 from typing import assert_never
 
 import structlog
 
 from hub import audit
-from hub.clock import Clock
+from hub.clock import Clock, JumpWatch
 from hub.config import HubConfig
 from hub.connections.table import LinkTable
 from hub.core.book import DispatchLimits
 from hub.core.effects import Close, Delete, Effect, Kind, Publish, Save, Send
 from hub.core.fleet import Fleet, FleetLimits, Stored
 from hub.core.model import TERMINAL, Job, Now, Task, TaskId, TaskState, attempt_id
-from hub.errors import HubError, NotFound, StorageFull
+from hub.errors import DecisionFailed, HubError, NotFound, StorageFull, Unavailable
 from hub.feed import Feed
 from hub.metrics import Metrics
+from hub.notices import Notices
 from hub.output import OutputStore
 from hub.pipeline import Pipeline
 from hub.registry.load import Snapshot
@@ -33,6 +36,8 @@ from runtime.wire import GoawayReason
 PROBE_SECONDS = 1.0
 """How often a registry that refused a write is tried again."""
 MAX_SLEEP_SECONDS = 1.0
+MAX_TICK_PAUSE_SECONDS = 60.0
+"""A deadline whose decision breaks every time is looked at no oftener: each time costs all connections."""
 RETRY_AFTER_MS = 5_000
 CLOSE_RESTART = 1012
 
@@ -58,7 +63,9 @@ class Kernel:
         self.feed = feed
         self.metrics = metrics
         self.links = LinkTable(clock, metrics)
-        self.fleet = Fleet(self._limits())
+        self.notices = Notices()
+        self._jumps = JumpWatch(clock.now())
+        self.fleet = Fleet(self._limits(), self._broke)
         self.draining = False
         """The hub stops: no agent is let in any more."""
         self.unfinished_jobs: list[Job] = []
@@ -71,8 +78,14 @@ class Kernel:
 
     @property
     def writable(self) -> bool:
-        """False between a failed commit and the recovery from it."""
+        """False between a failed commit, or a decision that broke, and the recovery from it."""
         return self._pipeline.failed is None
+
+    @property
+    def trouble(self) -> str:
+        """Why it is not writable now; empty when it is."""
+        failed = self._pipeline.failed
+        return f"nothing can be changed now: {failed.message}" if failed is not None else ""
 
     def now(self) -> Now:
         return self.clock.now()
@@ -80,7 +93,7 @@ class Kernel:
     async def restore(self) -> None:
         """Build the fleet from the registry. Called at the start and after a failed commit."""
         snapshot = await self.registry.load()
-        fleet = Fleet(self._limits())
+        fleet = Fleet(self._limits(), self._broke)
         effects = fleet.restore(_stored(snapshot), self.now())
         self.fleet = fleet
         self.unfinished_jobs = snapshot.jobs
@@ -95,7 +108,7 @@ class Kernel:
         self._rearm.set()
 
     async def commit(self, effects: Sequence[Effect]) -> None:
-        """Have effects carried out and wait for their commit. Raises StorageFull."""
+        """Have effects carried out and wait for their commit. Raises StorageFull, Unavailable."""
         self._rearm.set()
         await self._pipeline.commit(effects)
 
@@ -104,7 +117,7 @@ class Kernel:
         await self._pipeline.settle()
 
     def check_writable(self) -> None:
-        """Raises StorageFull at once, before anything is decided that could not be kept."""
+        """Raises StorageFull or Unavailable at once, before anything is decided that could not be kept."""
         if (failed := self._pipeline.failed) is not None:
             raise failed
 
@@ -113,6 +126,12 @@ class Kernel:
         return Save(audit.entry(self.now().wall_ms, who, what, target, outcome, detail))
 
     def _perform(self, effect: Effect) -> None:
+        try:
+            self._carry_out(effect)
+        except Exception as exc:  # noqa: BLE001 - told to everybody who can do something about it
+            self._broke(exc)
+
+    def _carry_out(self, effect: Effect) -> None:
         match effect:
             case Send():
                 self.links.send(effect)
@@ -142,6 +161,7 @@ class Kernel:
 
     async def run_clock(self) -> None:
         """Tell the fleet the time whenever one of its deadlines has come."""
+        broken = 0
         while not self._stopping:
             deadline = self.fleet.next_deadline()
             self._rearm.clear()
@@ -149,13 +169,28 @@ class Kernel:
             if deadline is not None:
                 wait = min(wait, max(0.0, deadline - self.now().mono))
             await self._wait(self._rearm, wait)
+            self._look_at_clocks()
             # A rearm comes with every decision; the fleet is asked only when something is due.
             deadline = self.fleet.next_deadline()
-            if deadline is not None and deadline <= self.now().mono:
+            if deadline is None or deadline > self.now().mono:
+                continue
+            try:
                 self.push(self.fleet.tick(self.now()))
+                broken = 0
+            except DecisionFailed:
+                broken += 1
+                await asyncio.sleep(min(MAX_TICK_PAUSE_SECONDS, 2.0**broken))
+
+    def _look_at_clocks(self) -> None:
+        """Say so when the wall clock jumped: times that people see do not fit together across it."""
+        now = self.now()
+        if (jump := self._jumps.look(now)) is not None:
+            log.warning("wall_clock_jumped", seconds=round(jump.seconds, 3))
+            self.metrics.clock_jumped()
+            self.notices.say("clock", str(jump), now)
 
     async def run_recovery(self) -> None:
-        """After a failed commit: wait until the registry writes again, then rebuild."""
+        """After a failed commit or a broken decision: wait until the registry writes again, then rebuild."""
         while True:
             await self._rebuild.wait()
             if self._stopping:
@@ -176,15 +211,17 @@ class Kernel:
     async def _try_recover(self) -> bool:
         if self._stopping:
             return True
+        # What was decided before a decision broke is sound, and must be in the registry before that is read.
+        await self._pipeline.wait_idle()
         try:
             await self.registry.probe()
             await self.restore()
             if self.on_recovered is not None:
                 await self.on_recovered()
         except HubError as exc:
-            log.warning("registry_not_writable", error=exc.message)
+            log.warning("not_recovered", error=exc.message)
             return False
-        log.info("registry_writable_again")
+        log.info("recovered")
         self.feed.announce_gap()
         return True
 
@@ -192,6 +229,25 @@ class Kernel:
         """Memory is ahead of the disk: send every agent away and rebuild."""
         log.error("commit_failed", error=error.message)
         self.metrics.commit_failed()
+        self._start_over()
+
+    def _broke(self, exc: Exception) -> HubError:
+        """A decision broke, or what it decided cannot be carried out: memory is not to be trusted any more.
+
+        Returns what whoever asked for it is told.
+        """
+        error_id = self.clock.new_id("e")
+        # Written out here, because a logger that adds local variables would put tokens into the log.
+        log.error("decision_failed", error_id=error_id, traceback="".join(traceback.format_exception(exc)))
+        self.metrics.decision_failed()
+        self.notices.say(
+            "decision", f"internal error {error_id}: the hub rebuilt its state; its log has why", self.now()
+        )
+        self._pipeline.break_off(_rebuilding)
+        self._start_over()
+        return DecisionFailed.of(error_id)
+
+    def _start_over(self) -> None:
         self.links.close_all(GoawayReason.OVERLOADED, RETRY_AFTER_MS, CLOSE_RESTART)
         self.links.forget_all()
         self._rebuild.set()
@@ -222,7 +278,7 @@ class Kernel:
     async def wait_task_ended(self, task_id: str, seconds: float) -> None:
         """Wait until a task is no longer open and its end is committed, at most `seconds`.
 
-        An end that cannot be committed, because the disk is full, is not waited for.
+        An end that cannot be committed, because the disk is full or the hub starts over, is not waited for.
         """
         try:
             async with asyncio.timeout(seconds):
@@ -232,7 +288,7 @@ class Kernel:
             return
         try:
             await self.settle()
-        except StorageFull:
+        except (StorageFull, Unavailable):
             # A read: what was committed is there, and is the truth.
             return
 
@@ -247,6 +303,12 @@ class Kernel:
         if task is None:
             raise NotFound(f"there is no task {task_id[:64]}", hint="clawtui tasks list")
         return task
+
+
+def _rebuilding() -> Unavailable:
+    return Unavailable(
+        "the hub rebuilds its state after an internal error", code="rebuilding", retry_after_seconds=PROBE_SECONDS
+    )
 
 
 def _stored(snapshot: Snapshot) -> Stored:

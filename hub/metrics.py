@@ -75,6 +75,8 @@ METRICS: Final[tuple[MetricSpec, ...]] = (
     MetricSpec("clawtui_agent_connections", _G, "Open connections of agents."),
     MetricSpec("clawtui_handshakes_refused_total", _C, "Agents' handshakes refused, by reason.", ("reason",)),
     MetricSpec("clawtui_outbox_drops_total", _C, "Frames dropped because an agent read too slowly."),
+    MetricSpec("clawtui_decisions_failed_total", _C, "Decisions that broke by a bug; each rebuilds the hub's state."),
+    MetricSpec("clawtui_clock_jumps_total", _C, "Times the wall clock jumped against the monotonic one."),
     MetricSpec("clawtui_output_bytes_total", _C, "Raw bytes of task output written to disk."),
     MetricSpec("clawtui_attention", _G, "What needs a person now and is not snoozed, by severity.", ("severity",)),
     MetricSpec("clawtui_watched_agents", _G, "Agents that report every second because somebody watches."),
@@ -136,6 +138,12 @@ class Metrics:
         self._counter("clawtui_handshakes_refused_total").labels(str(known)).inc()
 
     def outbox_drop(self, frames: int = 1) -> None:
+    def decision_failed(self) -> None:
+        self._counter("clawtui_decisions_failed_total").inc()
+
+    def clock_jumped(self) -> None:
+        self._counter("clawtui_clock_jumps_total").inc()
+
         self._counter("clawtui_outbox_drops_total").inc(frames)
 
     def output(self, size_bytes: int) -> None:

@@ -15,8 +15,18 @@ from hub.connections.server import Admission
 from hub.core.effects import Effect
 from hub.core.identity import PREFIX, sha256
 from hub.core.mail import receiver_of
-from hub.core.model import AgentId, StoredMessage, TokenId, TokenKind, parse_attempt_id
-from hub.errors import Conflict, Forbidden, HubError, NotFound, StorageFull, Unauthorized, Unavailable
+from hub.core.model import Agent, AgentId, StoredMessage, TokenId, TokenKind, parse_attempt_id
+from hub.errors import (
+    Conflict,
+    DecisionFailed,
+    Forbidden,
+    HubError,
+    NotFound,
+    StorageFull,
+    Unauthorized,
+    Unavailable,
+)
+from hub.holdoff import HoldOff
 from hub.kernel import Kernel
 from hub.metrics import Refusal
 from hub.shells import Shells
@@ -47,6 +57,7 @@ AUDITED_REFUSALS_PER_SECOND: Final = 1.0
 AUDITED_REFUSALS_BURST: Final = 20.0
 """A guessing or looping client must not fill the audit; the rest is counted in the metrics."""
 DRAINING_RETRY_SECONDS: Final = 2.0
+HELD_OFF: Final = "its last message met an internal error of the hub, which lets it in again later"
 MAX_SPREAD_SECONDS: Final = 60.0
 AGENTS_PER_SPREAD_SECOND: Final = 50
 """A fleet of n agents spreads its first reconnect over n/50 seconds, at most a minute."""
@@ -63,6 +74,7 @@ class Reception:
         self._logs = logs
         self._stats = stats
         self._refusals = Allowance(AUDITED_REFUSALS_PER_SECOND, AUDITED_REFUSALS_BURST, kernel.now().mono)
+        self._holdoff = HoldOff()
 
     # --- coming and going
 
@@ -85,6 +97,7 @@ class Reception:
                     hint=f"clawtui release {agent_id}",
                     retry_after_seconds=QUARANTINE_RETRY_SECONDS,
                 )
+            self._check_harmless(agent)
         except HubError as exc:
             self._refused(agent_id, remote, exc)
             raise
@@ -114,6 +127,9 @@ class Reception:
                 welcome=self._welcome(),
                 offsets=self._offsets(link.agent_id, hello),
             )
+        except DecisionFailed:
+            self._blame(link)
+            raise
         except Conflict:
             kernel.metrics.handshake_refused(Refusal.QUARANTINED)
             kernel.push(kernel.fleet.quarantine(link.agent_id, kernel.now()))
@@ -131,15 +147,23 @@ class Reception:
 
     def agent_heard(self, link: Link) -> None:
         kernel = self._kernel
-        if kernel.links.is_current(link):
+        if not kernel.links.is_current(link):
+            return
+        try:
             kernel.push(kernel.fleet.heard(link.agent_id, link.epoch, kernel.now()))
+        except DecisionFailed:
+            # It ends all connections, this one too; nobody waits for an answer.
+            self._blame(link)
 
     def agent_disconnected(self, link: Link) -> None:
         kernel = self._kernel
         self._shells.agent_left(link)
         if not kernel.links.remove(link):
             return
-        kernel.push(kernel.fleet.disconnected(link.agent_id, link.epoch, kernel.now(), clean=link.closed_cleanly))
+        try:
+            kernel.push(kernel.fleet.disconnected(link.agent_id, link.epoch, kernel.now(), clean=link.closed_cleanly))
+        except DecisionFailed:
+            self._blame(link)
 
     # --- frames
 
@@ -148,6 +172,14 @@ class Reception:
         if not kernel.links.is_current(link) or not kernel.fleet.is_live(link.agent_id, link.epoch):
             return
         _check_attempt(message)
+        try:
+            self._take(link, envelope, message)
+        except DecisionFailed:
+            self._blame(link)
+            raise
+
+    def _take(self, link: Link, envelope: Envelope, message: Message | None) -> None:
+        kernel = self._kernel
         if message is None:
             self._route(link, envelope)
         elif isinstance(message, Log):
@@ -228,6 +260,18 @@ class Reception:
         if self._kernel.draining:
             raise Unavailable("the hub is stopping", code="draining", retry_after_seconds=DRAINING_RETRY_SECONDS)
         self._kernel.check_writable()
+
+    def _blame(self, link: Link) -> None:
+        """A decision broke by what an agent said: that agent stays away for a while."""
+        self._holdoff.blame(link.agent_id, self._kernel.now().mono)
+
+    def _check_harmless(self, agent: Agent) -> None:
+        """Raises Unavailable while the agent has to wait; its record says why."""
+        kernel = self._kernel
+        rest = self._holdoff.rest_seconds(agent.id, kernel.now().mono)
+        if rest:
+            kernel.push(kernel.fleet.change_agent(replace(agent, fault=HELD_OFF)))
+            raise Unavailable(HELD_OFF, code="held_off", retry_after_seconds=rest)
 
     def _offsets(self, agent_id: AgentId, hello: Hello | None) -> dict[AttemptId, int]:
         """How much output is here already of each held attempt that is still wanted.

@@ -172,7 +172,7 @@ class Hub:
         kernel, now = self.kernel, self.kernel.now()
         problems = self._registry_problems()
         if not kernel.writable:
-            problems.insert(0, "the registry cannot be written: the disk may be full")
+            problems.insert(0, kernel.trouble)
         for reconciler, driver in zip(self._reconcilers, self._drivers, strict=True):
             if reconciler.problem:
                 problems.append(f"driver {driver.name}: {reconciler.problem}")
@@ -193,7 +193,7 @@ class Hub:
 
     def _registry_problems(self) -> list[str]:
         kept = [self._stats.problem] if self._stats.problem else []
-        return [*self.kernel.registry.problems(), *kept]
+        return [*self.kernel.registry.problems(), *kept, *self.kernel.notices.current(self.kernel.now())]
 
     def agents_url(self) -> str:
         advertised = self.kernel.config.advertise_agents or self._listeners.agents_url

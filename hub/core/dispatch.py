@@ -23,6 +23,7 @@ from msgspec.structs import replace
 from hub.core import resume
 from hub.core.book import DispatchLimits, Slot, TaskBook
 from hub.core.effects import Effect, Save, Send
+from hub.core.guard import Decider
 from hub.core.model import (
     TERMINAL,
     AgentId,
@@ -57,7 +58,7 @@ _BY_STATUS: Final = {
 }
 
 
-class Dispatcher:
+class Dispatcher(Decider, also=("forget",)):
     """Turns submissions, connections, reports and time into moves of the task book."""
 
     def __init__(self, limits: DispatchLimits) -> None:

@@ -16,6 +16,8 @@ from hub.contract import AgentView
 from hub.core.book import DispatchLimits
 from hub.core.dispatch import Dispatcher
 from hub.core.effects import Close, Delete, Effect, Kind, Publish, Save
+from hub.core.greeting import greeted, instance_of
+from hub.core.guard import Decider, OnBroken
 from hub.core.health import Change, Freshness, Presence
 from hub.core.identity import Identity
 from hub.core.lifecycle import Lifecycle
@@ -57,11 +59,6 @@ CLOSE_QUARANTINED = 4002
 CLOSE_REVOKED = 4003
 CLOSE_DESTROYED = 4004
 
-MAX_WORD = 64
-"""Characters kept of each word with which an agent describes itself; it is stored at every hello."""
-MAX_WORDS = 64
-"""Capabilities kept of a hello."""
-
 
 class FleetLimits(msgspec.Struct, frozen=True, kw_only=True):
     """Bounds and periods of the decisions."""
@@ -83,10 +80,10 @@ class Stored(msgspec.Struct, frozen=True, kw_only=True):
     next_task_seq: int = 1
 
 
-class Fleet:
-    """Owns all state that decisions are made on."""
+class Fleet(Decider):
+    """Owns all state that decisions are made on. `on_broken` hears of a decision that broke, in any part."""
 
-    def __init__(self, limits: FleetLimits) -> None:
+    def __init__(self, limits: FleetLimits, on_broken: OnBroken | None = None) -> None:
         self.limits = limits
         self.agents: dict[AgentId, Agent] = {}
         self.dispatcher = Dispatcher(limits.dispatch)
@@ -94,6 +91,8 @@ class Fleet:
         self.identity = Identity()
         self.lifecycle = Lifecycle()
         self.mail = Mail(limits.queued_messages)
+        for part in (self, self.dispatcher, self.identity, self.lifecycle, self.mail):
+            part.on_broken = on_broken
 
     def restore(self, stored: Stored, now: Now) -> list[Effect]:
         """Take everything back; no connection is known and nobody has been silent yet."""
@@ -212,7 +211,7 @@ class Fleet:
                 to it are in `quarantine`, which the caller asks for.
         """
         agent = self.agents[agent_id]
-        instance = hello.instance[:MAX_WORD] if hello is not None else ""
+        instance = instance_of(hello)
         if agent.quarantined or self.freshness.is_flapping(agent_id, instance, now):
             raise Conflict(
                 f"agent {agent_id} is quarantined",
@@ -223,7 +222,7 @@ class Fleet:
         usurped = self.presence(agent_id).is_of_another(instance)
         effects = self._close(agent, CLOSE_SUPERSEDED, "a newer connection took over")
         epoch = agent.epoch + 1
-        effects += self._put(self._greeted(agent, hello, epoch, now))
+        effects += self._put(greeted(agent, hello, epoch, now))
         changes = self.freshness.connected(agent_id, epoch, instance, now, basic=hello is None)
         accepting = agent.desired is Desired.RUNNING
         if hello is None:
@@ -358,19 +357,6 @@ class Fleet:
     def _put(self, agent: Agent) -> list[Effect]:
         self.agents[agent.id] = agent
         return [Save(agent), Publish(Kind.AGENT, agent.id)]
-
-    def _greeted(self, agent: Agent, hello: Hello | None, epoch: int, now: Now) -> Agent:
-        known = replace(agent, epoch=epoch, last_seen_at=now.wall_ms, basic=hello is None, fault="")
-        if hello is None:
-            return replace(known, concurrency=1, instance="")
-        return replace(
-            known,
-            instance=hello.instance[:MAX_WORD],
-            version=hello.version[:MAX_WORD],
-            platform=hello.platform[:MAX_WORD],
-            concurrency=max(1, hello.concurrency),
-            capabilities=tuple(name[:MAX_WORD] for name in hello.capabilities[:MAX_WORDS]) or agent.capabilities,
-        )
 
     def _close(self, agent: Agent, code: int, reason: str) -> list[Effect]:
         presence = self.presence(agent.id)

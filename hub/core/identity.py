@@ -19,6 +19,7 @@ from typing import Final
 from msgspec.structs import replace
 
 from hub.core.effects import Delete, Effect, Save
+from hub.core.guard import Decider
 from hub.core.model import Agent, AgentId, Now, Role, Token, TokenId, TokenKind
 from hub.errors import NotFound, Unauthorized
 
@@ -36,7 +37,7 @@ def allows(have: Role, need: Role) -> bool:
     return _ORDER.index(have) >= _ORDER.index(need)
 
 
-class Identity:
+class Identity(Decider):
     """All tokens by hash and by id."""
 
     def __init__(self) -> None:

@@ -19,6 +19,7 @@ from typing import Final
 
 import msgspec
 
+from hub.core.guard import Decider
 from hub.core.model import Agent, AgentId, Desired, Now, Observed
 
 
@@ -64,7 +65,7 @@ class Crashes:
         self.given_up = False
 
 
-class Lifecycle:
+class Lifecycle(Decider, also=("forget", "step")):
     """Decides the next step per agent, and paces restarts."""
 
     def __init__(self, policy: CrashPolicy | None = None) -> None:

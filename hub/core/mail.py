@@ -10,6 +10,7 @@ from collections.abc import Container, Iterable
 from typing import Final
 
 from hub.core.effects import Delete, Effect, Save, Send
+from hub.core.guard import Decider
 from hub.core.model import AgentId, AgentUid, Policy, StoredMessage
 from hub.errors import Conflict, Forbidden, NotFound, QueueFull
 from runtime.wire import Ack
@@ -18,7 +19,7 @@ MAX_WAITING_BYTES: Final = 16 * 1024 * 1024
 """Payload that may wait for one agent: all of it is sent when the agent returns."""
 
 
-class Mail:
+class Mail(Decider):
     """Policies, and per receiver the messages it has not acknowledged, in order."""
 
     def __init__(self, limit: int) -> None:

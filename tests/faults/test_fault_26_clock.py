@@ -1,9 +1,12 @@
-"""Fault 26: the clock jumps an hour, forwards or back: nothing is lost, expired or shut out by that."""
+"""Fault 26: the clock jumps an hour, forwards or back: nothing is lost, expired or shut out by that, and it is said."""
 
 from __future__ import annotations
 
 import pytest
 
+from hub.contract import AttentionQuery
+from hub.notices import SHOWN_SECONDS
+from tests.end_to_end.harness import eventually
 from tests.hub.running import MovedClock, held, running_hub, short_folder
 
 HOUR_MS = 3_600_000
@@ -97,3 +100,36 @@ async def test_a_stall_of_the_hub_is_no_silence_of_its_agents() -> None:
         await agent.report_health()
         await hub.status("a", "online")
         assert (await hub.task(task_id)).status == "running"
+
+
+@pytest.mark.parametrize(("jump_ms", "said"), [(HOUR_MS, "3600 s ahead"), (-HOUR_MS, "3600 s back")])
+async def test_a_jump_is_shown_counted_and_forgotten(jump_ms: int, said: str) -> None:
+    async with running_hub() as hub, hub.playing() as agent:
+        assert (await hub.hub.read()).problems == []
+        hub.clock.wall_ahead_ms += jump_ms
+        hub.move(0.0)
+
+        async def shown() -> list[str]:
+            return [text for text in (await hub.hub.read()).problems if said in text]
+
+        assert len(await eventually(shown, what="the jump is shown")) == 1
+        assert (await hub.hub.read()).status == "degraded"
+        needed = [view.text for view in (await hub.control.attention(AttentionQuery())).attention]
+        assert any(said in text for text in needed)
+        assert "clawtui_clock_jumps_total 1.0" in hub.kernel.metrics.exposition().decode()
+        hub.move(SHOWN_SECONDS)
+        await agent.report_health()
+        await agent.settle()
+        assert (await hub.hub.read()).problems == []
+        assert (await hub.control.agent("a")).status == "online"
+
+
+async def test_time_that_passed_on_both_clocks_is_no_jump() -> None:
+    async with running_hub() as hub:
+        hub.move(3_600.0)
+        # The clock loop has looked when it has ended a task that waited for exactly that.
+        await hub.register()
+        task_id = await hub.ping(expiresInMs=1_000)
+        hub.move(2.0)
+        assert (await hub.ended(task_id)).status == "expired"
+        assert (await hub.hub.read()).problems == []
