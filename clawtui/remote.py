@@ -25,6 +25,8 @@ from hub.contract import (
     AuditList,
     BackupAnswer,
     BackupRequest,
+    ConnectionList,
+    ConnectionQuery,
     CreateAgent,
     CreatedToken,
     CreateToken,
@@ -89,6 +91,9 @@ class RemoteControl:
 
     async def health(self) -> HubHealth:
         return await self._get(HubHealth, "/health")
+
+    async def connections(self, query: ConnectionQuery) -> ConnectionList:
+        return await self._get(ConnectionList, "/connections", _params(query))
 
     async def attention(self, query: AttentionQuery) -> AttentionList:
         return await self._get(AttentionList, "/attention", _params(query))

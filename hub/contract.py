@@ -545,11 +545,14 @@ class UndoAnswer(Shape, frozen=True):
 
 
 class DriverHealth(Shape, frozen=True):
+    """`features`: names of what its agents can have or be told, e.g. `pause`; empty when the hub does not tell."""
+
     name: str
     usable: bool
     version: str = ""
     reason: str = ""
     hint: str = ""
+    features: list[str] = []
 
 
 class HubHealth(Shape, frozen=True):

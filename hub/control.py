@@ -23,6 +23,8 @@ from hub.contract import (
     AttentionView,
     AuditList,
     BackupAnswer,
+    ConnectionList,
+    ConnectionQuery,
     CreateAgent,
     CreatedToken,
     CreateToken,
@@ -70,6 +72,10 @@ class ShellSession(Protocol):
 class Control(Protocol):
     # --- the hub
     async def health(self) -> HubHealth: ...
+
+    async def connections(self, query: ConnectionQuery) -> ConnectionList:
+        """How busy the hub is, and the agents' connections, those with the most that waits first."""
+        ...
 
     async def attention(self, query: AttentionQuery) -> AttentionList:
         """What needs a person, most urgent first."""

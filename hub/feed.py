@@ -72,6 +72,16 @@ class Feed:
     def subscribers(self) -> int:
         return len(self._subscribers)
 
+    @property
+    def waiting(self) -> int:
+        """Long polls that wait for a change."""
+        return self._waiting
+
+    @property
+    def deepest(self) -> int:
+        """Events that wait for the observer who is furthest behind."""
+        return max((subscriber.pending for subscriber in self._subscribers), default=0)
+
     def publish(self, kind: str, id: str, gone: bool = False, data: Any = None) -> None:
         """Tell everybody that `id` changed. Never waits, never fails."""
         self.seq += 1
@@ -182,6 +192,11 @@ class Subscription:
         self._gap_seq: int | None = None
         self._ready = asyncio.Event()
         self._closed = False
+
+    @property
+    def pending(self) -> int:
+        """Changes that wait to be taken."""
+        return len(self._pending)
 
     async def __aenter__(self) -> Self:
         feed = self._feed

@@ -22,7 +22,11 @@ from prometheus_client import (
 
 from hub.contract import Severity
 from hub.core.model import TERMINAL, AgentStatus, TaskState
+from hub.recent import Recent
 
+RECENT_COMMITS: Final = 512
+RECENT_LAGS: Final = 600
+"""A minute of the loop's lateness, which is measured ten times a second."""
 OTHER: Final = "other"
 """Stands in a label for every value that is not in its closed set."""
 
@@ -71,12 +75,12 @@ METRICS: Final[tuple[MetricSpec, ...]] = (
     MetricSpec("clawtui_commits_total", _C, "Registry commits by outcome (ok, failed).", ("outcome",)),
     MetricSpec("clawtui_commit_batch_records", _H, "Records in one registry commit.", (), _RECORDS),
     MetricSpec("clawtui_commit_seconds", _H, "Duration of a registry commit, fsync included.", (), _SECONDS),
+    MetricSpec("clawtui_decisions_failed_total", _C, "Decisions that broke by a bug; each rebuilds the hub's state."),
+    MetricSpec("clawtui_clock_jumps_total", _C, "Times the wall clock jumped against the monotonic one."),
     MetricSpec("clawtui_loop_lag_seconds", _H, "How late the hub's event loop ran a timer.", (), _SECONDS),
     MetricSpec("clawtui_agent_connections", _G, "Open connections of agents."),
     MetricSpec("clawtui_handshakes_refused_total", _C, "Agents' handshakes refused, by reason.", ("reason",)),
     MetricSpec("clawtui_outbox_drops_total", _C, "Frames dropped because an agent read too slowly."),
-    MetricSpec("clawtui_decisions_failed_total", _C, "Decisions that broke by a bug; each rebuilds the hub's state."),
-    MetricSpec("clawtui_clock_jumps_total", _C, "Times the wall clock jumped against the monotonic one."),
     MetricSpec("clawtui_output_bytes_total", _C, "Raw bytes of task output written to disk."),
     MetricSpec("clawtui_attention", _G, "What needs a person now and is not snoozed, by severity.", ("severity",)),
     MetricSpec("clawtui_watched_agents", _G, "Agents that report every second because somebody watches."),
@@ -111,6 +115,11 @@ class Metrics:
         ended = self._counter("clawtui_tasks_ended_total")
         self._ended = {state: ended.labels(state.value) for state in TERMINAL}
         self._requests: dict[tuple[str, str, int], Counter] = {}
+        self.recent_commits, self.recent_batches = Recent(RECENT_COMMITS), Recent(RECENT_COMMITS)
+        """Seconds and records of the last commits."""
+        self.recent_lag = Recent(RECENT_LAGS)
+        self.dropped_frames = self.gaps = 0
+        """Since the start, as the counters of the same things."""
         self._gauge("clawtui_build_info").labels(version).set(1)
 
     # --- counted where it happens -----------------------------------------------------------------
@@ -123,12 +132,21 @@ class Metrics:
         self._committed.inc()
         self._batch.observe(records)
         self._commit.observe(seconds)
+        self.recent_batches.add(records)
+        self.recent_commits.add(seconds)
 
     def commit_failed(self) -> None:
         self._failed.inc()
 
+    def decision_failed(self) -> None:
+        self._counter("clawtui_decisions_failed_total").inc()
+
+    def clock_jumped(self) -> None:
+        self._counter("clawtui_clock_jumps_total").inc()
+
     def loop_lag(self, seconds: float) -> None:
         self._histogram("clawtui_loop_lag_seconds").observe(max(seconds, 0.0))
+        self.recent_lag.add(max(seconds, 0.0))
 
     def task_ended(self, state: TaskState) -> None:
         self._ended[state].inc()
@@ -138,19 +156,15 @@ class Metrics:
         self._counter("clawtui_handshakes_refused_total").labels(str(known)).inc()
 
     def outbox_drop(self, frames: int = 1) -> None:
-    def decision_failed(self) -> None:
-        self._counter("clawtui_decisions_failed_total").inc()
-
-    def clock_jumped(self) -> None:
-        self._counter("clawtui_clock_jumps_total").inc()
-
         self._counter("clawtui_outbox_drops_total").inc(frames)
+        self.dropped_frames += frames
 
     def output(self, size_bytes: int) -> None:
         self._output.inc(size_bytes)
 
     def feed_gap(self) -> None:
         self._counter("clawtui_feed_gaps_total").inc()
+        self.gaps += 1
 
     def http_request(self, method: str, route: str, status: int, seconds: float | None = None) -> None:
         """`route` is the route's template, never the path; `seconds` is None for streams."""

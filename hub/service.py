@@ -43,6 +43,7 @@ from hub.shells import Shells
 from hub.state import HubFile, StateFolder
 from hub.stats import Stats
 from hub.tokens import user_token
+from hub.traffic import Traffic
 from hub.upkeep import Upkeep, raise_file_limit
 from runtime.wire import GoawayReason
 
@@ -77,7 +78,7 @@ class Hub:
         self._attention = AttentionDesk(kernel, self._reconcilers, self._registry_problems)
         self._inside = Inside(
             kernel, drivers, self._jobs, self._acts, self._shells, self._logs, KeyLocks(), self, self._attention,
-            self._stats,
+            self._stats, Traffic(kernel, lambda: self._upkeep.loop_lag_seconds, lambda: self._listeners.streams),
         )  # fmt: skip
         self._listeners = Listeners(kernel.config, self._parts())
         reach.connect(self._listeners)

@@ -35,14 +35,17 @@ def columns(context: Context) -> tuple[Column, ...]:
     def since(view: AttentionView) -> str:
         return view.since if plain else age_text(context.age(view.since) or 0.0)
 
+    def what(view: AttentionView) -> str:
+        # An older hub has no title; scripts get the text alone, as ever.
+        return view.text if plain or not view.title else f"{view.title}: {view.text}"
+
     return (
         Column("ID", lambda view: view.id),
         Column("SEVERITY", lambda view: view.severity.value),
         Column("SINCE", since, right=True),
-        Column("WHAT", lambda view: view.title or view.kind),
-        Column("WHY", lambda view: view.text),
-        Column("TO DO", lambda view: view.todo),
+        Column("WHAT", what),
         Column("TRY", lambda view: view.acts[0].command if view.acts else None),
+        Column("TO DO", lambda view: view.todo),
         Column("SNOOZED UNTIL", lambda view: view.snoozed_until),
     )
 
@@ -56,7 +59,7 @@ async def show_attention(*, snoozed: bool = False, context: Ctx) -> int:
     """
     async with context.control() as control:
         answer = await control.attention(AttentionQuery(snoozed=snoozed))
-    context.out.listing(answer, columns(context)[: 8 if snoozed else 7], answer.attention, "nothing needs you")
+    context.out.listing(answer, columns(context)[: 7 if snoozed else 6], answer.attention, "nothing needs you")
     if answer.snoozed and not snoozed and context.out.mode is Mode.TABLE:
         context.out.say(f"{answer.snoozed} snoozed: clawtui attention --snoozed")
     return exits.DONE

@@ -19,6 +19,7 @@ from hub.contract import (
     AttentionView,
     AuditList,
     BackupAnswer,
+    ConnectionList,
     CreatedToken,
     DispatchView,
     Event,
@@ -50,6 +51,10 @@ MAX_SEQ_DIGITS: Final = 18
 
 async def health(control: Control, call: Call) -> HubHealth:
     return await control.health()
+
+
+async def connections(control: Control, call: Call) -> ConnectionList:
+    return await control.connections(call.query)
 
 
 async def metrics(control: Control, call: Call) -> Plain:

@@ -25,6 +25,11 @@ HUB: Final = (
         response=contract.HubHealth, summary="How the hub is: registry, event loop, drivers, counts",
     ),
     Route(
+        method="GET", path="/connections", role=_VIEWER, tag="hub", handler=do.connections,
+        query=contract.ConnectionQuery, response=contract.ConnectionList,
+        summary="How busy the hub is, and agents' connections and queues, what waits most first",
+    ),
+    Route(
         method="GET", path="/metrics", role=_VIEWER, tag="hub", handler=do.metrics, open_on_loopback=True,
         media=CONTENT_TYPE, summary="Metrics in the format that Prometheus reads",
     ),

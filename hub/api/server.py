@@ -72,6 +72,12 @@ class Listeners:
         found = {"agents": self.agents_url, "api": self.api_url, "socket": f"unix:{self.socket_path}"}
         return {name: url for name, url in found.items() if url is not None}
 
+    @property
+    def streams(self) -> int:
+        """Answers that go on: logs, output, stats, events and shells that somebody follows."""
+        departures = (runner.app.get(DEPARTURE) for runner in self._runners.values())
+        return sum(departure.streams for departure in departures if departure is not None)
+
     async def start(self, *, kept_agents_port: int = 0, kept_api_port: int = 0) -> None:
         """Bind and serve everything. A configured port 0 takes the kept one where that is free, else any.
 

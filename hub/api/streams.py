@@ -50,6 +50,11 @@ class Departure:
         self._quiet = asyncio.Event()
         self._quiet.set()
 
+    @property
+    def streams(self) -> int:
+        """Streams that are being served."""
+        return self._streams
+
     @contextlib.contextmanager
     def stream(self) -> Iterator[None]:
         """Surrounds the serving of one stream."""

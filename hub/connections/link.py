@@ -33,6 +33,14 @@ class Link:
         self.basic = False
         self.credential = ""
         """SHA-256 of the credential that opened the door; it is looked at again when the hello comes."""
+        self.remote = self.via = ""
+        """Who dialled, and at which of our addresses; a path for a Unix socket."""
+        self.since_ms = 0
+        """When it was let in, in ms since the epoch."""
+        self.protocol: int | None = None
+        """The version that both speak; None for basic agents."""
+        self.latency_seconds: float | None = None
+        """Of the last ping that was answered; only agents that are silent are pinged."""
         self.said_bye = False
         self.errors = 0
         self.heard_at = now()
@@ -46,6 +54,11 @@ class Link:
         self._closing = False
         self._aborted = False
         self._patience: asyncio.Timeout | None = None
+
+    @property
+    def outbox(self) -> Outbox:
+        """What waits to be written, to look at."""
+        return self._outbox
 
     @property
     def closed_cleanly(self) -> bool:
@@ -123,6 +136,8 @@ class Link:
         """The next text frame; None at the end. Pings are answered, pongs noted."""
         while True:
             message: WSMessage = await self._socket.receive()
+            if message.type is WSMsgType.PONG and self.pinged_at is not None:
+                self.latency_seconds = self._now() - self.pinged_at
             self.heard_at, self.pinged_at = self._now(), None
             match message.type:
                 case WSMsgType.TEXT:

@@ -56,6 +56,20 @@ class Outbox:
         self._ready = asyncio.Event()
         self._closed = False
 
+    @property
+    def frames(self) -> int:
+        """Frames that wait."""
+        return len(self._frames)
+
+    @property
+    def bytes(self) -> int:
+        return self._bytes
+
+    @property
+    def acks(self) -> int:
+        """Acknowledgements that wait: what of the agent's window is not given back yet."""
+        return len(self._output) + len(self._responses) + len(self._messages)
+
     def put(self, frame: str | Control, now: float) -> None:
         """Take a frame. `now`: monotonic seconds. Raises OutboxFull."""
         size = _size(frame)
@@ -72,7 +86,7 @@ class Outbox:
 
     def acknowledge(self, ack: Ack) -> None:
         """Raises OutboxFull."""
-        if len(self._output) + len(self._responses) + len(self._messages) >= MAX_ACK_ENTRIES:
+        if self.acks >= MAX_ACK_ENTRIES:
             raise OutboxFull
         self._output.update(ack.output)
         self._responses += ack.responses

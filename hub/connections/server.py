@@ -112,6 +112,8 @@ class AgentServer:
         )
         link.credential = admission.credential
         link.basic = socket.ws_protocol != SUBPROTOCOL
+        link.remote, link.via = _ends(request)
+        link.since_ms = self._clock.now().wall_ms
         async with asyncio.TaskGroup() as group:
             group.create_task(link.write(lambda ack: self._encode_ack(link, ack)))
             try:
@@ -187,6 +189,7 @@ class AgentServer:
             self._tell(link, "unsupported_protocol", spoken, None)
             link.close(UNSUPPORTED_PROTOCOL, "unsupported_protocol")
             return None
+        link.protocol = min(hello.protocol.max, PROTOCOL_MAX)
         return hello
 
     def _on_frame(self, link: Link, frame: str) -> None:
@@ -217,3 +220,22 @@ class AgentServer:
 
     def _encode_ack(self, link: Link, ack: Ack) -> str:
         return self._table.encode_ack(link, ack)
+
+
+def _ends(request: web.Request) -> tuple[str, str]:
+    """Return the other side's address and ours; a Unix socket has a path on our side only."""
+    if request.transport is None:
+        return "", ""
+    remote, ours = (_address(request.transport.get_extra_info(name)) for name in ("peername", "sockname"))
+    return remote or "unix socket", ours
+
+
+def _address(name: object) -> str:
+    """What the system calls one end: `(host, port, …)` or a path."""
+    match name:
+        case (str() as host, int() as port, *_):
+            return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+        case str():
+            return name
+        case _:
+            return ""

@@ -177,6 +177,10 @@ class Registry:
         """Return what a person should know about the database file now, as sentences."""
         return self._writer.problems()
 
+    def sizes(self) -> tuple[int, int]:
+        """Return the bytes of the database and of its log."""
+        return self._writer.sizes()
+
     async def _read(self, query: Callable[[sqlite3.Connection], T]) -> T:
         async with self._reader() as connection:
             return await connection.run(query)

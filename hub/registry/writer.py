@@ -77,6 +77,10 @@ class Writer:
             )
         return found
 
+    def sizes(self) -> tuple[int, int]:
+        """Bytes of the database and of its log."""
+        return self._path.stat().st_size if self._path.exists() else 0, self._log_bytes()
+
     def _connect(self) -> sqlite3.Connection:
         connection = connect(self._path)
         # FULL: the log is synced in every commit. fullfsync: on macOS only this reaches the disk.

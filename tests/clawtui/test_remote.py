@@ -18,6 +18,7 @@ from hub.contract import (
     AttentionQuery,
     AuditList,
     BackupAnswer,
+    ConnectionQuery,
     CreateAgent,
     CreateToken,
     DispatchRequest,
@@ -84,6 +85,7 @@ DISPATCHED = DispatchRequest(task={"type": "ping"}, selector="type=x")
 
 CALLS: list[tuple[str, tuple[Any, ...], Any]] = [
     ("health", (), HEALTH),
+    ("connections", (ConnectionQuery(limit=7),), None),
     ("attention", (AttentionQuery(snoozed=True),), None),
     ("attention", (AttentionQuery(),), None),
     ("snooze", ("tasks_failed:a-1/b", 60), ATTENTION),

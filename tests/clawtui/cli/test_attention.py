@@ -19,14 +19,15 @@ Answers = Callable[..., None]
 def test_attention_is_listed_with_what_to_do(cli: CommandLine) -> None:
     called = cli("attention")
     assert called.code == 0
-    for shown in ("tasks_failed:a-1", "warning", "1m00s", "2 tasks failed", "clawtui tasks retry t-2"):
+    told = ("tasks_failed:a-1", "warning", "1m00s", "Tasks failed: 2 tasks failed", "clawtui tasks retry t-2")
+    for shown in (*told, "Submit them again."):
         assert shown in called.out
     assert "1 snoozed: clawtui attention --snoozed" in called.stderr
     assert cli.last("attention") == (AttentionQuery(),)
 
 
 def test_attention_for_scripts(cli: CommandLine, answers: Answers) -> None:
-    expected = f"tasks_failed:a-1\twarning\t{WHEN}\t2 tasks failed\tclawtui tasks retry t-2\n"
+    expected = f"tasks_failed:a-1\twarning\t{WHEN}\t2 tasks failed\tclawtui tasks retry t-2\tSubmit them again.\n"
     assert cli("attention", "--plain").out == expected
     assert cli("attention", "--json").json["attention"][0]["id"] == "tasks_failed:a-1"
     answers(attention=AttentionList(attention=[replace(ATTENTION, snoozed_until=WHEN)], snoozed=1))

@@ -17,6 +17,9 @@ from hub.contract import (
     AttentionView,
     AuditList,
     BackupAnswer,
+    ConnectionList,
+    ConnectionQuery,
+    ConnectionView,
     CreateAgent,
     CreatedToken,
     CreateToken,
@@ -24,6 +27,7 @@ from hub.contract import (
     DispatchView,
     Event,
     HubHealth,
+    HubLoad,
     JobList,
     JobView,
     JournalEntry,
@@ -84,9 +88,18 @@ ATTENTION: Final = AttentionView(
     target="a-1",
     since=WHEN,
     text="2 tasks failed",
+    title="Tasks failed",
+    todo="Submit them again.",
     count=2,
     tasks=["t-2", "t-1"],
     acts=[SuggestedAct(act="task.retry", command="clawtui tasks retry t-2")],
+)
+CONNECTIONS: Final = ConnectionList(
+    load=HubLoad(loop_lag_seconds=0.001, loop_lag_p99_seconds=0.002),
+    connections=[
+        ConnectionView(agent_id="a-1", connected=True, since=WHEN, remote="127.0.0.1:5", via="127.0.0.1:9090", queued=2)
+    ],
+    total=1,
 )
 STATS: Final = StatsPoint(at=WHEN, seconds=30.0, cpu=0.5, memory_bytes=1024)
 ENTRY: Final = JournalEntry(
@@ -99,6 +112,7 @@ ENTRY: Final = JournalEntry(
     detail="running -> stopped",
     command="clawtui stop a-1",
     undo="clawtui start a-1",
+    undo_act="agent.start",
 )
 HEALTH: Final = HubHealth(
     status="ok", version="1.2.3", hub_id="hub-1", uptime_seconds=1.0, loop_lag_seconds=0.0, registry_writable=True
@@ -172,6 +186,7 @@ class ScriptedControl:
         self.go_on = asyncio.Event()
         self.answers: dict[str, Any] = {
             "health": HEALTH,
+            "connections": CONNECTIONS,
             "attention": AttentionList(attention=[ATTENTION], snoozed=1),
             "snooze": ATTENTION,
             "agent_stats": Stream([STATS], ends=True),
@@ -225,6 +240,9 @@ class ScriptedControl:
         if "health" in self.waiting:
             await self.go_on.wait()
         return self._note("health")
+
+    async def connections(self, query: ConnectionQuery) -> ConnectionList:
+        return self._note("connections", query)
 
     async def attention(self, query: AttentionQuery) -> AttentionList:
         return self._note("attention", query)
