@@ -1,4 +1,4 @@
-"""A fleet as one meets it: 24 agents of several types in every state, their tasks, logs and history. All data."""
+"""A fleet as one meets it: 24 agents of several types in every state, their tasks, logs and history; `hub()` has it."""
 
 from __future__ import annotations
 
@@ -8,24 +8,32 @@ from typing import Any, Final
 
 from hub.contract import (
     AgentView,
+    AttentionList,
     AttentionView,
+    AuditList,
     AuditView,
     DispatchMember,
     DispatchView,
     DriverHealth,
     HubHealth,
+    JobList,
     JobView,
     JournalEntry,
+    JournalList,
     Lifecycle,
     LogEntry,
+    LogQuery,
     RolloutRequest,
     Severity,
     SuggestedAct,
     TaskView,
+    TokenList,
     TokenView,
 )
 from hub.core.model import AgentStatus, Connection, Desired, Observed, Role, TaskState
 from runtime.wire import Cpu, Disk, Gpu, Health, Memory, Network, TaskError
+from tests.hub.api.scripted import Stream
+from tests.tui.scripted import ScriptedHub
 
 NOW: Final = datetime(2026, 3, 14, 15, 9, 26, tzinfo=UTC)
 GIB: Final = 1024**3
@@ -284,3 +292,30 @@ def hub_health(agents: list[AgentView]) -> HubHealth:
         addresses={"agents": "wss://hub.example:9090", "api": "https://hub.example:8080",
                    "local": "/var/lib/clawtui/hub.sock"},
     )  # fmt: skip
+
+
+# --- the hub
+
+
+def hub(agents: Iterable[AgentView] | None = None) -> ScriptedHub:
+    """A scripted hub with all of this; `agents`: others than those of `fleet`."""
+    known = list(agents) if agents is not None else fleet()
+    found = ScriptedHub(*known, tasks=tasks())
+    found.now, found.output = NOW, OUTPUT
+
+    def logs(agent_id: str, query: LogQuery) -> Stream:
+        return Stream(found.logs.get(agent_id) or log(agent_id), ends=not query.follow)
+
+    found.answers |= {
+        "health": hub_health(known),
+        "dispatch_status": rollout(),
+        "dispatch": rollout(),
+        "audit": AuditList(audit=audit()),
+        "journal": JournalList(journal=journal()),
+        "attention": AttentionList(attention=attention()),
+        "tokens": TokenList(tokens=tokens()),
+        "jobs": JobList(jobs=jobs()),
+        "agent_logs": logs,
+        "agent_stats": lambda *_: Stream(),
+    }
+    return found

@@ -15,9 +15,9 @@ from typing import Any, Final, NamedTuple
 import resvg_py  # pyright: ignore[reportMissingImports] - comes with the extra `screens`
 from textual.pilot import Pilot
 
-from hub.contract import Event
 from hub.errors import Unavailable
-from tests.tui.scripted import ScriptedHub, screen_on, wait_shown, wait_until
+from tests.tui import fleet_script as script
+from tests.tui.scripted import ScriptedHub, screen_on, until, wait_shown
 
 FOLDER: Final = Path(__file__).parents[2] / "screenshots"
 FONT: Final = "DejaVu Sans Mono"
@@ -26,7 +26,7 @@ Steps = Callable[[Pilot[Any], ScriptedHub], Awaitable[None]]
 
 
 class Shot(NamedTuple):
-    """One picture: how large the terminal is and what is done before it is taken."""
+    """One text_of: how large the terminal is and what is done before it is taken."""
 
     name: str
     steps: Steps
@@ -45,20 +45,15 @@ def pressing(*keys: str, shown: str, first: str = "builder-1") -> Steps:
     return steps
 
 
-def typing(text: str) -> list[str]:
-    spelled = {" ": "space", "/": "slash", ":": "colon", "-": "minus", "=": "equals_sign", ".": "full_stop"}
-    return [spelled.get(character, character) for character in text]
-
-
 async def _lost(pilot: Pilot[Any], hub: ScriptedHub) -> None:
     await wait_shown(pilot, "builder-1")
-    hub.break_off(Unavailable("the hub at hub.example:8080 does not answer", hint="is it running?"))
+    hub.lose(Unavailable("the hub at hub.example:8080 does not answer", hint="is it running?"))
     await wait_shown(pilot, "The hub is away")
 
 
 async def _empty(pilot: Pilot[Any], hub: ScriptedHub) -> None:
     hub.agents_by_id.clear()
-    hub.feed.give(Event(seq=1, run="r", kind="gap"))
+    hub.tell("gap")
     await wait_shown(pilot, "No agents yet")
 
 
@@ -75,7 +70,7 @@ SHOTS: Final = (
     Shot("fleet-80x24", pressing(shown="Connection"), NARROW),
     Shot("fleet-60x20", pressing(shown="builder-4"), (60, 20)),
     Shot("fleet-200x60", pressing(shown="Memory"), (200, 60)),
-    Shot("fleet-filter", pressing("slash", *typing("type:tester !mac"), "enter", shown="4 of 24"), MEDIUM),
+    Shot("fleet-filter", pressing("slash", *"type:tester !mac", "enter", shown="4 of 24"), MEDIUM),
     Shot("fleet-marked", pressing("space", "down", "space", "down", "space", shown="3 marked"), MEDIUM),
     Shot("detail-crashed", pressing("down", "down", "down", shown="out of memory")),
     Shot("detail-logs", pressing("2", shown="planner.c")),
@@ -84,19 +79,19 @@ SHOTS: Final = (
     Shot("needs-you", pressing("A", shown="tester-arm"), MEDIUM),
     Shot("needs-you-80x24", pressing("A", shown="tester-arm"), NARROW),
     Shot("create", pressing("c", shown="New agent"), MEDIUM),
-    Shot("create-80x24", pressing("c", *typing("builder-5"), shown="clawtui create builder-5"), NARROW),
+    Shot("create-80x24", pressing("c", *"builder-5", shown="clawtui create builder-5"), NARROW),
     Shot("confirm-restart", pressing("R", shown="Restart builder-1?"), MEDIUM),
-    Shot("destroy", pressing("D", *typing("build"), shown="Destroy builder-1?"), MEDIUM),
+    Shot("destroy", pressing("D", *"build", shown="Destroy builder-1?"), MEDIUM),
     Shot("destroy-80x24", pressing("D", shown="Destroy builder-1?"), NARROW),
     Shot("task-form", pressing("t", shown="Timeout s"), MEDIUM),
     Shot("task-form-80x24", pressing("t", shown="Timeout s"), NARROW),
-    Shot("run-line", pressing("b", *typing("make test"), shown="exec make test"), NARROW),
+    Shot("run-line", pressing("b", *"make test", shown="exec make test"), NARROW),
     Shot("tasks", pressing("f2", shown="make -j2 release"), MEDIUM),
     Shot("tasks-80x24", pressing("f2", shown="make -j2 release"), NARROW),
-    Shot("rollout", pressing("f2", *typing(":matrix d-0042"), "enter", shown="canary 2"), MEDIUM),
-    Shot("output", pressing("f2", *typing(":output t-20"), "enter", shown="test_logs.py"), MEDIUM),
+    Shot("rollout", pressing("f2", *":matrix d-0042", "enter", shown="canary 2"), MEDIUM),
+    Shot("output", pressing("f2", *":output t-20", "enter", shown="test_logs.py"), MEDIUM),
     Shot("logs", pressing("f3", shown="planner.c"), MEDIUM),
-    Shot("logs-filter", pressing("f3", "slash", *typing("timed out"), "enter", "plus", shown="±2"), MEDIUM),
+    Shot("logs-filter", pressing("f3", "slash", *"timed out", "enter", "plus", shown="±2"), MEDIUM),
     Shot("logs-80x24", pressing("f3", shown="planner.c"), NARROW),
     Shot("journal", pressing("f4", shown="two machines"), MEDIUM),
     Shot("journal-80x24", pressing("f4", shown="reviewer-3"), NARROW),
@@ -104,7 +99,7 @@ SHOTS: Final = (
     Shot("hub-80x24", pressing("f5", shown="Drivers"), NARROW),
     Shot("help", pressing("question_mark", shown="Here: fleet"), MEDIUM),
     Shot("help-80x24", pressing("question_mark", shown="Here: fleet"), NARROW),
-    Shot("palette", pressing("ctrl+p", *typing("log"), shown="Palette"), MEDIUM),
+    Shot("palette", pressing("ctrl+p", *"log", shown="Palette"), MEDIUM),
     Shot("menu", pressing("x", shown="Actions on builder-1"), NARROW),
     Shot("hub-lost", _lost, MEDIUM),
     Shot("hub-lost-80x24", _lost, NARROW),
@@ -116,17 +111,17 @@ SHOTS: Final = (
 
 async def take(shot: Shot) -> str:
     """The screen as SVG, after its steps and when nothing moves any more."""
-    hub = ScriptedHub()
+    hub = script.hub()
     app = screen_on(hub, read_only=shot.read_only)
     async with app.run_test(size=shot.size) as pilot:
         await shot.steps(pilot, hub)
         shown_at = app._shown_at  # of the last look at the store
-        await wait_until(pilot, lambda: app._shown_at > shown_at, "titles follow what is below them")
+        await until(pilot, lambda: app._shown_at > shown_at, "titles follow what is below them")
         return app.export_screenshot(title="clawtui")
 
 
 def write(name: str, svg: str) -> None:
-    """The picture twice: SVG, in which text can be selected, and PNG, which is seen everywhere."""
+    """The text_of twice: SVG, in which text can be selected, and PNG, which is seen everywhere."""
     FOLDER.mkdir(exist_ok=True)
     (FOLDER / f"{name}.svg").write_text(svg)
     png = resvg_py.svg_to_bytes(svg_string=svg, monospace_family=FONT, font_family=FONT, sans_serif_family=FONT)

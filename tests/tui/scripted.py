@@ -1,11 +1,17 @@
-"""A hub that shows a scripted fleet, and the screen on it with a clock that stands still."""
+"""The scripted hub for tests of the screen, and how tests look at a screen and press its keys.
+
+`ScriptedHub(*agents)` has those agents and nothing else; `tests.tui.fleet_script.hub()` has a fleet as one meets it.
+`shown(hub)` is a running screen on it; `until`, `sees`, `wait_shown` wait for what it shows.
+"""
 
 from __future__ import annotations
 
+import contextlib
+import itertools
 import time
 from collections.abc import AsyncIterator, Callable, Iterable
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 
 import msgspec
 from textual.pilot import Pilot
@@ -16,10 +22,10 @@ from hub.contract import (
     AgentList,
     AgentQuery,
     AgentView,
-    AttentionList,
-    AuditList,
-    JobList,
-    JournalList,
+    CreateAgent,
+    Event,
+    JobView,
+    Lifecycle,
     LogEntry,
     LogQuery,
     OutputChunk,
@@ -27,46 +33,105 @@ from hub.contract import (
     TaskList,
     TaskQuery,
     TaskView,
-    TokenList,
 )
-from hub.control import Control
-from hub.errors import NotFound
-from tests.hub.api.scripted import ScriptedControl, Stream
-from tests.tui import fleet_script as script
+from hub.core.model import AgentStatus, Connection, Desired, Observed, TaskState
+from hub.errors import NotFound, Unavailable
+from tests.hub.api.scripted import TASK, WHEN, ScriptedControl, Stream
+
+WAIT_SECONDS: Final = 20.0
+"""How long a condition may take to come true; a failure waits so long, a success does not."""
+DONE: Final = JobView(id="j-1", kind="act", state="succeeded", started_at=WHEN, finished_at=WHEN)
+ADDRESS: Final = "hub.example:8080"
+
+
+def an_agent(name: str, status: AgentStatus = AgentStatus.ONLINE, **fields: Any) -> AgentView:
+    known: dict[str, Any] = {
+        "uid": f"u-{name}",
+        "lifecycle": Lifecycle(desired=Desired.RUNNING, observed=Observed.RUNNING),
+        "connection": Connection.ONLINE,
+        "driver": "process",
+        "last_seen_at": WHEN,
+    }
+    return AgentView(id=name, status=status, **(known | fields))
+
+
+def a_task(task_id: str, agent: str, status: TaskState = TaskState.SUCCEEDED, **fields: Any) -> TaskView:
+    known: dict[str, Any] = {
+        "type": "exec", "attempt": 1, "created_at": WHEN, "spec": {"type": "exec", "command": f"echo {task_id}"},
+        "terminal": True,
+    }  # fmt: skip
+    return TaskView(id=task_id, agent_id=agent, status=status, **(known | fields))
+
+
+def stopped(agent: AgentView) -> AgentView:
+    return msgspec.structs.replace(agent, status=AgentStatus.STOPPED)
 
 
 class ScriptedHub(ScriptedControl):
-    """Answers as a hub with the fleet would. An answer may be a function, or an exception that is raised.
+    """Agents, tasks, logs and output that tests change while the screen looks; may go away and come back.
 
-    `feed` gives changes to whoever listens; `break_off` makes the hub go away, `come_back` return.
+    `answers[method]` is what a method answers: a value, an exception that is raised, or a function of what it was
+    given. `calls` are all calls, `called(method)` those of one method.
     """
 
-    def __init__(self, agents: Iterable[AgentView] | None = None) -> None:
+    def __init__(self, *agents: AgentView, tasks: Iterable[TaskView] = ()) -> None:
         super().__init__()
-        known = list(agents) if agents is not None else script.fleet()
-        self.agents_by_id = {agent.id: agent for agent in known}
-        self.feed = Stream()
+        self.agents_by_id = {agent.id: agent for agent in agents}
+        self.board = list(tasks)
+        """All tasks, newest first."""
         self.logs: dict[str, list[LogEntry]] = {}
-        self.output = script.OUTPUT
+        self.output = "hi\n"
+        self.now = datetime.fromisoformat(WHEN)
+        """The screen's clock, which stands still: all ages are those at this time."""
         self.away: Exception | None = None
+        self._listeners: list[Stream] = []
+        self._numbers = itertools.count(1)
         self.answers |= {
-            "health": script.hub_health(known),
             "agents": self._agents,
             "agent": self._agent,
             "tasks": self._tasks,
             "get_task": self._task,
             "task_output": self._output,
             "agent_logs": self._logs,
-            "dispatch_status": script.rollout(),
-            "dispatch": script.rollout(),
-            "audit": AuditList(audit=script.audit()),
-            "journal": JournalList(journal=script.journal()),
-            "attention": AttentionList(attention=script.attention()),
-            "tokens": TokenList(tokens=script.tokens()),
-            "jobs": JobList(jobs=script.jobs()),
-            "agent_stats": lambda *_: Stream(),
-            "events": lambda *_: self.feed,
+            "create_agent": self._create,
+            "events": self._listen,
+            "act": DONE,
+            "destroy": DONE,
+            "job": DONE,
         }
+
+    # --- what tests do with it
+
+    def change(self, *agents: AgentView) -> None:
+        """New agents, or others in place of known ones, and a word about each."""
+        for agent in agents:
+            self.agents_by_id[agent.id] = agent
+            self.tell("agent", agent.id)
+
+    def remove(self, name: str) -> None:
+        del self.agents_by_id[name]
+        self.tell("agent", name)
+
+    def tell(self, kind: str, id: str = "") -> None:
+        """Give one change to whoever listens; kind `gap`: everything may have changed."""
+        event = Event(seq=next(self._numbers), run="r", kind=kind, id=id)
+        for stream in self._listeners:
+            stream.give(event)
+
+    def lose(self, error: Exception | None = None) -> None:
+        """Answer nothing any more, until `come_back`."""
+        self.away = error or Unavailable("no hub answers", hint="start it")
+        for stream in self._listeners:
+            stream.fail(self.away)
+        self._listeners.clear()
+
+    def come_back(self) -> None:
+        self.away = None
+
+    def called(self, method: str) -> list[tuple[Any, ...]]:
+        return [given for name, given in self.calls if name == method]
+
+    # --- what it answers
 
     def _note(self, method: str, *given: Any) -> Any:
         self.calls.append((method, given))
@@ -79,17 +144,9 @@ class ScriptedHub(ScriptedControl):
             raise answer
         return answer
 
-    def break_off(self, error: Exception) -> None:
-        self.away = error
-        self.feed.fail(error)
-
-    def come_back(self) -> None:
-        self.away, self.feed = None, Stream()
-
     def _agents(self, query: AgentQuery) -> AgentList:
         """Pages of `query.limit` by name, as the hub's."""
-        names = sorted(self.agents_by_id)
-        rest = [name for name in names if query.cursor is None or name > query.cursor]
+        rest = sorted(name for name in self.agents_by_id if query.cursor is None or name > query.cursor)
         page = rest[: query.limit]
         more = page[-1] if len(rest) > len(page) else None
         return AgentList(agents=[self.agents_by_id[name] for name in page], next=more)
@@ -99,58 +156,94 @@ class ScriptedHub(ScriptedControl):
             raise NotFound(f"there is no agent {agent_id}")
         return self.agents_by_id[agent_id]
 
+    def _create(self, request: CreateAgent) -> JobView:
+        self.change(an_agent(request.name, driver=request.driver))
+        return DONE
+
     def _tasks(self, query: TaskQuery) -> TaskList:
-        found = [task for task in script.tasks() if query.agent in (None, task.agent_id)]
+        found = [task for task in self.board if query.agent in (None, task.agent_id)]
         return TaskList(tasks=found[: query.limit])
 
-    def _task(self, task_id: str, _: float) -> TaskView:
-        found = next((task for task in script.tasks() if task.id == task_id), None)
-        return found or msgspec.structs.replace(script.tasks()[0], id=task_id)
+    def _task(self, task_id: str, _: float = 0.0) -> TaskView:
+        """A task that is not on the board runs."""
+        found = next((task for task in self.board if task.id == task_id), None)
+        return found or msgspec.structs.replace(TASK, id=task_id)
 
-    def _output(self, _: str, query: OutputQuery) -> Stream:
-        return Stream([OutputChunk(offset=query.offset, data=self.output[query.offset :])])
+    def _output(self, task_id: str, query: OutputQuery) -> Stream:
+        chunks = [OutputChunk(offset=query.offset, data=self.output[query.offset :])]
+        ended = self._task(task_id).terminal
+        if ended:
+            chunks.append(OutputChunk(offset=max(query.offset, len(self.output)), end=True))
+        return Stream(chunks, ends=ended)
 
     def _logs(self, agent_id: str, query: LogQuery) -> Stream:
-        lines = self.logs.get(agent_id)
-        return Stream(script.log(agent_id) if lines is None else lines)
+        lines = self.logs.get(agent_id, [LogEntry(text="hello", source="runtime")])
+        return Stream(lines, ends=not query.follow)
 
-    def agent_stats(self, agent_id: str, query: Any) -> AsyncIterator[Any]:
-        return aiter(self._note("agent_stats", agent_id, query))
+    def _listen(self, since: int | None) -> Stream:
+        stream = Stream()
+        self._listeners.append(stream)
+        return stream
 
 
 class StandingStore(FleetStore):
-    """All ages are those at `NOW`."""
+    """The time is the hub's `now`."""
+
+    control: ScriptedHub
 
     def now(self) -> datetime:
-        return script.NOW
+        return self.control.now
 
 
-def screen_on(control: Control, *, read_only: bool = False, **more: Any) -> ClawtuiApp:
-    """The screen on `control`, with the clock of the script."""
-    app = ClawtuiApp(address="hub.example:8080", read_only=read_only, **more)
-    app.store = StandingStore(control)
+# --- a screen on it
+
+
+def screen_on(hub: ScriptedHub, *, read_only: bool = False, **more: Any) -> ClawtuiApp:
+    """A screen that is not running yet."""
+    app = ClawtuiApp(address=ADDRESS, read_only=read_only, **more)
+    app.store = StandingStore(hub)
     return app
 
 
-async def wait_until(pilot: Pilot[Any], condition: Callable[[], Any], what: str = "", seconds: float = 20.0) -> None:
-    """Let the screen work until `condition` holds; fail after `seconds`."""
+@contextlib.asynccontextmanager
+async def shown(
+    hub: ScriptedHub, size: tuple[int, int] = (120, 40), **options: Any
+) -> AsyncIterator[tuple[ClawtuiApp, Pilot[Any]]]:
+    """A running screen, from its first live picture on."""
+    app = screen_on(hub, **options)
+    async with app.run_test(size=size) as pilot:
+        await until(pilot, lambda: app.store is not None and app.store.live)
+        app.refresh_now()
+        await pilot.pause()
+        yield app, pilot
+
+
+async def until(pilot: Pilot[Any], holds: Callable[[], object], what: str = "", seconds: float = WAIT_SECONDS) -> None:
+    """Let the screen work until `holds`; fail with its picture after `seconds`."""
     deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, f"not within {seconds} s: {what or condition}\n{picture(pilot.app)}"
+    while not holds():
+        assert time.monotonic() < deadline, (
+            f"not within {seconds} s: {what or holds}; the screen:\n{text_of(pilot.app)}"
+        )
         await pilot.pause(0.02)
 
 
-def picture(app: Any) -> str:
-    """What stands on the screen, as text."""
-    strips = app.screen._compositor.render_strips()  # what the terminal gets; there is no public way to read it
-    return "\n".join(strip.text.rstrip() for strip in strips)
-
-
-async def wait_shown(pilot: Pilot[Any], *texts: str, seconds: float = 20.0) -> None:
+async def wait_shown(pilot: Pilot[Any], *texts: str, seconds: float = WAIT_SECONDS) -> None:
     """Until all `texts` stand on the screen."""
+    await until(pilot, sees(pilot.app, *texts), f"{texts} on the screen", seconds)
 
-    def missing() -> list[str]:
-        shown = picture(pilot.app)
-        return [text for text in texts if text not in shown]
 
-    await wait_until(pilot, lambda: not missing(), f"{texts} on the screen", seconds)
+def sees(app: Any, *texts: str) -> Callable[[], bool]:
+    """A condition: all `texts` stand on the screen."""
+    return lambda: all(text in shown for shown in (text_of(app),) for text in texts)
+
+
+def text_of(app: Any) -> str:
+    """What the terminal shows, as text."""
+    strips = app.screen._compositor.render_strips()  # there is no public way to read it
+    return "\n".join(strip.text.rstrip() for strip in strips[: app.size.height])
+
+
+async def typed(pilot: Pilot[Any], text: str) -> None:
+    """Type `text` key by key, which is not what a paste does."""
+    await pilot.press(*text)

@@ -8,7 +8,7 @@ from textual.widget import Widget
 
 from clawtui.tui.screens.error import ErrorPane
 from clawtui.tui.screens.fleet import FleetPane
-from tests.tui.fleet import Fleet, an_agent, sees, shown, until
+from tests.tui.scripted import ScriptedHub, an_agent, sees, shown, until
 
 
 class FailsOnKey(Widget, can_focus=True):
@@ -22,8 +22,8 @@ class FailsToPaint(Widget):
 
 
 async def test_an_exception_in_a_handler_costs_the_pane_only() -> None:
-    fleet = Fleet(an_agent("a-1"))
-    async with shown(fleet) as (app, pilot):
+    hub = ScriptedHub(an_agent("a-1"))
+    async with shown(hub) as (app, pilot):
         await until(pilot, sees(app, "a-1"))
         bad = FailsOnKey()
         await app.main.pane.mount(bad)
@@ -32,7 +32,7 @@ async def test_an_exception_in_a_handler_costs_the_pane_only() -> None:
         await pilot.press("f12")
         await until(pilot, sees(app, "The fleet pane failed", "injected into a handler"))
         # The bar, the other panes and the store go on.
-        fleet.change(an_agent("a-2"))
+        hub.change(an_agent("a-2"))
         await until(pilot, sees(app, "2 agents"))
         await pilot.press("f2")
         await until(pilot, sees(app, "No tasks yet"))
@@ -45,7 +45,7 @@ async def test_an_exception_in_a_handler_costs_the_pane_only() -> None:
 
 
 async def test_an_exception_while_painting_costs_the_pane_only() -> None:
-    async with shown(Fleet(an_agent("a-1"))) as (app, pilot):
+    async with shown(ScriptedHub(an_agent("a-1"))) as (app, pilot):
         await until(pilot, sees(app, "a-1"))
         await pilot.press("f2")
         await until(pilot, sees(app, "No tasks yet"))
@@ -56,9 +56,9 @@ async def test_an_exception_while_painting_costs_the_pane_only() -> None:
 
 
 async def test_an_exception_in_background_work_costs_the_pane_only() -> None:
-    fleet = Fleet(an_agent("a-1"))
-    fleet.answers["audit"] = "no list of entries at all"
-    async with shown(fleet) as (app, pilot):
+    hub = ScriptedHub(an_agent("a-1"))
+    hub.answers["audit"] = "no list of entries at all"
+    async with shown(hub) as (app, pilot):
         await pilot.press("f4")
         await until(pilot, sees(app, "The journal pane failed", "AttributeError"))
         await pilot.press("f1")
@@ -66,10 +66,10 @@ async def test_an_exception_in_background_work_costs_the_pane_only() -> None:
 
 
 async def test_an_exception_on_a_tick_costs_the_pane_only() -> None:
-    fleet = Fleet(an_agent("a-1", last_seen_at="no time at all"))
-    async with shown(fleet) as (app, pilot):
+    hub = ScriptedHub(an_agent("a-1", last_seen_at="no time at all"))
+    async with shown(hub) as (app, pilot):
         await until(pilot, sees(app, "The fleet pane failed", "Invalid isoformat"))
-        fleet.change(an_agent("a-1"))
+        hub.change(an_agent("a-1"))
         await until(pilot, lambda: app.store is not None and app.store.agents["a-1"].last_seen_at != "no time at all")
         app.main.pane.focus_first()
         await pilot.press("enter")

@@ -12,9 +12,10 @@ import pytest
 from clawtui.cli.output import Mode, Output
 from clawtui.settings import Settings
 from clawtui.tui.app import ClawtuiApp
+from clawtui.tui.links import Link
 from clawtui.tui.run import Owner, Reach, shell_command
 from hub.errors import StartFailed
-from tests.tui.fleet import Fleet, an_agent
+from tests.tui.scripted import ScriptedHub, an_agent
 
 
 class Watched(Owner):
@@ -28,8 +29,8 @@ class Watched(Owner):
         out = Output(Mode.PLAIN, io.StringIO(), io.StringIO(), colour=False)
         super().__init__(Settings(), out, attached=False, read_only=False, headless=True)
 
-    def screen(self) -> ClawtuiApp:
-        app = super().screen()
+    def screen(self, link: Link | None = None) -> ClawtuiApp:
+        app = super().screen(link)
         self.screens += 1
         last = self.screens > self.failures
         app.call_later(lambda: app.set_interval(0.05, lambda: self.end(app, last)))
@@ -49,7 +50,7 @@ class Watched(Owner):
         if self.error is not None:
             raise self.error
         self.up = True
-        yield Reach(Fleet(an_agent("a-1")), "test")
+        yield Reach(ScriptedHub(an_agent("a-1")), "test")
         self.up = False
 
 

@@ -28,7 +28,7 @@ from clawtui.tui.words import AGENT_SIGNS, TASK_SIGNS
 from clawtui.values import as_keys
 from hub.core.model import AgentStatus, TaskState
 from runtime.wire import Cpu, Health, Memory, TaskError
-from tests.tui.fleet import a_task, an_agent
+from tests.tui.scripted import a_task, an_agent
 
 NOW = datetime(2026, 1, 2, 3, 5, 5, tzinfo=UTC)
 

@@ -20,13 +20,13 @@ from hub.contract import AgentAct, AttentionList, AttentionView, DispatchRequest
 from hub.core.model import AgentStatus, TaskState
 from hub.errors import Conflict
 from tests.hub.api.scripted import WHEN, Stream
-from tests.tui.fleet import Fleet, a_task, an_agent, sees, shown, stopped, text_of, typed, until
+from tests.tui.scripted import ScriptedHub, a_task, an_agent, sees, shown, stopped, text_of, typed, until
 
 SIZES = ((80, 24), (120, 40), (200, 60))
 
 
-def pair() -> Fleet:
-    return Fleet(an_agent("a-1"), an_agent("a-2", AgentStatus.CRASHED, reason="out of memory"))
+def pair() -> ScriptedHub:
+    return ScriptedHub(an_agent("a-1"), an_agent("a-2", AgentStatus.CRASHED, reason="out of memory"))
 
 
 @pytest.mark.parametrize("size", SIZES)
@@ -37,73 +37,72 @@ async def test_agents_are_seen_with_a_glyph_and_a_word(size: tuple[int, int]) ->
 
 
 async def test_an_empty_registry_says_what_to_do_and_one_key_does_it() -> None:
-    fleet = Fleet()
-    async with shown(fleet, (80, 24)) as (app, pilot):
+    hub = ScriptedHub()
+    async with shown(hub, (80, 24)) as (app, pilot):
         await until(pilot, sees(app, "No agents yet", "First agent"))
         await pilot.press("a")
         await until(pilot, sees(app, "worker-1", "clawtui create worker-1 --driver process"))
 
 
 async def test_a_change_is_read_again_and_shown() -> None:
-    fleet = pair()
-    async with shown(fleet) as (app, pilot):
+    hub = pair()
+    async with shown(hub) as (app, pilot):
         await until(pilot, sees(app, "● online"))
-        fleet.change(stopped(fleet.fleet["a-1"]))
+        hub.change(stopped(hub.agents_by_id["a-1"]))
         await until(pilot, sees(app, "■ stopped"))
-        del fleet.fleet["a-2"]
-        fleet.tell("agent", "a-2")
+        hub.remove("a-2")
         await until(pilot, lambda: "a-2" not in text_of(app))
 
 
 async def test_a_lost_hub_is_announced_what_was_read_stays_and_it_comes_back_by_itself() -> None:
-    fleet = pair()
-    async with shown(fleet) as (app, pilot):
+    hub = pair()
+    async with shown(hub) as (app, pilot):
         await until(pilot, sees(app, "a-1"))
-        fleet.lose()
+        hub.lose()
         await until(pilot, sees(app, "× lost", "OLD VALUES", "The hub is away", "a-1"))
         assert all(row.stale for row in app.main.pane.query_one("#fleet-table").rows)  # pyright: ignore
-        fleet.change(an_agent("a-3"))
-        fleet.away = False
+        hub.change(an_agent("a-3"))
+        hub.come_back()
         await until(pilot, sees(app, "● live", "a-3"))
         await until(pilot, lambda: "The hub is away" not in text_of(app))
 
 
 async def test_stopping_work_asks_and_cancel_is_the_default() -> None:
-    fleet = pair()
-    async with shown(fleet) as (app, pilot):
+    hub = pair()
+    async with shown(hub) as (app, pilot):
         await until(pilot, sees(app, "a-1"))
         await pilot.press("R")
         await until(pilot, lambda: isinstance(app.screen, ConfirmDialog))
         await pilot.press("enter")
         await until(pilot, lambda: app.screen is app.main)
-        assert not fleet.called("act")
+        assert not hub.called("act")
         await pilot.press("R", "right", "enter")
         await until(pilot, sees(app, "√ restart a-1", "clawtui restart a-1"))
-        assert fleet.called("act") == [("a-1", AgentAct.RESTART)]
+        assert hub.called("act") == [("a-1", AgentAct.RESTART)]
 
 
 async def test_losing_data_needs_the_name_typed() -> None:
-    fleet = pair()
-    async with shown(fleet) as (app, pilot):
+    hub = pair()
+    async with shown(hub) as (app, pilot):
         await until(pilot, sees(app, "a-1"))
         await pilot.press("D")
         await until(pilot, lambda: isinstance(app.screen, TypeNameDialog))
         await typed(pilot, "a-2")
         await pilot.press("enter")
         await until(pilot, lambda: app.screen is app.main)
-        assert not fleet.called("destroy")
+        assert not hub.called("destroy")
         await pilot.press("D")
         await until(pilot, lambda: isinstance(app.screen, TypeNameDialog))
         await typed(pilot, "a-1")
         await pilot.press("enter")
-        await until(pilot, lambda: fleet.called("destroy") == [("a-1",)])
+        await until(pilot, lambda: hub.called("destroy") == [("a-1",)])
 
 
 async def test_read_only_refuses_every_act_whatever_way_it_comes() -> None:
-    fleet = pair()
-    async with shown(fleet, read_only=True) as (app, pilot):
+    hub = pair()
+    async with shown(hub, read_only=True) as (app, pilot):
         await until(pilot, sees(app, "a-1", "READ-ONLY"))
-        before = len(fleet.calls)
+        before = len(hub.calls)
         for action in ACTIONS:
             if action.grade:
                 await app.do(action, "a-1")
@@ -111,13 +110,13 @@ async def test_read_only_refuses_every_act_whatever_way_it_comes() -> None:
         await app.do_words("destroy a-1")
         await until(pilot, sees(app, "read-only: destroy"))
         changing = {"act", "destroy", "submit", "dispatch", "create_agent", "release", "cancel_task", "retry_task"}
-        assert not changing & {name for name, _ in fleet.calls[before:]}
+        assert not changing & {name for name, _ in hub.calls[before:]}
 
 
 async def test_a_refusal_of_the_hub_is_said_and_can_be_read_in_full() -> None:
-    fleet = pair()
-    fleet.answers["act"] = Conflict("a-1 is being destroyed", hint="wait for it")
-    async with shown(fleet) as (app, pilot):
+    hub = pair()
+    hub.answers["act"] = Conflict("a-1 is being destroyed", hint="wait for it")
+    async with shown(hub) as (app, pilot):
         await until(pilot, sees(app, "a-1"))
         await pilot.press("p")
         await until(pilot, sees(app, "× a-1 is being destroyed", "wait for it"))
@@ -126,8 +125,8 @@ async def test_a_refusal_of_the_hub_is_said_and_can_be_read_in_full() -> None:
 
 
 async def test_a_filter_narrows_the_table_and_marks_outlive_it() -> None:
-    fleet = Fleet(*(an_agent(f"web-{n}") for n in range(3)), an_agent("db-1", AgentStatus.CRASHED))
-    async with shown(fleet) as (app, pilot):
+    hub = ScriptedHub(*(an_agent(f"web-{n}") for n in range(3)), an_agent("db-1", AgentStatus.CRASHED))
+    async with shown(hub) as (app, pilot):
         await until(pilot, sees(app, "web-2", "db-1"))
         await pilot.press("space")
         await pilot.press("slash")
@@ -162,21 +161,21 @@ async def test_sorting_keeps_the_cursor_on_its_agent() -> None:
 
 
 async def test_a_command_goes_to_the_marked_agents_as_a_rollout() -> None:
-    fleet = pair()
-    async with shown(fleet) as (app, pilot):
+    hub = pair()
+    async with shown(hub) as (app, pilot):
         await until(pilot, sees(app, "a-1"))
         await pilot.press("space", "down", "space", "b")
         await typed(pilot, "uptime")
         await pilot.press("enter")
-        await until(pilot, lambda: fleet.called("dispatch"))
-        request = fleet.called("dispatch")[0][0]
+        await until(pilot, lambda: hub.called("dispatch"))
+        request = hub.called("dispatch")[0][0]
         assert request == DispatchRequest(task={"type": "exec", "command": "uptime"}, agents=["a-1", "a-2"])
         await until(pilot, lambda: app.main.pane.place is Where.ROLLOUT)
 
 
 async def test_the_command_line_has_history_completion_and_a_word_for_what_is_unknown() -> None:
-    fleet = pair()
-    async with shown(fleet) as (app, pilot):
+    hub = pair()
+    async with shown(hub) as (app, pilot):
         await until(pilot, sees(app, "a-1"))
         await pilot.press("colon")
         await typed(pilot, "jour")
@@ -206,21 +205,21 @@ async def test_a_paste_of_100_kilobytes_is_cut_and_the_screen_goes_on() -> None:
 
 
 async def test_the_wizard_shows_the_command_that_does_the_same() -> None:
-    fleet = pair()
-    async with shown(fleet, (80, 24)) as (app, pilot):
+    hub = pair()
+    async with shown(hub, (80, 24)) as (app, pilot):
         await pilot.press("c")
         await until(pilot, lambda: isinstance(app.screen, CreateDialog))
         await typed(pilot, "builder-7")
         await until(pilot, sees(app, "clawtui create builder-7", "Create (^s)"))
         await pilot.press("ctrl+s")
-        await until(pilot, lambda: fleet.called("create_agent"))
-        assert fleet.called("create_agent")[0][0].name == "builder-7"
+        await until(pilot, lambda: hub.called("create_agent"))
+        assert hub.called("create_agent")[0][0].name == "builder-7"
 
 
 @pytest.mark.parametrize("size", SIZES)
 async def test_the_task_form_has_every_type_and_says_what_is_missing(size: tuple[int, int]) -> None:
-    fleet = pair()
-    async with shown(fleet, size) as (app, pilot):
+    hub = pair()
+    async with shown(hub, size) as (app, pilot):
         await until(pilot, sees(app, "a-1"))
         await app.do_words("task script")
         await until(pilot, sees(app, "script *", "interpreter", "Canary", "Send (^s)"))
@@ -229,33 +228,33 @@ async def test_the_task_form_has_every_type_and_says_what_is_missing(size: tuple
         await until(pilot, sees(app, "script is needed"))
         await typed(pilot, "print")
         await pilot.press("ctrl+s")
-        await until(pilot, lambda: fleet.called("submit"))
-        assert fleet.called("submit")[0][:2] == ("a-1", {"type": "script", "script": "print", "interpreter": "node"})
+        await until(pilot, lambda: hub.called("submit"))
+        assert hub.called("submit")[0][:2] == ("a-1", {"type": "script", "script": "print", "interpreter": "node"})
 
 
 async def test_tasks_their_output_and_a_retry() -> None:
-    fleet = pair()
-    fleet.board = [a_task("t-9", "a-2", TaskState.FAILED, exit_code=3, dispatch_id="d-1")]
-    async with shown(fleet) as (app, pilot):
+    hub = pair()
+    hub.board = [a_task("t-9", "a-2", TaskState.FAILED, exit_code=3, dispatch_id="d-1")]
+    async with shown(hub) as (app, pilot):
         await pilot.press("f2")
         await until(pilot, sees(app, "Newest tasks 1", "× failed", "echo t-9"))
         await pilot.press("r")
-        await until(pilot, lambda: fleet.called("retry_task") == [("t-9",)])
+        await until(pilot, lambda: hub.called("retry_task") == [("t-9",)])
         await pilot.press("enter")
         await until(pilot, sees(app, "hi", "t-9"))
         assert app.main.pane.place is Where.OUTPUT
         await pilot.press("escape")
         await until(pilot, lambda: app.main.pane.place is Where.TASKS)
         await pilot.press("F")
-        await until(pilot, lambda: fleet.called("retry_dispatch") == [("d-1",)])
+        await until(pilot, lambda: hub.called("retry_dispatch") == [("d-1",)])
 
 
 async def test_logs_of_several_agents_are_merged_filtered_and_neutralised() -> None:
-    fleet = pair()
-    fleet.answers["agent_logs"] = Stream(
+    hub = pair()
+    hub.answers["agent_logs"] = Stream(
         [LogEntry(text=f"\x1b[31mline {n}\x07", source="runtime", at=f"2026-01-02T03:04:{n:02}.000Z") for n in range(9)]
     )
-    async with shown(fleet) as (app, pilot):
+    async with shown(hub) as (app, pilot):
         await until(pilot, sees(app, "a-1"))
         await app.do_words("logs a-1")
         await until(pilot, sees(app, "line 8"))
@@ -271,9 +270,9 @@ async def test_logs_of_several_agents_are_merged_filtered_and_neutralised() -> N
 
 @pytest.mark.parametrize("size", SIZES)
 async def test_every_place_has_something_to_say_when_there_is_nothing(size: tuple[int, int]) -> None:
-    fleet = Fleet()
+    hub = ScriptedHub()
     sentences = {"f1": "No agents yet", "f2": "No tasks yet", "f3": "No agents, no logs", "f4": "Nothing was done yet"}
-    async with shown(fleet, size) as (app, pilot):
+    async with shown(hub, size) as (app, pilot):
         for key, sentence in sentences.items():
             await pilot.press(key)
             await until(pilot, sees(app, sentence))
@@ -301,8 +300,8 @@ async def test_a_narrow_terminal_shows_the_detail_instead_of_the_list() -> None:
 
 
 async def test_palette_and_menu_lead_to_actions_and_agents() -> None:
-    fleet = pair()
-    async with shown(fleet) as (app, pilot):
+    hub = pair()
+    async with shown(hub) as (app, pilot):
         await until(pilot, sees(app, "a-1"))
         await pilot.press("ctrl+p")
         await typed(pilot, "agent a-2")
@@ -311,7 +310,7 @@ async def test_palette_and_menu_lead_to_actions_and_agents() -> None:
         await pilot.press("x")
         await typed(pilot, "pause")
         await pilot.press("enter")
-        await until(pilot, lambda: fleet.called("act") == [("a-2", AgentAct.PAUSE)])
+        await until(pilot, lambda: hub.called("act") == [("a-2", AgentAct.PAUSE)])
 
 
 async def test_help_has_every_action() -> None:
@@ -324,8 +323,8 @@ async def test_help_has_every_action() -> None:
 
 
 async def test_names_with_wide_characters_and_controls_keep_the_columns() -> None:
-    fleet = Fleet(an_agent("a-1", display_name="建物🎉e\u0301\x1b[2J", reason="x\ny\u202e"), an_agent("a-2"))
-    async with shown(fleet, (200, 60)) as (app, pilot):
+    hub = ScriptedHub(an_agent("a-1", display_name="建物🎉e\u0301\x1b[2J", reason="x\ny\u202e"), an_agent("a-2"))
+    async with shown(hub, (200, 60)) as (app, pilot):
         await until(pilot, sees(app, "建物"))
         assert "\x1b" not in text_of(app)
         assert "\u202e" not in text_of(app)
@@ -346,13 +345,13 @@ def test_no_two_actions_want_a_key_in_one_place() -> None:
 
 
 async def test_a_key_can_be_given_to_another_action() -> None:
-    fleet = pair()
-    async with shown(fleet, keys={"agent.pause": ("ctrl+t",)}) as (app, pilot):
+    hub = pair()
+    async with shown(hub, keys={"agent.pause": ("ctrl+t",)}) as (app, pilot):
         await until(pilot, sees(app, "a-1"))
         await pilot.press("p")
         await pilot.press("ctrl+t")
-        await until(pilot, lambda: fleet.called("act"))
-        assert fleet.called("act") == [("a-1", AgentAct.PAUSE)]
+        await until(pilot, lambda: hub.called("act"))
+        assert hub.called("act") == [("a-1", AgentAct.PAUSE)]
 
 
 def test_a_key_for_an_unknown_action_is_an_error_that_names_it() -> None:
@@ -370,10 +369,10 @@ def test_a_key_for_two_actions_in_one_place_is_an_error() -> None:
 
 
 async def test_the_first_picture_does_not_wait_for_the_hub() -> None:
-    fleet = pair()
+    hub = pair()
     never = asyncio.Event()
 
-    class Slow(Fleet):
+    class Slow(ScriptedHub):
         async def health(self) -> HubHealth:
             await never.wait()
             return await super().health()
@@ -383,7 +382,7 @@ async def test_the_first_picture_does_not_wait_for_the_hub() -> None:
     app = ClawtuiApp(address="test")
     async with app.run_test(size=(80, 24)) as pilot:
         await until(pilot, sees(app, "starting"))
-        slow = Slow(*fleet.fleet.values())
+        slow = Slow(*hub.agents_by_id.values())
         app.connect(slow)
         await until(pilot, sees(app, "◔ connecting", "Waiting for the hub"))
         never.set()
@@ -391,20 +390,20 @@ async def test_the_first_picture_does_not_wait_for_the_hub() -> None:
 
 
 async def test_what_needs_a_person_stands_on_top_leads_there_and_can_be_snoozed() -> None:
-    fleet = Fleet(an_agent("a-1"), an_agent("a-2", AgentStatus.CRASHED))
+    hub = ScriptedHub(an_agent("a-1"), an_agent("a-2", AgentStatus.CRASHED))
     need = AttentionView(
         id="n-1", kind="crashed", severity=Severity.CRITICAL, target_kind="agent", target="a-2", since=WHEN,
         text="exit 137",
     )  # fmt: skip
-    fleet.answers |= {"attention": AttentionList(attention=[need]), "snooze": need}
-    async with shown(fleet, (80, 24)) as (app, pilot):
+    hub.answers |= {"attention": AttentionList(attention=[need]), "snooze": need}
+    async with shown(hub, (80, 24)) as (app, pilot):
         await until(pilot, sees(app, "NEEDS YOU 1", "critical a-2 exit 137"))
         await pilot.press("A")
         await until(pilot, sees(app, "Needs you", "critical a-2: exit 137"))
         await pilot.press("enter")
         await until(pilot, lambda: app.main.pane.subject().agents == ("a-2",))
         await pilot.press("z")
-        await until(pilot, lambda: fleet.called("snooze") == [("n-1", 3_600)])
-        fleet.answers["attention"] = AttentionList(attention=[], snoozed=1)
-        fleet.tell("attention", "")
+        await until(pilot, lambda: hub.called("snooze") == [("n-1", 3_600)])
+        hub.answers["attention"] = AttentionList(attention=[], snoozed=1)
+        hub.tell("attention", "")
         await until(pilot, lambda: "NEEDS YOU" not in text_of(app))

@@ -13,10 +13,9 @@ import msgspec
 import pytest
 
 from clawtui.tui.app import ClawtuiApp
-from hub.contract import Event
 from runtime.wire import Cpu
 from tests.tui import fleet_script as script
-from tests.tui.scripted import ScriptedHub, screen_on, wait_shown, wait_until
+from tests.tui.scripted import ScriptedHub, screen_on, until, wait_shown
 
 AGENTS = 3_000
 CHANGED = 60
@@ -35,7 +34,6 @@ class Fleet:
         self.hub = hub
         self.chance = random.Random(20_260_314)
         self.names = sorted(hub.agents_by_id)
-        self.sequence = 0
 
     def change(self, count: int) -> None:
         for name in self.chance.sample(self.names, count):
@@ -43,9 +41,7 @@ class Fleet:
             if agent.health is not None:
                 health = msgspec.structs.replace(agent.health, cpu=Cpu(cores=self.chance.random() * 2, limit=2.0))
                 agent = msgspec.structs.replace(agent, health=health, queued=self.chance.randrange(40))
-            self.hub.agents_by_id[name] = agent
-            self.sequence += 1
-            self.hub.feed.give(Event(seq=self.sequence, run="r", kind="agent", id=name))
+            self.hub.change(agent)
 
 
 def widgets(app: ClawtuiApp) -> int:
@@ -70,7 +66,7 @@ async def lag_probe() -> AsyncIterator[list[float]]:
 
 
 async def run(ticks: int) -> None:
-    hub = ScriptedHub(script.many(AGENTS))
+    hub = script.hub(script.many(AGENTS))
     app = screen_on(hub)
     async with app.run_test(size=(160, 45)) as pilot:
         await wait_shown(pilot, "3000 agents", "builder-1-0000", seconds=60)
@@ -85,10 +81,10 @@ async def run(ticks: int) -> None:
                 store = app.store
                 assert store is not None
                 seen = store.revision
-                await wait_until(pilot, lambda seen=seen, store=store: store.revision > seen, "the screen reads", 30)
+                await until(pilot, lambda seen=seen, store=store: store.revision > seen, "the screen reads", 30)
         # Workers of places that were left have to end first.
         await pilot.press("f1", "1")
-        await wait_until(pilot, lambda: len(asyncio.all_tasks()) <= first_tasks + 2, "tasks end", 30)
+        await until(pilot, lambda: len(asyncio.all_tasks()) <= first_tasks + 2, "tasks end", 30)
         assert widgets(app) <= first_widgets
         assert sorted(lags)[int(len(lags) * 0.95)] < LAG_SECONDS
         assert app.is_running

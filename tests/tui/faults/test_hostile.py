@@ -8,7 +8,8 @@ from rich.cells import cell_len
 from clawtui.tui.actions import ACTIONS, Action, Grade
 from clawtui.tui.widgets.dialogs import ConfirmDialog, TypeNameDialog
 from hub.contract import LogEntry
-from tests.tui.scripted import ScriptedHub, picture, screen_on, wait_shown, wait_until
+from tests.tui import fleet_script as script
+from tests.tui.scripted import screen_on, text_of, until, wait_shown
 
 LONG = "x" * 1_000_000
 HOSTILE = (
@@ -31,7 +32,7 @@ def clean(shown: str, width: int) -> None:
 
 @pytest.mark.parametrize("wrap", [False, True])
 async def test_hostile_lines_of_a_log(wrap: bool) -> None:
-    hub = ScriptedHub()
+    hub = script.hub()
     hub.logs["builder-1"] = [LogEntry(text=text, source="runtime") for text in HOSTILE]
     app = screen_on(hub)
     async with app.run_test(size=(100, 40)) as pilot:
@@ -41,15 +42,15 @@ async def test_hostile_lines_of_a_log(wrap: bool) -> None:
         if wrap:
             await pilot.press("w")
         await wait_shown(pilot, "the last line")
-        clean(picture(app), 100)
+        clean(text_of(app), 100)
         await pilot.press("home")
         await wait_shown(pilot, "cleared")
-        clean(picture(app), 100)
+        clean(text_of(app), 100)
         assert not app.last_problem
 
 
 async def test_hostile_output_of_a_task() -> None:
-    hub = ScriptedHub()
+    hub = script.hub()
     hub.output = "\n".join(HOSTILE) + "\n"
     app = screen_on(hub)
     async with app.run_test(size=(100, 40)) as pilot:
@@ -58,13 +59,13 @@ async def test_hostile_output_of_a_task() -> None:
         await wait_shown(pilot, "make package")
         await pilot.press("o")
         await wait_shown(pilot, "the last line")
-        clean(picture(app), 100)
+        clean(text_of(app), 100)
         assert not app.last_problem
 
 
 async def test_without_colour_every_state_is_still_told(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("NO_COLOR", "1")
-    app = screen_on(ScriptedHub())
+    app = screen_on(script.hub())
     async with app.run_test(size=(120, 50)) as pilot:
         await wait_shown(pilot, "● online", "× crashed", "◌ stale", "! quarantined", "‖ paused", "~ destroying")
         for strip in app.screen._compositor.render_strips():  # what the terminal gets; no public way to read it
@@ -77,7 +78,7 @@ async def test_without_colour_every_state_is_still_told(monkeypatch: pytest.Monk
 
 @pytest.mark.parametrize("keys", [("R",), (":", *"stop", "enter"), ("f2", "K")])
 async def test_enter_at_a_question_cancels(keys: tuple[str, ...]) -> None:
-    hub = ScriptedHub()
+    hub = script.hub()
     app = screen_on(hub)
     async with app.run_test(size=(100, 40)) as pilot:
         await wait_shown(pilot, "builder-1")
@@ -86,23 +87,23 @@ async def test_enter_at_a_question_cancels(keys: tuple[str, ...]) -> None:
             await wait_shown(pilot, "make package")
             keys = keys[1:]
         await pilot.press(*(("colon", *keys[1:]) if keys[0] == ":" else keys))
-        await wait_until(pilot, lambda: isinstance(app.screen, ConfirmDialog), "a question")
+        await until(pilot, lambda: isinstance(app.screen, ConfirmDialog), "a question")
         await pilot.press("enter")
-        await wait_until(pilot, lambda: app.screen is app.main, "the question is gone")
+        await until(pilot, lambda: app.screen is app.main, "the question is gone")
         await pilot.pause()
         assert not {"act", "destroy", "cancel_task"} & {method for method, _ in hub.calls}
 
 
 async def test_enter_at_a_destroy_destroys_nothing() -> None:
-    hub = ScriptedHub()
+    hub = script.hub()
     app = screen_on(hub)
     async with app.run_test(size=(100, 40)) as pilot:
         await wait_shown(pilot, "builder-1")
         for typed in ((), ("b", "u", "i")):
             await pilot.press("D")
-            await wait_until(pilot, lambda: isinstance(app.screen, TypeNameDialog), "a question")
+            await until(pilot, lambda: isinstance(app.screen, TypeNameDialog), "a question")
             await pilot.press(*typed, "enter")
-            await wait_until(pilot, lambda: app.screen is app.main, "the question is gone")
+            await until(pilot, lambda: app.screen is app.main, "the question is gone")
         assert "destroy" not in {method for method, _ in hub.calls}
 
 
@@ -115,7 +116,7 @@ ACTS = [action for action in ACTIONS if action.grade > Grade.LOOKS]
 @pytest.mark.parametrize("action", ACTS, ids=[action.id for action in ACTS])
 async def test_read_only_refuses(action: Action) -> None:
     """Whatever way an act comes: by its action, by a word or by a key."""
-    hub = ScriptedHub()
+    hub = script.hub()
     app = screen_on(hub, read_only=True)
     async with app.run_test(size=(100, 40)) as pilot:
         await wait_shown(pilot, "builder-1", "READ-ONLY")

@@ -12,7 +12,7 @@ from clawtui.settings import Settings
 from clawtui.tui.app import ClawtuiApp
 from clawtui.tui.widgets.fleet_table import FleetTable
 from tests.end_to_end.harness import HubProcess
-from tests.tui.scripted import picture, wait_shown, wait_until
+from tests.tui.scripted import text_of, until, wait_shown
 
 
 @pytest.mark.timeout(180)
@@ -37,19 +37,19 @@ async def killed_and_found_again(hub: HubProcess) -> None:
                 assert app.store is not None
                 counts: set[str] = set()
                 # A countdown to the next try: the word changes while one looks.
-                await wait_until(pilot, lambda: len(_noted(counts, picture(app))) >= 2, "a countdown", 40)
+                await until(pilot, lambda: len(_noted(counts, text_of(app))) >= 2, "a countdown", 40)
                 # What was read stands there still, greyed and said to be old.
-                assert "far-away" in picture(app)
+                assert "far-away" in text_of(app)
                 assert all(row.stale for row in app.main.query_one(FleetTable).rows)
-                assert "old: the hub is away" in picture(app)
+                assert "old: the hub is away" in text_of(app)
                 # An act is refused with words, and the screen goes on.
                 await pilot.press("p")
-                await wait_until(pilot, lambda: app.last_problem != "", "the act is refused", 40)
+                await until(pilot, lambda: app.last_problem != "", "the act is refused", 40)
                 assert app.is_running
                 await hub.start()
-                await wait_until(pilot, lambda: app.store is not None and app.store.live, "live again", 60)
+                await until(pilot, lambda: app.store is not None and app.store.live, "live again", 60)
                 await wait_shown(pilot, "● live", "far-away", seconds=40)
-                assert "OLD VALUES" not in picture(app)
+                assert "OLD VALUES" not in text_of(app)
                 assert not any(row.stale for row in app.main.query_one(FleetTable).rows)
     finally:
         hub.stop()

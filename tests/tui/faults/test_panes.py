@@ -11,7 +11,7 @@ from hub.contract import AuditList, AuditView, LogEntry, OutputChunk, TaskList
 from hub.errors import Unavailable
 from tests.hub.api.scripted import Stream
 from tests.tui import fleet_script as script
-from tests.tui.scripted import ScriptedHub, picture, screen_on, wait_shown
+from tests.tui.scripted import screen_on, text_of, wait_shown
 
 DEFECT = ValueError("the answer was of another world")
 BAD_TIME = AuditView(seq=1, at="yesterday, about noon", who="x", what="y", target="z", outcome="ok")
@@ -31,7 +31,7 @@ BAD_TIME = AuditView(seq=1, at="yesterday, about noon", who="x", what="y", targe
     ],
 )
 async def test_garbage_for_one_pane_leaves_the_others(key: str, place: str, method: str, answer: Any) -> None:
-    hub = ScriptedHub()
+    hub = script.hub()
     sound = hub.answers[method]
     app = screen_on(hub)
     async with app.run_test(size=(110, 36)) as pilot:
@@ -55,11 +55,11 @@ async def test_garbage_for_one_pane_leaves_the_others(key: str, place: str, meth
         await wait_shown(pilot, "pane failed")
         await pilot.press("enter")
         await wait_shown(pilot, {"f2": "make package", "f3": "planner.c", "f4": "two machines", "f5": "dashboard"}[key])
-        assert "pane failed" not in picture(app)
+        assert "pane failed" not in text_of(app)
 
 
 async def test_garbage_for_a_detail_leaves_the_hub_watched() -> None:
-    hub = ScriptedHub()
+    hub = script.hub()
     hub.answers["agent_logs"] = lambda *_: Stream([None])
     app = screen_on(hub)
     async with app.run_test(size=(160, 45)) as pilot:
@@ -71,7 +71,7 @@ async def test_garbage_for_a_detail_leaves_the_hub_watched() -> None:
 
 
 async def test_garbage_as_output_of_a_task() -> None:
-    hub = ScriptedHub()
+    hub = script.hub()
     hub.answers["task_output"] = lambda *_: Stream([OutputChunk(offset=0, data="not base64 §", encoding="base64")])
     app = screen_on(hub)
     async with app.run_test(size=(110, 36)) as pilot:
@@ -85,32 +85,32 @@ async def test_garbage_as_output_of_a_task() -> None:
 
 
 async def test_a_refusal_of_the_hub_is_said_and_fails_no_pane() -> None:
-    hub = ScriptedHub()
+    hub = script.hub()
     hub.answers["audit"] = Unavailable("the registry is being restored", hint="try again in a minute")
     app = screen_on(hub)
     async with app.run_test(size=(110, 36)) as pilot:
         await wait_shown(pilot, "builder-1")
         await pilot.press("f4")
         await wait_shown(pilot, "the registry is being restored", "try again in a minute")
-        assert "pane failed" not in picture(app)
+        assert "pane failed" not in text_of(app)
 
 
 async def test_a_defect_in_the_reading_of_the_fleet_is_told() -> None:
     """The store itself gets what it cannot read: the screen must not stand there with old values and say live."""
-    hub = ScriptedHub()
+    hub = script.hub()
     app = screen_on(hub)
     async with app.run_test(size=(110, 36)) as pilot:
         await wait_shown(pilot, "builder-1")
-        hub.answers["agents"] = DEFECT
-        hub.answers["health"] = DEFECT
+        sound = dict(hub.answers)
+        hub.answers |= {"agents": DEFECT, "health": DEFECT}
         await wait_shown(pilot, "another world")
-        hub.answers |= ScriptedHub().answers
+        hub.answers |= sound
         await wait_shown(pilot, "● live")
-        assert "another world" not in picture(app)
+        assert "another world" not in text_of(app)
 
 
 async def test_a_log_that_is_no_text_is_shown_anyway() -> None:
-    hub = ScriptedHub()
+    hub = script.hub()
     hub.logs["builder-1"] = [LogEntry(text="{" * 5_000, source="runtime"), LogEntry(text="", source="runtime")]
     app = screen_on(hub)
     async with app.run_test(size=(110, 36)) as pilot:

@@ -5,24 +5,25 @@ from __future__ import annotations
 import pytest
 from rich.cells import cell_len
 
-from tests.tui.scripted import ScriptedHub, picture, screen_on, wait_shown, wait_until
+from tests.tui import fleet_script as script
+from tests.tui.scripted import screen_on, text_of, until, wait_shown
 
 PLACES = ("f1", "f2", "f3", "f4", "f5")
 
 
 @pytest.mark.parametrize("place", PLACES)
 async def test_a_tiny_terminal_and_back_leaves_the_screen_as_it_was(place: str) -> None:
-    hub = ScriptedHub()
+    hub = script.hub()
     app = screen_on(hub)
     async with app.run_test(size=(120, 40)) as pilot:
         await wait_shown(pilot, "builder-1")
         await pilot.press(place)
-        await wait_until(pilot, lambda: app.main.pane.size.height > 0)
+        await until(pilot, lambda: app.main.pane.size.height > 0)
         pane = app.main.pane
         for size in ((20, 5), (1, 1), (300, 90), (20, 5), (120, 40)):
             await pilot.resize_terminal(*size)
-            await wait_until(pilot, lambda wanted=size: app.size == wanted, f"size {size}")
-            assert all(cell_len(line) <= max(size[0], 1) for line in picture(app).splitlines())
+            await until(pilot, lambda wanted=size: app.size == wanted, f"size {size}")
+            assert all(cell_len(line) <= max(size[0], 1) for line in text_of(app).splitlines())
         await pilot.press("f1")
         await wait_shown(pilot, "builder-1", "migrator", "Connection")
         assert pane.is_attached
@@ -31,24 +32,24 @@ async def test_a_tiny_terminal_and_back_leaves_the_screen_as_it_was(place: str) 
 
 @pytest.mark.parametrize("key", ["c", "t", "D", "R", "ctrl+p", "question_mark", "x", "colon"])
 async def test_what_is_open_survives_a_tiny_terminal(key: str) -> None:
-    hub = ScriptedHub()
+    hub = script.hub()
     app = screen_on(hub)
     async with app.run_test(size=(100, 30)) as pilot:
         await wait_shown(pilot, "builder-1")
         await pilot.press(key)
         await pilot.resize_terminal(20, 5)
-        await wait_until(pilot, lambda: app.size == (20, 5))
+        await until(pilot, lambda: app.size == (20, 5))
         await pilot.resize_terminal(100, 30)
         await pilot.press("escape")
-        await wait_until(pilot, lambda: app.screen is app.main, "the dialog is closed")
+        await until(pilot, lambda: app.screen is app.main, "the dialog is closed")
         await wait_shown(pilot, "builder-1")
         assert not app.last_problem
 
 
 async def test_columns_fit_again_at_once_after_a_resize() -> None:
-    app = screen_on(ScriptedHub())
+    app = screen_on(script.hub())
     async with app.run_test(size=(60, 24)) as pilot:
         await wait_shown(pilot, "builder-1")
-        assert "REASON" not in picture(app)
+        assert "REASON" not in text_of(app)
         await pilot.resize_terminal(119, 40)
         await wait_shown(pilot, "REASON", "exit 137")
