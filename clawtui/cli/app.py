@@ -49,6 +49,7 @@ VERBS: Final[dict[str, str]] = {
     "policy": "clawtui.cli.admin:policy",
     "token": "clawtui.cli.admin:token",
     "audit": "clawtui.cli.admin:audit",
+    "connections": "clawtui.cli.attention:connections",
     "attention": "clawtui.cli.attention:attention",
     "journal": "clawtui.cli.attention:journal",
     "backup": "clawtui.cli.hub:backup",

@@ -1,4 +1,4 @@
-"""Verbs for whoever answers for the fleet: attention, journal."""
+"""Verbs for whoever answers for the fleet: connections, attention, journal."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from cyclopts import App, Parameter
 
 from clawtui.cli import exits
 from clawtui.cli.admin import Cursor, Limit
-from clawtui.cli.output import Column, Mode, age_text
+from clawtui.cli.output import Column, Mode, age_text, size_text
 from clawtui.cli.progress import finish_job
 from clawtui.cli.values import seconds
 from clawtui.cli.world import Context, Ctx
-from hub.contract import AttentionQuery, AttentionView, PageQuery
+from hub.contract import AttentionQuery, AttentionView, ConnectionQuery, HubLoad, PageQuery
 
 attention = App(name="attention", help="Show and snooze what needs a person.")
 journal = App(name="journal", help="Show and undo operator acts.")
@@ -27,6 +27,39 @@ JOURNAL_COLUMNS: Final = (
     Column("COMMAND", lambda entry: entry.command),
     Column("UNDO", lambda entry: entry.undo),
 )
+
+CONNECTION_COLUMNS: Final = (
+    Column("AGENT", lambda view: view.agent_id),
+    Column("SINCE", lambda view: view.since),
+    Column("FROM", lambda view: view.remote if view.connected else "not connected"),
+    Column("TO", lambda view: view.via),
+    Column("PROTOCOL", lambda view: "basic" if view.basic else view.protocol),
+    Column("RUNTIME", lambda view: view.version),
+    Column("PING MS", lambda view: None if view.latency_seconds is None else f"{view.latency_seconds * 1000:.1f}"),
+    Column("QUEUED", lambda view: view.queued, right=True),
+    Column("RUNNING", lambda view: view.running, right=True),
+    Column("UNSENT", lambda view: size_text(view.outbox_bytes), right=True),
+    Column("ERRORS", lambda view: view.errors, right=True),
+)
+
+
+async def connections(*, limit: Limit = 100, context: Ctx) -> int:
+    """Show agents' connections and queues, what waits most first, and how busy the hub is."""
+    async with context.control() as control:
+        answer = await control.connections(ConnectionQuery(limit=limit))
+    context.out.listing(answer, CONNECTION_COLUMNS, answer.connections, "no agent is connected, and no task waits")
+    if context.out.mode is Mode.TABLE:
+        context.out.say(_busy(answer.load))
+        if len(answer.connections) < answer.total:
+            context.out.say(f"{len(answer.connections)} of {answer.total}: clawtui connections -n {answer.total}")
+    return exits.DONE
+
+
+def _busy(load: HubLoad) -> str:
+    """The hub's load in one line, times in ms."""
+    lag = f"loop lag {load.loop_lag_seconds * 1000:.1f} ms (p99 {load.loop_lag_p99_seconds * 1000:.1f})"
+    commit = f"commit {load.commit_seconds * 1000:.1f} ms (p99 {load.commit_p99_seconds * 1000:.1f})"
+    return f"{lag}, {commit}, registry {size_text(load.registry_bytes)}, {load.queued} tasks wait"
 
 
 def columns(context: Context) -> tuple[Column, ...]:

@@ -7,11 +7,11 @@ from collections.abc import Callable
 import pytest
 from msgspec.structs import replace
 
-from hub.contract import AttentionList, AttentionQuery, PageQuery, UndoAnswer
+from hub.contract import AttentionList, AttentionQuery, ConnectionQuery, PageQuery, UndoAnswer
 from hub.core.model import JobState
 from runtime.wire import TaskError
 from tests.clawtui.conftest import CommandLine
-from tests.hub.api.scripted import ATTENTION, JOB, WHEN
+from tests.hub.api.scripted import ATTENTION, CONNECTIONS, JOB, WHEN
 
 Answers = Callable[..., None]
 
@@ -51,6 +51,19 @@ def test_what_is_no_length_is_refused(cli: CommandLine, text: str) -> None:
     called = cli("attention", "snooze", "tasks_failed:a-1", f"--for={text}")
     assert called.code == 2
     assert cli.given("snooze") == []
+
+
+def test_connections_show_what_waits_and_how_busy_the_hub_is(cli: CommandLine, answers: Answers) -> None:
+    called = cli("connections")
+    for shown in ("a-1", "127.0.0.1:5", "127.0.0.1:9090"):
+        assert shown in called.out
+    assert "loop lag 1.0 ms (p99 2.0)" in called.stderr
+    answers(connections=replace(CONNECTIONS, total=300))
+    assert "1 of 300: clawtui connections -n 300" in cli("connections", "-n", "1").stderr
+    assert cli.last("connections") == (ConnectionQuery(limit=1),)
+    assert cli("connections", "--json").json["connections"][0]["queued"] == 2
+    answers(connections=replace(CONNECTIONS, connections=[], total=0))
+    assert "no agent is connected" in cli("connections").stderr
 
 
 def test_the_journal_shows_acts_as_commands(cli: CommandLine) -> None:
