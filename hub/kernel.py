@@ -74,6 +74,8 @@ class Kernel:
         self._pipeline = Pipeline(registry, self._perform, self._on_failure, metrics.commit)
         self._rebuild = asyncio.Event()
         self._rearm = asyncio.Event()
+        self._healthy = asyncio.Event()
+        self._healthy.set()
         self._stopping = False
 
     @property
@@ -115,6 +117,17 @@ class Kernel:
     async def settle(self) -> None:
         """Wait until everything decided so far is committed."""
         await self._pipeline.settle()
+
+    async def wait_settled(self) -> None:
+        """Wait until everything decided so far is committed, or was thrown away by a rebuild, however long
+        the registry does not write. Raises Unavailable when the hub stops."""
+        while True:
+            try:
+                return await self.settle()
+            except HubError as exc:
+                if self._stopping or exc.code == "stopping":
+                    raise
+                await self._healthy.wait()
 
     def check_writable(self) -> None:
         """Raises StorageFull or Unavailable at once, before anything is decided that could not be kept."""
@@ -206,6 +219,7 @@ class Kernel:
         self._stopping = True
         self._rearm.set()
         self._rebuild.set()
+        self._healthy.set()
         self._pipeline.stop()
 
     async def _try_recover(self) -> bool:
@@ -222,6 +236,7 @@ class Kernel:
             log.warning("not_recovered", error=exc.message)
             return False
         log.info("recovered")
+        self._healthy.set()
         self.feed.announce_gap()
         return True
 
@@ -248,6 +263,7 @@ class Kernel:
         return DecisionFailed.of(error_id)
 
     def _start_over(self) -> None:
+        self._healthy.clear()
         self.links.close_all(GoawayReason.OVERLOADED, RETRY_AFTER_MS, CLOSE_RESTART)
         self.links.forget_all()
         self._rebuild.set()

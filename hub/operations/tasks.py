@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import base64
 import hashlib
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
@@ -39,12 +38,9 @@ from hub.core.view import dispatch_view, task_view
 from hub.errors import BadRequest, Conflict, NotFound, QueueFull
 from hub.operations.base import Operations, check_limit, check_wait
 from hub.submission import Submission, parse_submission
-from runtime.wire import AttemptId
 
 MAX_KEY_CHARACTERS = 200
 READ_BYTES = 256 * 1024
-LOOK_AGAIN_SECONDS = 1.0
-"""How often a follower of a silent task looks whether it has ended without a result."""
 NOT_SUCCEEDED = TERMINAL - {TaskState.SUCCEEDED}
 
 A = TypeVar("A")
@@ -196,9 +192,14 @@ class TaskOperations(Operations):
                 for piece in pieces:
                     yield _chunk(piece.offset, piece.data, piece.stream, piece.skipped)
                     offset = piece.offset + len(piece.data)
-            if ended or not query.follow:
+            if not query.follow:
                 break
-            await self._wait_more(attempt, offset)
+            if ended:
+                await self._kernel.wait_settled()
+                if not self._kernel.is_open(task_id):
+                    break
+                # Its end could not be kept: the task goes on.
+            await self._wait_more(task, offset)
             current = await self._kernel.read_task(task_id)
             if current.attempt != task.attempt:
                 # A new attempt has an output of its own, from its beginning.
@@ -208,13 +209,19 @@ class TaskOperations(Operations):
             await self._kernel.settle()
             yield OutputChunk(offset=offset, end=True)
 
-    async def _wait_more(self, attempt: AttemptId, offset: int) -> None:
-        """Wait for output, but not for ever: a task may end without another word of its agent."""
-        try:
-            async with asyncio.timeout(LOOK_AGAIN_SECONDS):
-                await self._kernel.output.wait_more(attempt, offset)
-        except TimeoutError:
+    async def _wait_more(self, task: Task, offset: int) -> None:
+        """Wait for output beyond `offset` of this attempt, or for the attempt's end.
+
+        Every end that is committed wakes (`Kernel._carry_out`). One that was decided before we wait has to be
+        looked for here, with no `await` in between; what is decided later wakes later.
+        """
+        present = self._kernel.fleet.dispatcher.book.tasks.get(task.id)
+        if not self._kernel.is_open(task.id):
             return
+        if present is not None and present.attempt != task.attempt:
+            await self._kernel.wait_settled()
+            return
+        await self._kernel.output.wait_more(task.attempt_id, offset)
 
     # --- changing
 

@@ -10,8 +10,9 @@ import pytest
 from hub.config import Limits
 from hub.contract import DispatchRequest, OutputQuery, RolloutRequest, TaskQuery
 from hub.errors import BadRequest, Conflict, NotFound, QueueFull
-from runtime.wire import Log
-from tests.hub.running import PlayedAgent, RunningHub, running_hub
+from runtime.wire import AttemptState, Log
+from tests.faults.test_full_disk import stuffed
+from tests.hub.running import PlayedAgent, RunningHub, held, running_hub
 
 PING: dict[str, Any] = {"type": "ping"}
 
@@ -147,6 +148,67 @@ async def test_output_from_its_end_in_pages() -> None:
             follower = group.create_task(followed(hub, task_id, tail=1))
             await agent.respond(attempt)
         assert follower.result() == ["9", ""]
+
+
+@pytest.mark.parametrize("end", ["cancelled", "expired", "destroyed", "lost"])
+async def test_a_follower_of_a_silent_task_hears_of_every_end(end: str) -> None:
+    """None of these comes with a word of the agent about the attempt."""
+    async with running_hub() as hub, hub.playing() as agent:
+        busy = await hub.ping()
+        attempt = await agent.receive_task()
+        await agent.accept(attempt)
+        await agent.settle()
+        queued = await hub.ping(expiresInMs=60_000)
+        watched = busy if end == "lost" else queued
+        async with asyncio.timeout(15), asyncio.TaskGroup() as group:
+            follower = group.create_task(followed(hub, watched))
+            await hub.until(lambda: hub.kernel.output.readers == 1, "the follower waits")
+            match end:
+                case "cancelled":
+                    await hub.control.cancel_task(queued)
+                case "expired":
+                    hub.move(61.0)
+                case "destroyed":
+                    await hub.control.destroy("a")
+                case _:
+                    agent.abort()
+                    await hub.status("a", "unreachable")
+                    hub.move(4_000.0)
+        assert follower.result() == [""]
+        assert hub.kernel.output.readers == 0
+
+
+async def test_a_follower_outlives_an_end_that_could_not_be_kept() -> None:
+    """The disk is full when the result comes: it is not told as an end, and the one that is kept is."""
+    async with running_hub() as hub, hub.playing() as agent:
+        task_id = await hub.ping()
+        attempt = await agent.receive_task()
+        await agent.accept(attempt)
+        await agent.settle()
+        async with asyncio.timeout(30), asyncio.TaskGroup() as group:
+            follower = group.create_task(followed(hub, task_id))
+            await hub.until(lambda: hub.kernel.output.readers == 1, "the follower waits")
+            with stuffed(hub.folder):
+                await agent.respond(attempt)
+                await agent.wait_closed()
+            await hub.until(lambda: hub.kernel.writable, "the hub has recovered")
+            assert not follower.done()
+            await agent.connect([held(attempt, AttemptState.FINISHED)])
+            await agent.send(Log(attempt_id=attempt, data="end"))
+            await agent.respond(attempt)
+        assert follower.result() == ["end", ""]
+        assert (await hub.task(task_id)).status == "succeeded"
+
+
+async def test_no_follower_misses_an_end_that_comes_while_it_reads() -> None:
+    async with running_hub() as hub, hub.playing() as agent:
+        for _ in range(50):
+            task_id = await hub.ping()
+            attempt = await agent.receive_task()
+            async with asyncio.timeout(15), asyncio.TaskGroup() as group:
+                follower = group.create_task(followed(hub, task_id))
+                await agent.respond(attempt)
+            assert follower.result() == [""]
 
 
 async def followed(hub: RunningHub, task_id: str, tail: int | None = None) -> list[str]:
