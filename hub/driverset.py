@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterator, Sequence
 
+import msgspec
 import structlog
 
 from hub.contract import DriverHealth
@@ -73,6 +74,7 @@ class DriverSet:
                 version=one.version,
                 reason=one.reason,
                 hint=one.hint,
+                features=[field for field, has in msgspec.structs.asdict(self.get(name).features).items() if has],
             )
             for name, one in self._fingerprints.items()
         ]

@@ -8,6 +8,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 from clawtui.tui.actions import Where
+from clawtui.tui.possible import Split, split
 from clawtui.tui.screens.pane import Work
 from clawtui.tui.shell import run_shell
 from clawtui.tui.widgets.command_line import CommandLine
@@ -85,10 +86,11 @@ class Acting:
                 await self.control.release(name)
                 self.app.say(f"√ {name} is released — {self.equivalent('release', name)}", "ok")
 
-        self.work(lambda: release(self.meant(agents)))
+        chosen = self.possible("release", self.meant(agents)).names
+        self.work(lambda: release(chosen))
 
     async def do_agent_destroy(self, agents: str) -> None:
-        names = self.meant(agents)
+        names = self.possible("destroy", self.meant(agents)).names
         if not names:
             return
         lines = [_losses(self.app.store.agents.get(name), name) for name in names[:NAMED]] if self.app.store else []
@@ -104,11 +106,24 @@ class Acting:
 
         self.app.push_screen(TypeNameDialog(title, lines, expected, "Destroy"), answered)
 
-    def _ask(self, act: AgentAct, names: tuple[str, ...], effect: str) -> None:
+    def possible(self, act: str, names: tuple[str, ...]) -> Split:
+        """Those of `names` that `act` can be done to; says why when it can be done to none of them."""
+        store = self.app.store
+        if not names:
+            self.app.say(NOBODY, "warn")
+        elif store is not None and store.live and store.health is not None:
+            found = split(act, names, store.agents, store.health.drivers)
+            if not found.names:
+                self.app.say(f"nothing to {act}: {found.why}", "warn")
+            return found
+        return Split(names)
+
+    def _ask(self, act: AgentAct, meant: tuple[str, ...], effect: str) -> None:
+        names, why = self.possible(act.value, meant)
         if not names:
             return
         busy = sum(len(agent.running) for agent in self._known(names))
-        lines = [_listed(names), f"{busy} tasks run there now. {effect}"]
+        lines = [_listed(names), f"{busy} tasks run there now. {effect}", *([f"Left out: {why}."] if why else [])]
 
         def answered(yes: bool | None) -> None:
             if yes:
@@ -122,11 +137,12 @@ class Acting:
         agents = self.app.store.agents if self.app.store is not None else {}
         return [agents[name] for name in names if name in agents]
 
-    def _act(self, act: AgentAct, names: tuple[str, ...]) -> None:
+    def _act(self, act: AgentAct, meant: tuple[str, ...]) -> None:
+        names, why = self.possible(act.value, meant)
         if names:
-            self.work(lambda: self._many(act.value, names, lambda name: self.control.act(name, act)))
+            self.work(lambda: self._many(act.value, names, lambda name: self.control.act(name, act), why))
 
-    async def _many(self, verb: str, names: tuple[str, ...], start: Start) -> None:
+    async def _many(self, verb: str, names: tuple[str, ...], start: Start, left_out: str = "") -> None:
         """Start all, then see each to its end: success is said only after the hub observed it."""
         self.app.say(f"▶ {verb} {_listed(names)} …", "accent")
         jobs = [await start(name) for name in names]
@@ -137,7 +153,8 @@ class Acting:
                 failed.append(f"{name}: {ended.error.message if ended.error else ended.state}")
         if failed:
             raise HubError(f"{verb} failed: {'; '.join(failed)}", code="act_failed", hint="e shows it in full")
-        self.app.say(f"√ {verb} {_listed(names)} — {self.equivalent(verb, names[0])}", "ok")
+        but = f"; left out: {left_out}" if left_out else ""
+        self.app.say(f"√ {verb} {_listed(names)} — {self.equivalent(verb, names[0])}{but}", "ok")
 
     # --- new agents
 
@@ -145,7 +162,10 @@ class Acting:
         """One key on an empty registry."""
         agents = self.app.store.agents if self.app.store is not None else {}
         number = next(n for n in range(1, len(agents) + 2) if f"{FIRST_NAME}-{n}" not in agents)
-        self.work(lambda: self._create(CreateAgent(name=f"{FIRST_NAME}-{number}", driver="process")))
+        health = self.app.store.health if self.app.store is not None else None
+        unusable = health is not None and any(one.name == "process" and not one.usable for one in health.drivers)
+        request = CreateAgent(name=f"{FIRST_NAME}-{number}", driver="" if unusable else "process")
+        self.work(lambda: self._create(request))
 
     async def do_agent_create(self, words: str) -> None:
         health = self.app.store.health if self.app.store is not None else None
@@ -170,17 +190,18 @@ class Acting:
     # --- shell
 
     async def do_agent_shell(self, agent: str) -> None:
-        names = self.meant(agent)
-        if not names:
-            self.app.say(NOBODY, "warn")
-        else:
+        names = self.possible("shell", self.meant(agent)).names
+        if names:
             await run_shell(self.app, (*self.app.shell_command, "shell", names[0]))
 
     # --- tasks
 
     async def do_task_exec(self, command: str) -> None:
         if not command:
-            self.app.main.query_one(CommandLine).ask(":", "exec ")
+            if self.meant():
+                self.app.main.query_one(CommandLine).ask(":", "exec ")
+            else:
+                self.app.say(NOBODY, "warn")
             return
         self._send({"type": "exec", "command": command}, self.meant())
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Final
+from typing import Final, NamedTuple
 
 from rich.cells import cell_len, set_cell_size
 
@@ -15,17 +15,49 @@ from clawtui.tui.words import agent_sign
 from hub.contract import Severity
 from hub.core.model import AgentStatus
 
-NARROW = 100
 LAG_WARN_SECONDS = 0.05
+SHORT_WORDS: Final = {
+    AgentStatus.CREATING: "new", AgentStatus.ONLINE: "on", AgentStatus.STALE: "stale",
+    AgentStatus.UNREACHABLE: "unreach", AgentStatus.OFFLINE: "off", AgentStatus.STOPPED: "stop",
+    AgentStatus.PAUSED: "pause", AgentStatus.CRASHED: "crash", AgentStatus.QUARANTINED: "quarant",
+    AgentStatus.DESTROYING: "destroy",
+}  # fmt: skip
+"""For bars that are too narrow for the whole words: no state is a glyph alone."""
+
+
+RANK: Final = (
+    AgentStatus.CRASHED, AgentStatus.ONLINE, AgentStatus.QUARANTINED, AgentStatus.UNREACHABLE, AgentStatus.STALE,
+    AgentStatus.OFFLINE, AgentStatus.CREATING, AgentStatus.PAUSED, AgentStatus.STOPPED, AgentStatus.DESTROYING,
+)  # fmt: skip
+"""Which states a bar shows when it has no room for all: what is wrong, and what works."""
+
+
+class Bar(NamedTuple):
+    """What there is room for. `states`: so many of `RANK`; the rest is one number."""
+
+    address: bool = True
+    whole_words: bool = True
+    clock: bool = True
+    lag: bool = True
+    states: int = len(AgentStatus)
+    tasks: bool = True
+
+
+LESS: Final = (
+    Bar(), Bar(address=False), Bar(whole_words=False), Bar(address=False, whole_words=False),
+    *(Bar(False, False, False, lag, states) for states in range(len(AgentStatus), 1, -1) for lag in (True, False)),
+    *(Bar(False, False, False, False, states, False) for states in range(3, -1, -1)),
+)  # fmt: skip
+"""From everything to the least; the first that fits is shown."""
 
 
 def top_bar(store: FleetStore, address: str, modes: tuple[str, ...], now: datetime, width: int) -> list[Piece]:
-    """Left to right by importance: states lose their words before anything is cut at the right."""
-    pieces = _top_bar(store, address, modes, now, width, words=width >= NARROW)
-    if _cells(pieces) > width:
-        pieces = _top_bar(store, address, modes, now, width, words=False)
-    while _cells(pieces) > width and pieces[-1][1] == "dim":
-        pieces.pop()  # the clock, then the lag: half a number says nothing
+    """How the hub is, the mode, agents by state, tasks, the loop's lag, the time: whole pieces, as many as fit."""
+    pieces: list[Piece] = []
+    for bar in LESS:
+        pieces = _top_bar(store, address, modes, now, bar)
+        if _cells(pieces) <= width:
+            break
     return pieces
 
 
@@ -33,25 +65,24 @@ def _cells(pieces: list[Piece]) -> int:
     return sum(cell_len(text) for text, _ in pieces)
 
 
-def _top_bar(
-    store: FleetStore, address: str, modes: tuple[str, ...], now: datetime, width: int, *, words: bool
-) -> list[Piece]:
-    pieces: list[Piece] = [(" clawtui ", "bold"), *_source(store, address, width)]
+def _top_bar(store: FleetStore, address: str, modes: tuple[str, ...], now: datetime, bar: Bar) -> list[Piece]:
+    pieces: list[Piece] = [(" clawtui ", "bold"), *_source(store, address if bar.address else "")]
     for mode in (*modes, *_degraded(store)):
         pieces += [(" ", ""), (f" {mode} ", "title")]
-    pieces += _agents(store, words)
-    if store.health is not None:
+    pieces += _agents(store, bar)
+    if store.health is not None and bar.tasks:
         tasks = store.health.tasks
         pieces.append((f"  run {tasks.get('running', 0)} queue {tasks.get('queued', 0) + tasks.get('offered', 0)}", ""))
+    if store.health is not None:
         lag = store.health.loop_lag_seconds
-        pieces.append((f"  lag {lag * 1000:.0f}ms", "warn" if lag > LAG_WARN_SECONDS else "dim"))
-    pieces.append((f"  {now.astimezone():%H:%M:%S}", "dim"))
-    return pieces
+        slow = lag > LAG_WARN_SECONDS
+        if bar.lag or slow:
+            pieces.append((f"  lag {lag * 1000:.0f}ms{' slow' if slow else ''}", "warn" if slow else "dim"))
+    return [*pieces, (f"  {now.astimezone():%H:%M:%S}", "dim")] if bar.clock else pieces
 
 
-def _source(store: FleetStore, address: str, width: int) -> list[Piece]:
+def _source(store: FleetStore, where: str) -> list[Piece]:
     since = age_text(store.mono() - store.source.since)
-    where = address if width >= NARROW else ""
     match store.source.state:
         case SourceState.LIVE:
             return [("● ", "ok"), (f"live {where}".rstrip(), "")]
@@ -69,16 +100,18 @@ def _degraded(store: FleetStore) -> tuple[str, ...]:
     return ("DEGRADED",) if store.health is not None and store.health.status != "ok" else ()
 
 
-def _agents(store: FleetStore, words: bool) -> list[Piece]:
+def _agents(store: FleetStore, bar: Bar) -> list[Piece]:
     counts = store.counts()
     word = "agent" if len(store.agents) == 1 else "agents"
     pieces: list[Piece] = [(f"  {len(store.agents)} {word}", "bold")]
+    shown = sorted(counts, key=RANK.index)[: bar.states]
     for status in AgentStatus:
-        if counts.get(status):
+        if status in shown:
             sign = agent_sign(status)
-            name = f" {status.value}" if words else ""
-            pieces.append((f" {sign.glyph}{counts[status]}{name}", sign.style))
-    return pieces
+            name = status.value if bar.whole_words else SHORT_WORDS[status]
+            pieces.append((f" {sign.glyph}{counts[status]} {name}", sign.style))
+    others = sum(counts.values()) - sum(counts[status] for status in shown)
+    return [*pieces, (f" +{others} more", "dim")] if others and shown else pieces
 
 
 LEAST_CELLS = 12

@@ -156,7 +156,8 @@ class Doing:
             self.app.say(f"√ snoozed for an hour: {need.target}: {need.text}", "ok")
 
     async def do_help(self, _: str) -> None:
-        self.app.push_screen(TextScreen("Help", help_text(self.app.keymap, self.app.main.pane.place)))
+        place = self.app.main.pane.place
+        self.app.push_screen(TextScreen("Help", lambda width: help_text(self.app.keymap, place, width)))
 
     async def do_details(self, _: str) -> None:
         self.app.push_screen(TextScreen("Last error", self.app.details()))

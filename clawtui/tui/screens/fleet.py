@@ -10,6 +10,7 @@ from textual.containers import Horizontal, Vertical
 
 from clawtui.errors import UsageError
 from clawtui.tui.actions import Where
+from clawtui.tui.empties import no_agents
 from clawtui.tui.filters import NOTHING, Filter, parse_filter
 from clawtui.tui.presenters import AGENT_COLUMNS, FILTER_KEYS, agent_fields, agent_row, fit_columns
 from clawtui.tui.screens.pane import Pane, Subject
@@ -22,7 +23,6 @@ from clawtui.tui.widgets.table_layout import Row
 from clawtui.tui.widgets.topbar import Line
 from hub.contract import AgentView
 
-EMPTY = "No agents yet.  Press a for a first one on this machine, c for one of your choice, or : create NAME"
 NO_HIT = "No agent fits the filter.  Press esc to see all"
 FIRST_COLUMN = "agent"
 AGES_SECONDS = 5.0
@@ -106,13 +106,24 @@ class FleetPane(Pane):
         shown.sort(key=AGENT_COLUMNS[self._sort].order, reverse=self._descending)
         now, stale = store.now(), not store.live
         rows = [self._row(agent, now, stale) for agent in shown]
-        self.table.set_empty(NO_HIT if store.agents else EMPTY)
+        self.table.set_empty(NO_HIT if store.agents else self._empty(store))
+        if self.has_class("-empty") == bool(store.agents):
+            # Without agents there is no detail: the words about what to do have the room.
+            self.set_class(not store.agents, "-empty")
+            if not store.agents:
+                self.remove_class("zoomed")
+                self.table.focus()
+            self.call_after_refresh(self.ui.refresh_now)
         self.table.set_sort(self._sort, self._descending) if asked else None
         self.table.set_rows(rows, now=asked)
         self.table.keep_marks(store.agents)
         if self._wanted in store.agents:
             self.table.cursor_key = self._wanted
             self._wanted = ""
+
+    def _empty(self, store: FleetStore) -> str:
+        ui = self.ui
+        return no_agents(store.health, ui.keymap.first, remote="REMOTE" in ui.modes, read_only=ui.read_only)
 
     def _row(self, agent: AgentView, now: datetime, stale: bool) -> Row:
         known = self._rows.get(agent.id)

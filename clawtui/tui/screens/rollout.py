@@ -11,10 +11,12 @@ from clawtui.tui.screens.pane import Subject
 from clawtui.tui.store import FleetStore
 from clawtui.tui.widgets.fleet_table import FleetTable
 from clawtui.tui.widgets.table_layout import Cell, Column, Row
-from clawtui.tui.words import task_sign
+from clawtui.tui.words import TASK_SIGNS, task_sign
 from hub.contract import DispatchMember, DispatchView
+from hub.core.model import TaskState
 
 CANARY = "canary"
+FAILED = frozenset({TaskState.FAILED, TaskState.TIMED_OUT, TaskState.REJECTED, TaskState.LOST})
 
 
 class RolloutPane(Listing):
@@ -28,7 +30,10 @@ class RolloutPane(Listing):
     )
     kinds = ("task", "dispatch")
     keys = frozenset({"agent", "state", "task"})
-    empty = "This rollout met no agent"
+    empty = (
+        "This rollout met no agent.\n\nF1, then t, makes another one: name agents, or give a selector that fits some. "
+        "F2 shows all tasks, and m on one of them its rollout."
+    )
 
     def __init__(self, id: str) -> None:
         super().__init__(id=id)
@@ -51,12 +56,12 @@ class RolloutPane(Listing):
         view = self._view
         if view is None:
             return f"Rollout {self._about}"
-        counts = " ".join(f"{task_sign_text(state)} {count}" for state, count in view.counts.items())
-        rules = view.rollout
-        words = [f"canary {rules.canary}"] if rules.canary else []
-        words += [f"{rules.concurrency} at once"] if rules.concurrency else []
-        words += [f"stops after {rules.stop_on_failures} failures"] if rules.stop_on_failures else []
-        return f"Rollout {view.dispatch_id} · {view.state} · {counts} · {', '.join(words) or 'all at once'} · agents"
+        return rollout_heading(view, self.size.width - self._room_taken())
+
+    def _room_taken(self) -> int:
+        """Cells of what `Listing` puts after the heading: numbers, filter and marks."""
+        filtered = len(f" of {self._all} · /{self._filter.text}") if self._filter.text else 0
+        return filtered + len(f"  {self._all}") + (len(f" · {self._all} marked") if self.table.marked else 0)
 
     def rows(self, store: FleetStore) -> list[tuple[Mapping[str, str], Row]]:
         view = self._view
@@ -77,8 +82,29 @@ class RolloutPane(Listing):
         self.run_worker(partial(self.ui.acting.do_task_open, event.key), group="open")
 
 
-def task_sign_text(state: str) -> str:
-    return state.replace("_", " ")
+def rollout_heading(view: DispatchView, width: int) -> str:
+    """What the rollout is, in at most `width` cells where that is possible: rules go first, its state stays."""
+    counts = " ".join(_count(state, count) for state, count in view.counts.items() if count)
+    failed = " ".join(_count(state, count) for state, count in view.counts.items() if count and state in FAILED)
+    rules = view.rollout
+    long = [f"canary {rules.canary}"] if rules.canary else []
+    long += [f"{rules.concurrency} at once"] if rules.concurrency else []
+    long += [f"stops after {rules.stop_on_failures} failed"] if rules.stop_on_failures else []
+    short = [word for word, number in (("canary", rules.canary), ("stops", rules.stop_on_failures)) if number]
+    head = f"Rollout {view.dispatch_id} · {view.state}"
+    versions = (
+        (head, counts, ", ".join(long) or "all at once", "agents"), (head, counts, ", ".join(short), "agents"),
+        (head, counts, "agents"), (head, failed, "agents"), (head, "agents"),
+        (f"{view.dispatch_id} {view.state}", "agents"),
+    )  # fmt: skip
+    texts = [" · ".join(part for part in version if part) for version in versions]
+    return next((text for text in texts if len(text) <= width), texts[-1])
+
+
+def _count(state: str, count: int) -> str:
+    """Glyph, number and word of one state."""
+    glyph = f"{TASK_SIGNS[TaskState(state)].glyph} " if state in TASK_SIGNS else ""
+    return f"{glyph}{count} {state.replace('_', ' ')}"
 
 
 def _member(member: DispatchMember, canary: bool, stale: bool) -> tuple[Mapping[str, str], Row]:

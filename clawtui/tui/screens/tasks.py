@@ -23,7 +23,10 @@ class TasksPane(Listing):
     columns = TASK_COLUMNS
     kinds = ("task", "dispatch")
     keys = TASK_FILTER_KEYS
-    empty = "No tasks yet.  Press b to run a command on agents, t for any other task or a rollout"
+    empty = (
+        "No tasks yet.\n\nb   runs a command on agents\nt   makes a task of any type, or a rollout to many agents\n\n"
+        "Without agents there is nothing to run on: F1, then a, makes a first one."
+    )
 
     def __init__(self, id: str) -> None:
         super().__init__(id=id)

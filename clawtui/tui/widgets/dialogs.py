@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import ClassVar, NamedTuple
 
 from rich.text import Text
@@ -168,18 +168,32 @@ class TextScreen(ModalScreen[None]):
         Binding("pageup", "scroll(-10)", "Up", show=False),
     ]
 
-    def __init__(self, title: str, text: Text) -> None:
+    def __init__(self, title: str, text: Text | Callable[[int], Text]) -> None:
+        """`text`: as it is, or made for so many cells."""
         super().__init__()
-        self._title, self._text = title, text
+        self._title, self._made = title, text
 
     def compose(self) -> ComposeResult:
         with Vertical(classes="dialog page"):
             yield Static(Text(f"{self._title}   (esc closes, y copies)", style="bold"), classes="dialog-title")
             with VerticalScroll(can_focus=True):
-                yield Static(self._text)
+                yield Static(id="page-text")
+
+    @property
+    def _text(self) -> Text:
+        if isinstance(self._made, Text):
+            return self._made
+        return self._made(self.query_one(VerticalScroll).scrollable_content_region.width)
 
     def on_mount(self) -> None:
         self.query_one(VerticalScroll).focus()
+        self.call_after_refresh(self._show)
+
+    def on_resize(self) -> None:
+        self.call_after_refresh(self._show)
+
+    def _show(self) -> None:
+        self.query_one("#page-text", Static).update(self._text)
 
     def action_scroll(self, lines: int) -> None:
         self.query_one(VerticalScroll).scroll_relative(y=lines, animate=False)
