@@ -37,7 +37,9 @@ from hub.core.selector import parse_selector, selects
 from hub.core.view import dispatch_view, task_view
 from hub.errors import BadRequest, Conflict, NotFound, QueueFull
 from hub.operations.base import Operations, check_limit, check_wait
+from hub.output.reading import OutputPiece
 from hub.submission import Submission, parse_submission
+from runtime.wire import AttemptId
 
 MAX_KEY_CHARACTERS = 200
 READ_BYTES = 256 * 1024
@@ -188,17 +190,11 @@ class TaskOperations(Operations):
         while True:
             attempt = attempt_id(task.id, task.attempt)
             ended = not self._kernel.is_open(task_id)
-            while pieces := await self._kernel.output.read(attempt, offset, READ_BYTES):
-                for piece in pieces:
-                    yield _chunk(piece.offset, piece.data, piece.stream, piece.skipped)
-                    offset = piece.offset + len(piece.data)
-            if not query.follow:
+            async for piece in self._pieces(attempt, offset):
+                yield _chunk(piece.offset, piece.data, piece.stream, piece.skipped)
+                offset = piece.end
+            if not query.follow or (ended and await self._is_over(task_id)):
                 break
-            if ended:
-                await self._kernel.wait_settled()
-                if not self._kernel.is_open(task_id):
-                    break
-                # Its end could not be kept: the task goes on.
             await self._wait_more(task, offset)
             current = await self._kernel.read_task(task_id)
             if current.attempt != task.attempt:
@@ -208,6 +204,18 @@ class TaskOperations(Operations):
         if ended:
             await self._kernel.settle()
             yield OutputChunk(offset=offset, end=True)
+
+    async def _pieces(self, attempt: AttemptId, offset: int) -> AsyncIterator[OutputPiece]:
+        """All that is there from `offset` on."""
+        while pieces := await self._kernel.output.read(attempt, offset, READ_BYTES):
+            for piece in pieces:
+                yield piece
+            offset = pieces[-1].end
+
+    async def _is_over(self, task_id: str) -> bool:
+        """Wait until the decided end is committed; False when it could not be kept, and the task goes on."""
+        await self._kernel.wait_settled()
+        return not self._kernel.is_open(task_id)
 
     async def _wait_more(self, task: Task, offset: int) -> None:
         """Wait for output beyond `offset` of this attempt, or for the attempt's end.
