@@ -307,7 +307,16 @@ class DispatchView(Shape, frozen=True):
 # --- jobs, tokens, policies, audit ----------------------------------------------------------------
 
 
+class JobStepView(Shape, frozen=True):
+    """What a job was doing from `at` on."""
+
+    at: str
+    message: str
+
+
 class JobView(Shape, frozen=True):
+    """`steps` are the last things that it said, the oldest first; `by` is who wanted it."""
+
     id: str
     kind: str
     state: str
@@ -318,6 +327,8 @@ class JobView(Shape, frozen=True):
     finished_at: str | None = None
     result: Any = None
     error: TaskError | None = None
+    by: str = ""
+    steps: list[JobStepView] = []
 
 
 class JobList(Shape, frozen=True):

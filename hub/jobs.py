@@ -15,10 +15,14 @@ import structlog
 from msgspec.structs import replace
 
 from hub.core.effects import Effect, Kind, Publish, Save
-from hub.core.model import AgentId, Job, JobId, JobState
+from hub.core.model import AgentId, Job, JobId, JobState, JobStep
 from hub.errors import BadRequest, Conflict, HubError, NotFound
 from hub.kernel import Kernel
 from runtime.wire import TaskError
+
+STEPS = 20
+"""So many of the last steps of a job are kept: a build of an image says far more."""
+STEP_CHARACTERS = 400
 
 log = structlog.get_logger("hub.jobs")
 
@@ -31,8 +35,11 @@ class JobHandle:
         self._jobs = jobs
 
     def progress(self, fraction: float, message: str) -> None:
-        """Show how far it is; kept in memory only, a restart knows the request."""
-        self.job = replace(self.job, progress=min(max(fraction, 0.0), 1.0), message=message)
+        """Show how far it is. Kept with the job's end only: after a restart the request is known, not this."""
+        steps = self.job.steps
+        if message and message != self.job.message:
+            steps = (*steps, JobStep(at=self._jobs.now_ms(), message=message[:STEP_CHARACTERS]))[-STEPS:]
+        self.job = replace(self.job, progress=min(max(fraction, 0.0), 1.0), message=message, steps=steps)
         self._jobs.changed(self.job)
 
 
@@ -99,6 +106,9 @@ class Jobs:
         if running is not None:
             self._running[job.id] = (job, running[1])
             self._kernel.push([Publish(Kind.JOB, job.id)])
+
+    def now_ms(self) -> int:
+        return self._kernel.now().wall_ms
 
     def running(self, job_id: str) -> Job | None:
         entry = self._running.get(JobId(job_id))

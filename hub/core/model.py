@@ -327,8 +327,18 @@ class JobState(enum.StrEnum):
     CANCELLED = "cancelled"
 
 
+class JobStep(Record, frozen=True):
+    """What a job said it was doing, from `at` on (ms since the epoch)."""
+
+    at: int
+    message: str
+
+
 class Job(Record, frozen=True):
-    """Long work of the hub itself. `progress` 0..1; `request` is JSON, to finish it later."""
+    """Long work of the hub itself. `progress` 0..1; `request` is JSON, to finish it later.
+
+    `steps` are the last things that it said, the oldest first; they are kept at its end.
+    """
 
     id: JobId
     kind: str
@@ -337,6 +347,7 @@ class Job(Record, frozen=True):
     agent_id: AgentId | None = None
     progress: float = 0.0
     message: str = ""
+    steps: tuple[JobStep, ...] = ()
     request: str = ""
     by: str = ""
     finished_at: int | None = None

@@ -25,6 +25,7 @@ from hub.contract import (
     AgentView,
     DispatchMember,
     DispatchView,
+    JobStepView,
     JobView,
     Lifecycle,
     RolloutRequest,
@@ -182,6 +183,8 @@ def job_view(job: Job) -> JobView:
         finished_at=rfc3339(job.finished_at),
         result=msgspec.json.decode(job.result),
         error=job.error,
+        by=job.by,
+        steps=[JobStepView(at=rfc3339(step.at) or "", message=step.message) for step in job.steps],
     )
 
 

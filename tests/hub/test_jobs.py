@@ -10,7 +10,7 @@ from hub.contract import AgentAct
 from hub.core.effects import Kind
 from hub.drivers.fake import FakePlatform, Script, Step
 from hub.errors import BadRequest, Conflict, DriverFailed, NotFound
-from hub.jobs import JobHandle
+from hub.jobs import STEP_CHARACTERS, STEPS, JobHandle
 from tests.hub.running import RunningHub, running_hub, short_folder
 
 
@@ -39,6 +39,7 @@ async def test_a_job_is_a_row_before_its_work_begins_and_shows_its_progress() ->
         assert (row.kind, row.state, row.by) == ("create", "running", "user:test")
         shown = await hub.control.job(job.id)
         assert (shown.progress, shown.message) == (0.5, "made")
+        assert ([step.message for step in shown.steps], shown.by) == (["made"], "user:test")
         gate.opened.set()
         await hub.until(lambda: hub.platform.agents)
         await hub.created().connect()
@@ -46,6 +47,8 @@ async def test_a_job_is_a_row_before_its_work_begins_and_shows_its_progress() ->
         assert (ended.state, ended.progress, ended.error) == ("succeeded", 1.0, None)
         assert ended.result["agentId"] == "a"
         assert ended.finished_at is not None
+        assert [step.message for step in ended.steps] == ["made", "started", "waiting for a to connect"]
+        assert sorted(step.at for step in ended.steps) == [step.at for step in ended.steps]
         assert await hub.audited("job.create") == [("a", "succeeded")]
 
 
@@ -239,3 +242,21 @@ async def test_a_job_that_says_its_last_word_during_a_stop_does_not_hold_the_hub
     async with asyncio.timeout(20), running_hub() as hub:
         await hub.hub._jobs.start("create", None, "user:test", work)
         await begun.wait()
+
+
+async def test_of_many_steps_the_last_are_kept_and_a_repeated_one_is_none() -> None:
+    async with running_hub() as hub:
+
+        async def work(job: JobHandle) -> dict[str, str]:
+            for number in range(STEPS + 5):
+                job.progress(0.5, f"step {number}")
+                job.progress(0.6, f"step {number}")
+            job.progress(0.9, "x" * 10_000)
+            return {}
+
+        job = await hub.hub._jobs.start("create", None, "user:test", work)
+        ended = await hub.job(job.id)
+        assert [step.message for step in ended.steps] == [
+            *(f"step {number}" for number in range(6, STEPS + 5)),
+            "x" * STEP_CHARACTERS,
+        ]
