@@ -27,6 +27,7 @@ class Where(enum.StrEnum):
     TASKS = "tasks"
     LOGS = "logs"
     JOURNAL = "journal"
+    JOBS = "jobs"
     HUB = "hub"
     OUTPUT = "output"
     ROLLOUT = "rollout"
@@ -58,14 +59,27 @@ ACTIONS: Final[tuple[Action, ...]] = (
     Action("show.tasks", ("f2",), "Tasks", "Recent tasks and rollouts of the whole fleet", words=("tasks", "board")),
     Action("show.logs", ("f3",), "Logs", "Logs of several agents, merged by time", words=("logs",), argument="AGENT…"),
     Action("show.journal", ("f4",), "Journal", "Who did what, and what came of it", words=("journal", "audit")),
-    Action("show.hub", ("f5",), "Hub", "The hub itself: drivers, tokens, settings", words=("hub",)),
+    Action("show.hub", ("f5",), "Hub", "The hub itself: load, connections, tokens, settings", words=("hub",)),
+    Action("show.jobs", ("f6",), "Jobs", "The hub's own long work: what runs, what failed, and why", words=("jobs",)),
+    Action("journal.acts", ("1",), "Acts", "What people did, with the command for it and the way back",
+           (Where.JOURNAL,), words=("acts",), hint=4),
+    Action("journal.audit", ("2",), "Audit", "Everything that was done, tried and refused, as it was written down",
+           (Where.JOURNAL,), hint=5),
+    Action("hub.overview", ("1",), "Overview", "How the hub is and how busy", (Where.HUB,), hint=1),
+    Action("hub.connections", ("2",), "Connections", "Agents' connections and queues, what waits most first",
+           (Where.HUB,), words=("connections", "queues"), hint=2),
+    Action("hub.tokens", ("3",), "Tokens", "Who may use this hub", (Where.HUB,), words=("tokens",), hint=3),
+    Action("hub.settings", ("4",), "Settings", "Settings of this program, and where each comes from",
+           (Where.HUB,), words=("settings",), hint=4),
+    Action("tab.next", ("right_square_bracket",), "Next tab", "The next view of this place",
+           (Where.JOURNAL, Where.HUB)),
     Action("detail.now", ("1",), "Now", "Detail: state, health and why", _FLEET, words=("now",), needs="agent"),
     Action("detail.logs", ("2",), "Log", "Detail: the agent's log", _FLEET, words=("log",), hint=4, needs="agent"),
     Action("detail.tasks", ("3",), "Tasks of it", "Detail: the agent's last tasks", _FLEET, needs="agent"),
     Action("detail.stats", ("4",), "Stats", "Detail: what the agent uses, over time", _FLEET, words=("stats",),
            needs="agent"),
-    Action("detail.window", ("W",), "Window", "How far the graphs go back: 2m (live), 15m, 1h, 6h, 24h, 7d, 30d", _FLEET,
-           words=("window",), argument="WINDOW", needs="agent"),
+    Action("detail.window", ("W",), "Window", "How far graphs go back: 2m (live), 15m, 1h, 6h, 24h, 7d, 30d",
+           _FLEET, words=("window",), argument="WINDOW", needs="agent"),
     Action("detail.next", ("right_square_bracket",), "Next tab", "Detail: the next tab", _FLEET),
     Action("pane.next", ("tab",), "Next pane", "Move the focus on"),
     Action("pane.previous", ("shift+tab",), "Pane before", "Move the focus back"),
@@ -93,10 +107,12 @@ ACTIONS: Final[tuple[Action, ...]] = (
            words=("theme",), argument="NAME"),
     Action("command", ("colon",), "Command", "Type an action by name, with history and completion", hint=5),
     Action("palette", ("ctrl+p",), "Palette", "Find any action, place or agent", words=("palette",), hint=6),
-    Action("menu", ("x",), "Actions", "What can be done with this", (*_TASKS, Where.OUTPUT), words=("menu",),
-           hint=1),
+    Action("menu", ("x",), "Actions", "What can be done with this", (*_TASKS, Where.OUTPUT, Where.JOURNAL, Where.JOBS, Where.HUB),
+           words=("menu",), hint=1),
     Action("help", ("question_mark",), "Help", "All keys and words", words=("help",), hint=99),
     Action("copy", ("y",), "Copy", "Copy the line, the id or the error (OSC 52)", words=("copy",)),
+    Action("undo", ("u",), "Undo", "Take back the act under the cursor of the journal, elsewhere the last one; by number",
+           grade=Grade.ACTS, words=("undo",), argument="SEQ", hint=3, needs="undo"),
     Action("details", ("e",), "Last error", "The last failure in full, to read and to copy", words=("errors",)),
     Action("quit", ("ctrl+q",), "Quit", "Leave the screen; agents go on", words=("quit", "q", "exit"), hint=98),
     # --- agents
@@ -131,6 +147,13 @@ ACTIONS: Final[tuple[Action, ...]] = (
            words=("matrix",), needs="rollout", hint=5),
     Action("rollout.retry", ("F",), "Retry failed", "Submit again what failed", (Where.TASKS, Where.ROLLOUT),
            Grade.ACTS, ("retry-failed",), needs="rollout", hint=6),
+    # --- the hub
+    Action("job.cancel", ("K",), "Cancel", "Cancel the job; what it did so far is undone", (Where.JOBS,), Grade.STOPS,
+           ("cancel-job",), "JOB", needs="job", hint=2),
+    Action("token.create", ("c",), "New token", "Make a token; its secret is shown once", (Where.HUB,), Grade.ACTS,
+           ("create-token",), hint=5),
+    Action("token.revoke", ("D",), "Revoke", "Nobody gets in with this token any more", (Where.HUB,), Grade.STOPS,
+           ("revoke",), "TOKEN", needs="token", hint=6),
     # --- logs
     Action("log.follow", ("f",), "Follow", "Go with the end of the log, or stay", _LOG, words=("follow",), hint=11),
     Action("log.wrap", ("w",), "Wrap", "Break long lines, or cut them", _LOG, words=("wrap",), hint=12),

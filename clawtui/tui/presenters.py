@@ -8,7 +8,7 @@ from typing import Final, NamedTuple
 
 from clawtui.cli.output import age_text, printable, size_text
 from clawtui.tui.widgets.table_layout import Cell, Column, Row
-from clawtui.tui.words import agent_sign, job_sign, task_sign
+from clawtui.tui.words import agent_sign, doubted, job_sign, state_text, task_sign
 from hub.contract import AgentView, JobView, TaskView
 from hub.core.model import AgentStatus, Connection
 
@@ -65,20 +65,26 @@ def memory_share(agent: AgentView) -> float | None:
 
 
 def _state(agent: AgentView, now: datetime) -> Cell:
-    sign = agent_sign(agent.status)
-    return Cell(f"{sign.glyph} {agent.status.value}", sign.style)
+    return Cell(state_text(agent.status), agent_sign(agent.status).style)
 
 
 def _cpu(agent: AgentView, now: datetime) -> Cell:
     cpu = agent.health.cpu if agent.health else None
     if cpu is None:
         return Cell("")
-    return Cell(f"{cpu.cores * 100:.0f}%", level(cpu_share(agent)) if cpu.limit else "")
+    style = level(cpu_share(agent)) if cpu.limit else ""
+    return Cell(f"{cpu.cores * 100:.0f}%", style if _reports(agent) else "dim")
 
 
 def _memory(agent: AgentView, now: datetime) -> Cell:
     memory = agent.health.memory if agent.health else None
-    return Cell("") if memory is None else Cell(size_text(memory.used) or "", level(memory_share(agent)))
+    style = level(memory_share(agent)) if _reports(agent) else "dim"
+    return Cell("") if memory is None else Cell(size_text(memory.used) or "", style)
+
+
+def _reports(agent: AgentView) -> bool:
+    """Whether its health is of now; what it said before it went is grey."""
+    return agent.connection is Connection.ONLINE
 
 
 def _seen(agent: AgentView, now: datetime) -> Cell:
@@ -102,7 +108,7 @@ AGENT_COLUMNS: Final[dict[str, AgentColumn]] = {
     "agent": AgentColumn(
         Column("agent", "AGENT", 18, "left"), 0, lambda a, _: Cell(a.id), lambda a: (a.id,)),
     "state": AgentColumn(
-        Column("state", "STATE", 13, "left"), 0, _state, lambda a: (SORT_ORDER[a.status], a.id)),
+        Column("state", "STATE", 14, "left"), 0, _state, lambda a: (SORT_ORDER[a.status], a.id)),
     "run": AgentColumn(
         Column("run", "RUN", 4, "right"), 1,
         lambda a, _: Cell(str(len(a.running)) if a.running else "", "accent"), lambda a: (-len(a.running), a.id)),
@@ -152,8 +158,13 @@ def agent_fields(agent: AgentView) -> dict[str, str]:
 
 
 def agent_row(agent: AgentView, columns: Sequence[str], now: datetime, stale: bool = False) -> Row:
-    """`stale`: the hub itself is away, so every value is old."""
-    cells = tuple(AGENT_COLUMNS[key].cell(agent, now) for key in columns)
+    """`stale`: the hub itself is away, so every value is old, and the state says so by its word too."""
+    cells = tuple(
+        Cell(state_text(agent.status, old=True), "dim")
+        if stale and key == "state"
+        else AGENT_COLUMNS[key].cell(agent, now)
+        for key in columns
+    )
     return Row(agent.id, cells, stale or agent.status in (AgentStatus.STALE, AgentStatus.UNREACHABLE))
 
 
@@ -199,7 +210,7 @@ def task_row(task: TaskView, now: datetime, stale: bool = False) -> Row:
     sign = task_sign(task.status)
     failed = f" — {printable(task.error.message or task.error.code)}" if task.error else ""
     cells = (
-        Cell(f"{sign.glyph} {task_status(task)}", sign.style),
+        Cell(f"{sign.glyph} {doubted(task_status(task), stale and not task.terminal)}", sign.style),
         Cell(task.agent_id),
         Cell(task_what(task) + failed),
         Cell("" if task.exit_code is None else str(task.exit_code), "" if not task.exit_code else "bad"),

@@ -84,6 +84,11 @@ class FleetStore:
         return self.source.state is SourceState.LIVE
 
     @property
+    def old_seconds(self) -> float | None:
+        """How long the hub has been away, so how old all values are at least; None while it is there."""
+        return None if self.live else max(self.mono() - self.source.since, 0.0)
+
+    @property
     def loaded(self) -> bool:
         return self.health is not None
 

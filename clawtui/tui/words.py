@@ -49,6 +49,15 @@ JOB_SIGNS: Final[dict[str, Sign]] = {
 }
 
 
+def state_text(status: AgentStatus, old: bool = False) -> str:
+    """Glyph and word; `old`: the source is gone, and a word that nobody vouches for has a question mark."""
+    return f"{AGENT_SIGNS[status].glyph} {doubted(status.value, old)}"
+
+
+def doubted(word: str, old: bool) -> str:
+    return f"{word}?" if old else word
+
+
 def agent_sign(status: AgentStatus) -> Sign:
     return AGENT_SIGNS[status]
 

@@ -26,8 +26,9 @@ from clawtui.tui.presenters import (
 from clawtui.tui.screens.output import Lines
 from clawtui.tui.words import AGENT_SIGNS, TASK_SIGNS
 from clawtui.values import as_keys
-from hub.core.model import AgentStatus, TaskState
+from hub.core.model import AgentStatus, Connection, TaskState
 from runtime.wire import Cpu, Health, Memory, TaskError
+from tests.hub.api.scripted import WHEN
 from tests.tui.scripted import a_task, an_agent
 
 NOW = datetime(2026, 1, 2, 3, 5, 5, tzinfo=UTC)
@@ -98,10 +99,56 @@ def test_tasks_in_one_line() -> None:
 
 
 def test_the_now_tab_says_who_said_it_and_that_it_is_old() -> None:
-    said = "".join(text for text, _ in now_lines(an_agent("a-1", reason="no \x1b memory"), NOW, live=False))
-    assert "old: the hub is away" in said
-    assert "says hub" in said
+    agent = an_agent("a-1", reason="no \x1b memory", health=Health(cpu=Cpu(cores=1.9, limit=2.0)), health_at=WHEN)
+    said = "".join(text for text, _ in now_lines(agent, NOW))
+    assert "● online  says hub" in said
+    assert "said by the agent 1m00s ago" in said
     assert "\x1b" not in said
+
+
+def test_what_is_known_of_a_lost_hub_is_grey_and_its_words_are_doubted() -> None:
+    agent = an_agent("a-1", running=["t-1"], health=Health(cpu=Cpu(cores=1.9, limit=2.0)), health_at=WHEN)
+    (_, (old, style), *lines) = now_lines(agent, NOW, old_seconds=63)
+    assert (old, style) == ("old: the hub is away since 1m03s", "warn")
+    said = "".join(text for text, _ in lines)
+    assert "● online?  said hub" in said
+    assert "online?, seen 1m00s ago" in said
+    assert "observed running?" in said
+    assert "t-1?" in said
+    assert {style for text, style in lines if text.strip()} == {"dim"}
+    row = agent_row(agent, ("agent", "state"), NOW, stale=True)
+    assert [cell.text for cell in row.cells] == ["a-1", "● online?"]
+    assert row.stale
+
+
+@pytest.mark.parametrize("status", AgentStatus)
+def test_a_doubted_state_has_room_in_its_column(status: AgentStatus) -> None:
+    (cell,) = agent_row(an_agent("a-1", status), ("state",), NOW, stale=True).cells
+    assert cell.text.endswith("?")
+    assert len(cell.text) <= AGENT_COLUMNS["state"].column.width
+
+
+def test_only_tasks_that_go_on_are_doubted_when_the_hub_is_away() -> None:
+    running, done = a_task("t-1", "a-1", TaskState.RUNNING, terminal=False), a_task("t-2", "a-1")
+    assert task_row(running, NOW, stale=True).cells[0].text == "▶ running?"
+    assert task_row(done, NOW, stale=True).cells[0].text == "√ succeeded"
+
+
+@pytest.mark.parametrize("status", AgentStatus)
+def test_an_agent_without_health_says_what_to_expect(status: AgentStatus) -> None:
+    lines = "".join(text for text, _ in now_lines(an_agent("a-1", status), NOW, cells=57)).splitlines()
+    assert all(len(line) <= 57 for line in lines)
+    assert "reported" in " ".join(lines)
+    basic = "".join(text for text, _ in now_lines(an_agent("a-1", status, basic=True), NOW))
+    assert "A basic agent does not report what it uses" in basic
+
+
+def test_the_health_of_an_agent_that_went_is_grey() -> None:
+    health = Health(cpu=Cpu(cores=1.9, limit=2.0), memory=Memory(used=4, limit=4))
+    gone = an_agent("a-1", AgentStatus.STOPPED, health=health, connection=Connection.OFFLINE)
+    assert [cell.style for cell in agent_row(gone, ("cpu", "mem"), NOW).cells] == ["dim", "dim"]
+    there = an_agent("a-1", health=health)
+    assert [cell.style for cell in agent_row(there, ("cpu", "mem"), NOW).cells] == ["bad", "bad"]
 
 
 def test_output_bytes_become_lines_over_chunk_borders() -> None:

@@ -1,4 +1,4 @@
-"""One agent in detail: now, its log, its tasks. Only the tab in front reads anything."""
+"""One agent in detail: now, its log, its tasks, its use over time. Only the tab in front reads anything."""
 
 from __future__ import annotations
 
@@ -11,23 +11,27 @@ from textual.containers import Vertical, VerticalScroll
 from textual.widgets import Static
 
 from clawtui.tui.logging_view import LogFilter, follow_logs
-from clawtui.tui.now import now_lines
+from clawtui.tui.now import Recent, now_lines
 from clawtui.tui.presenters import OWN_TASK_COLUMNS, own_task_row
 from clawtui.tui.screens.pane import Work
+from clawtui.tui.stats_view import RecentView, StatsView
 from clawtui.tui.store import FleetStore
 from clawtui.tui.theme import STYLES, Piece
 from clawtui.tui.widgets.fleet_table import FleetTable
 from clawtui.tui.widgets.log_view import LogView
+from clawtui.tui.widgets.stats_pane import StatsPane
 from clawtui.tui.widgets.topbar import Line
-from hub.contract import AgentView, TaskQuery
+from hub.contract import AgentView, TaskQuery, TaskView
 from hub.control import Control
 
 if TYPE_CHECKING:
     from clawtui.tui.screens.fleet import FleetPane
 
-TABS = ("now", "logs", "tasks")
-TITLES = {"now": "Now", "logs": "Logs", "tasks": "Tasks"}
+TABS = ("now", "logs", "tasks", "stats")
+TITLES = {"now": "Now", "logs": "Logs", "tasks": "Tasks", "stats": "Stats"}
 TASKS = 50
+AWAY = "Nothing was read of this agent before the hub went away. It is read when the hub is back"
+NO_TASKS = "No tasks yet.  Press b to run a command here"
 
 
 class Detail(Vertical):
@@ -38,6 +42,9 @@ class Detail(Vertical):
         self.tab = "now"
         self._reads: tuple[object, ...] = ()
         self._said: tuple[Piece, ...] = ()
+        self._recent = RecentView()
+        self._log_of = ""
+        self._tasks: list[TaskView] = []
 
     def compose(self) -> ComposeResult:
         yield Line(stay=True, id="detail-title")
@@ -46,10 +53,14 @@ class Detail(Vertical):
         view = LogView(id="tab-logs")
         self.log_filter = LogFilter(view)
         yield view
-        yield FleetTable(OWN_TASK_COLUMNS, id="tab-tasks", empty="No tasks yet.  Press b to run a command here")
+        yield FleetTable(OWN_TASK_COLUMNS, id="tab-tasks", empty=NO_TASKS)
+        graphs = StatsPane(id="tab-stats")
+        self.stats = StatsView(graphs)
+        yield graphs
 
     def on_mount(self) -> None:
         self.log_pane.timestamps = True
+        self.stats.key = self._pane.ui.keymap.first("detail.window")
         self._front()
 
     @property
@@ -103,15 +114,52 @@ class Detail(Vertical):
         self._title(agent)
         if agent is None:
             self.stop()
-            self._say([("No agent under the cursor", "dim")])
-        elif self.tab == "now":
-            self.stop()
-            self._say(now_lines(agent, store.now(), store.live))
-        elif self.tab == "logs":
-            self._read((agent.id, agent.epoch, store.live, "logs"), partial(self._logs, store.control, agent.id))
+            self._no_agent()
+            return
+        if store.live:
+            self._begin(store, agent)
         else:
-            reads = (agent.id, store.kinds["task"], store.live, "tasks")
-            self._read(reads, partial(self._last_tasks, store, agent.id))
+            self.stop()
+            self._stay(store, agent)
+        if self.tab == "now":
+            self._now(store, agent)
+        elif self.tab == "stats":
+            self.stats.show(store, agent)
+
+    def _begin(self, store: FleetStore, agent: AgentView) -> None:
+        """Read for the tab in front."""
+        match self.tab:
+            case "now":
+                self._read(self._recent.reads(agent), partial(self._recent.read, store, agent, self._refresh))
+            case "logs":
+                self._read((agent.id, agent.epoch, "logs"), partial(self._logs, store.control, agent.id))
+            case "tasks":
+                reads = (agent.id, store.kinds["task"], "tasks")
+                self._read(reads, partial(self._last_tasks, store, agent.id))
+            case _:
+                self._read(self.stats.reads(agent), partial(self.stats.follow, store, agent))
+
+    def _stay(self, store: FleetStore, agent: AgentView) -> None:
+        """The hub is away: what was read stays, in grey; of another agent nothing is known."""
+        if self.tab == "tasks":
+            self._rows(store, [task for task in self._tasks if task.agent_id == agent.id])
+        elif self.tab == "logs" and self._log_of != agent.id:
+            self._log_of = agent.id
+            self.log_pane.clear()
+            self.log_pane.set_empty(AWAY)
+
+    def _now(self, store: FleetStore, agent: AgentView) -> None:
+        history = self._recent.history(agent)
+        recent = None if history is None else Recent(history)
+        cells = self.query_one("#tab-now").scrollable_content_region.width
+        self._say(now_lines(agent, store.now(), store.old_seconds, recent, cells))
+
+    def _refresh(self) -> None:
+        self._pane.ui.refresh_now()
+
+    def _no_agent(self) -> None:
+        self._say([("No agent under the cursor", "dim")])
+        self.query_one(StatsPane).say("No agent under the cursor")
 
     def _say(self, pieces: list[Piece]) -> None:
         if tuple(pieces) != self._said:
@@ -140,14 +188,28 @@ class Detail(Vertical):
             self.workers.cancel_node(self._pane)
 
     async def _logs(self, control: Control, agent_id: str) -> None:
+        self._log_of = agent_id
         self.log_pane.clear()
         self.log_pane.set_empty("Nothing in the log yet")
         await follow_logs(control, (agent_id,), self.log_pane)
 
     async def _last_tasks(self, store: FleetStore, agent_id: str) -> None:
         page = await store.control.tasks(TaskQuery(agent=agent_id, limit=TASKS))
+        self._tasks = list(page.tasks)
+        self._rows(store, self._tasks)
+
+    def _rows(self, store: FleetStore, tasks: list[TaskView]) -> None:
         now = store.now()
-        self.tasks.set_rows([own_task_row(task, now, not store.live) for task in page.tasks])
+        self.tasks.set_empty(NO_TASKS if store.live else AWAY)
+        self.tasks.set_rows([own_task_row(task, now, not store.live) for task in tasks])
+
+    # --- use over time
+
+    def set_window(self, name: str) -> None:
+        """Raises UsageError."""
+        if name or self.tab == "stats":
+            self.stats.set_window(name)
+        self.show_tab("stats")
 
     # --- tasks
 
