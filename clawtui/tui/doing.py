@@ -119,7 +119,9 @@ class Doing:
 
     def why_not(self, action: Action) -> str:
         """Why an action without an argument has nothing to act on here; empty when it has."""
-        return "" if self._has(action.needs) else WHY_NOT[action.needs]
+        if self._has(action.needs):
+            return ""
+        return WHY_NOT.get(action.needs, f"{action.title.lower()}: there is nothing here that it could be done to")
 
     def _needs(self) -> bool:
         return self.app.store is not None and bool(self.app.store.attention)

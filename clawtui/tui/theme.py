@@ -33,7 +33,8 @@ class Palette(NamedTuple):
     """Colours of one theme, as the style sheet writes them. `hint` is for keys in the hint bar.
 
     `cursor`, `blurred`, `marked`: lines of tables and logs; `needs`, `banner`: the strips below the bar on top;
-    `shade`: what lies over the screen behind a dialog. Texts stand on all of these.
+    `field`: where something can be entered; `shade`: what lies over the screen behind a dialog. Texts stand on all of
+    them.
     """
 
     background: str
@@ -52,6 +53,7 @@ class Palette(NamedTuple):
     marked: str
     needs: str
     banner: str
+    field: str
     rule: str
     shade: str
     dark: bool = True
@@ -62,31 +64,44 @@ PALETTES: Final = {
     "dark": Palette(
         background="#121212", surface="#1e1e1e", panel="#242f38", foreground="#e0e0e0", primary="#0178d4",
         ok="#8ad4a1", warn="#ffc473", bad="#eb95a8", dim="#a6a6a6", info="#6fc9e0", hint="#ffc473",
-        cursor="#0f3852", blurred="#1a3042", marked="#3b3220", needs="#2b2314", banner="#411a24", rule="#3e4951",
-        shade="#121212 60%",
+        cursor="#0f3852", blurred="#1a3042", marked="#3b3220", needs="#2b2314", banner="#411a24", field="#292929",
+        rule="#3e4951", shade="#121212 60%",
     ),
     "light": Palette(
         background="#f2f2f2", surface="#ffffff", panel="#dfe5ec", foreground="#1b1b1b", primary="#0b5cad",
         ok="#0e5a26", warn="#7a4300", bad="#9c0f2a", dim="#50565c", info="#00507c", hint="#7a3300",
-        cursor="#b9d6f3", blurred="#dcebf9", marked="#fdecc4", needs="#fdf1d4", banner="#fbdde2", rule="#a9b4be",
-        shade="#707070 40%", dark=False,
+        cursor="#b9d6f3", blurred="#dcebf9", marked="#fdecc4", needs="#fdf1d4", banner="#fbdde2", field="#eceff2",
+        rule="#a9b4be", shade="#707070 40%", dark=False,
     ),
     "high-contrast": Palette(
         background="#000000", surface="#000000", panel="#1c1c1c", foreground="#ffffff", primary="#3d9bff",
         ok="#00ff7f", warn="#ffd700", bad="#ffb0b0", dim="#d6d6d6", info="#00ffff", hint="#ffff00",
-        cursor="#00138a", blurred="#000f57", marked="#332700", needs="#2e2400", banner="#4a0000", rule="#ffffff",
-        shade="#000000 70%",
+        cursor="#00138a", blurred="#000f57", marked="#332700", needs="#2e2400", banner="#4a0000", field="#262626",
+        rule="#ffffff", shade="#000000 70%",
     ),
     "terminal": Palette(
         background="ansi_default", surface="ansi_default", panel="ansi_default", foreground="ansi_default",
         primary="ansi_blue", ok="ansi_green", warn="ansi_yellow", bad="ansi_red", dim="ansi_default",
         info="ansi_cyan", hint="ansi_yellow", cursor="ansi_default", blurred="ansi_default", marked="ansi_default",
-        needs="ansi_default", banner="ansi_default", rule="ansi_default", shade="ansi_default", ansi=True,
+        needs="ansi_default", banner="ansi_default", field="ansi_default", rule="ansi_default", shade="transparent",
+        ansi=True,
     ),
 }  # fmt: skip
 """Texts of every meaning have a contrast of at least 4.5 on every ground of their theme, of 7 in `high-contrast`
 (WCAG 2.2, levels AA and AAA); a test measures it. `terminal` has the terminal's own sixteen colours."""
 DEFAULT_THEME: Final = "dark"
+
+
+TERMINAL_MORE: Final = {
+    "ansi-background": "ansi_default", "ansi-foreground": "ansi_default", "border": "ansi_default",
+    "border-blurred": "ansi_default", "block-cursor-foreground": "ansi_default",
+    "block-cursor-background": "ansi_default", "block-cursor-text-style": "bold reverse",
+    "block-cursor-blurred-text-style": "underline", "block-hover-background": "ansi_default",
+    "scrollbar": "ansi_blue", "scrollbar-background": "ansi_default", "scrollbar-background-hover": "ansi_default",
+    "scrollbar-background-active": "ansi_default", "input-selection-background": "ansi_cyan",
+    "input-selection-foreground": "ansi_black",
+}  # fmt: skip
+"""What Textual's own widgets ask of a theme with the terminal's colours: nothing that is black on one ground only."""
 
 
 def variables(palette: Palette) -> dict[str, str]:
@@ -96,17 +111,19 @@ def variables(palette: Palette) -> dict[str, str]:
         "text-accent": palette.hint, "text-info": palette.info, "text-dim": palette.dim, "text-muted": palette.dim,
         "text-primary": palette.info, "text-disabled": palette.dim,
         "row-cursor": palette.cursor, "row-blurred": palette.blurred, "row-marked": palette.marked,
-        "ground-needs": palette.needs, "ground-banner": palette.banner, "rule": palette.rule, "shade": palette.shade,
+        "ground-needs": palette.needs, "ground-banner": palette.banner, "ground-field": palette.field,
+        "rule": palette.rule, "shade": palette.shade,
     }  # fmt: skip
 
 
 def textual_theme(name: str) -> Theme:
     palette = PALETTES[name]
+    more = TERMINAL_MORE if palette.ansi else {}
     return Theme(
         name=f"clawtui-{name}", primary=palette.primary, secondary=palette.info, warning=palette.warn,
         error=palette.bad, success=palette.ok, accent=palette.hint, foreground=palette.foreground,
         background=palette.background, surface=palette.surface, panel=palette.panel, dark=palette.dark,
-        ansi=palette.ansi, variables=variables(palette),
+        ansi=palette.ansi, variables=variables(palette) | more,
     )  # fmt: skip
 
 
