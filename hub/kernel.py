@@ -152,7 +152,7 @@ class Kernel:
                 self.links.close(effect)
             case Publish():
                 self.feed.publish(effect.kind, effect.id, effect.gone)
-            case Save(record=Task() as task):
+            case Save(record=Task() as task, overlay=False):
                 self._task_saved(task)
             case Save() | Delete():
                 return

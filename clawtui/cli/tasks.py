@@ -61,7 +61,7 @@ tasks = App(name="tasks", help="List, show, cancel and retry tasks.")
 
 
 def task_status(task: TaskView) -> str:
-    if task.cancelling and not task.terminal:
+    if task.cancelling:
         return f"{task.status.value} (cancelling)"
     return f"{task.status.value} (held)" if task.held else task.status.value
 

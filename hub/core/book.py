@@ -49,7 +49,8 @@ class Slot:
     `held` are the tasks whose attempt it has or may have, with the monotonic time since when, as
     far as this hub knows. `silent_since`: monotonic time since when nothing has been heard, None
     while it speaks; `silences` counts them, because two may begin in one moment. `accepting`: the
-    hub wants to offer it attempts; `leaving`: it said that its connection ends.
+    hub wants to offer it attempts; `leaving`: it said that its connection ends. `late`: lost tasks of
+    which nobody said that the agent does not run them: it went silent with them, or came back with them.
     """
 
     def __init__(self, agent_id: AgentId, uid: AgentUid, *, basic: bool, silent_since: float | None) -> None:
@@ -65,6 +66,7 @@ class Slot:
         self.queue: list[tuple[int, int, TaskId]] = []
         self.open: set[TaskId] = set()
         self.held: dict[TaskId, float] = {}
+        self.late: dict[TaskId, None] = {}
         self.bytes = 0
         self.silent_since = silent_since
         self.silences = 0
@@ -241,6 +243,11 @@ class TaskBook:
         self.tasks[task.id] = task
         return [Save(task), Publish(Kind.TASK, task.id)]
 
+    def cancelling(self, task: Task, wanted: bool) -> list[Effect]:
+        """Put the overlay on a task, or take it off: a cancel that the agent has to confirm."""
+        task = self.tasks[task.id] = replace(task, cancelling=wanted)
+        return [Save(task, overlay=True), Publish(Kind.TASK, task.id)]
+
     def started(self, task: Task, now: Now) -> list[Effect]:
         """The agent says that the attempt runs."""
         self.slots[task.agent_id].held[task.id] = now.mono
@@ -269,11 +276,15 @@ class TaskBook:
         """Queue the task again under a new attempt id; of the last attempt only `note` is kept."""
         return self.requeue(replace(task, attempt=task.attempt + 1, note=note), now)
 
-    def lost(self, task: Task, why: str, now: Now) -> list[Effect]:
+    def lost(self, task: Task, why: str, now: Now, *, may_run: bool) -> list[Effect]:
+        """`may_run`: the agent may still run it, so a cancel that was asked for is not over."""
         if self.may_retry(task, RetryOn.LOST, now):
             return self.next_attempt(task, f"attempt {task.attempt} was lost: {why}", now)
-        error = TaskError("lost", why)
-        return self.end(replace(task, error=error, finished_at=now.wall_ms), TaskState.LOST, now)
+        slot, error = self.slots[task.agent_id], TaskError("lost", why)
+        if may_run and not slot.basic:
+            slot.late[task.id] = None
+        task = replace(task, error=error, finished_at=now.wall_ms, cancelling=task.cancelling and task.id in slot.late)
+        return self.end(task, TaskState.LOST, now)
 
     def cancelled(self, task: Task, error: TaskError | None, now: Now) -> list[Effect]:
         if task.state is TaskState.LOST:
@@ -285,9 +296,12 @@ class TaskBook:
         slot = self.slots[task.agent_id]
         finished = task.finished_at if task.finished_at is not None else now.wall_ms
         late = task.state is TaskState.LOST
-        task = replace(self.moved(task, state), finished_at=finished, cancelling=False, held=False)
+        cancelling = task.cancelling and state is TaskState.LOST
+        task = replace(self.moved(task, state), finished_at=finished, cancelling=cancelling, held=False)
         effects = self.put(task)
-        if not late:
+        if late:
+            slot.late.pop(task.id, None)
+        else:
             slot.held.pop(task.id, None)
             slot.open.discard(task.id)
             slot.bytes -= len(task.spec)

@@ -81,6 +81,8 @@ class Dispatcher(Decider, also=("forget",)):
                 continue
             if task.state is TaskState.LOST:
                 self.book.tasks[task.id] = task
+                if not slot.basic:
+                    slot.late[task.id] = None
             elif task.state not in TERMINAL:
                 self.book.take(slot, task, now)
                 self.book.arm_restored(slot, task, now)
@@ -101,6 +103,7 @@ class Dispatcher(Decider, also=("forget",)):
             task = self.book.tasks.get(task_id)
             if task is not None and task.state not in TERMINAL:
                 effects += self.book.cancelled(task, error, now)
+        effects += resume.find_late(self.book, slot, ())
         for task_id in [key for key, task in self.book.tasks.items() if task.agent_uid == slot.uid]:
             del self.book.tasks[task_id]
         del self.book.slots[agent_id]
@@ -183,9 +186,10 @@ class Dispatcher(Decider, also=("forget",)):
         slot.accepting = False
         held = {attempt.attempt_id: attempt for attempt in attempts}
         effects = resume.reconcile(self.book, slot, held, now, usurped=usurped)
+        effects += resume.find_late(self.book, slot, held)
         plan = resume.make_plan(self.book, slot, held.values(), offsets)
         effects.append(Send(agent_id, epoch, "welcome", replace(welcome, plan=plan)))
-        for task_id in slot.held:
+        for task_id in (*slot.held, *slot.late):
             task = self.book.tasks[task_id]
             if task.cancelling and task.attempt_id in held:
                 effects.append(self._send_cancel(slot, task))
@@ -201,7 +205,7 @@ class Dispatcher(Decider, also=("forget",)):
                 self.book.arm_timeout(self.book.tasks[task_id], now)
         slot.epoch, slot.connected, slot.leaving, slot.basic = epoch, True, False, True
         slot.concurrency, slot.silent_since, slot.accepting = 1, None, accepting
-        return list(self.book.pump(slot, now))
+        return [*resume.find_late(self.book, slot, {}), *self.book.pump(slot, now)]
 
     def leaving(self, agent_id: AgentId) -> None:
         """The agent's connection is about to end; nothing more goes out over it."""
@@ -318,21 +322,21 @@ class Dispatcher(Decider, also=("forget",)):
     # --- cancel
 
     def cancel(self, task_id: TaskId, now: Now) -> list[Effect]:
-        """Cancel an open task: at once when no agent has it, else when the agent confirms.
+        """Cancel an open task: at once when no agent has it, else when the agent confirms. A lost one that
+        its agent may still run is ended there, and stays lost until the agent says how it ended.
 
         Raises:
-            NotFound: no such open task.
+            NotFound: no such task that is open or may still run.
         """
         task = self.book.tasks.get(task_id)
-        if task is None or task.state in TERMINAL:
+        slot = self.book.slots[task.agent_id] if task is not None else None
+        if task is None or slot is None or (task.state in TERMINAL and task_id not in slot.late):
             raise NotFound(f"there is no open task {task_id}")
-        slot = self.book.slots[task.agent_id]
         if task.state is TaskState.QUEUED or slot.basic:
             return [*self.book.cancelled(task, None, now), *self.book.pump(slot, now)]
         if task.cancelling:
             return []
-        task = replace(task, cancelling=True)
-        effects = self.book.put(task)
+        effects = self.book.cancelling(task, True)
         if slot.connected:
             effects.append(self._send_cancel(slot, task))
         return effects
@@ -357,7 +361,7 @@ class Dispatcher(Decider, also=("forget",)):
             if not self.book.is_due(task, due):
                 continue
             if due.kind == "lost":
-                effects += self.book.lost(task, "its agent has been silent for too long", now)
+                effects += self.book.lost(task, "its agent has been silent for too long", now, may_run=True)
             else:
                 ended = TaskState.EXPIRED if due.kind == "expire" else TaskState.TIMED_OUT
                 effects += self.book.end(task, ended, now)
@@ -369,6 +373,7 @@ class Dispatcher(Decider, also=("forget",)):
         for task_id in task_ids:
             task = self.book.tasks.get(task_id)
             if task is not None and task.state in TERMINAL:
+                self.book.slots[task.agent_id].late.pop(task_id, None)
                 del self.book.tasks[task_id]
 
 

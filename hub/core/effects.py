@@ -15,9 +15,13 @@ from runtime.wire import Message
 
 
 class Save(msgspec.Struct, frozen=True):
-    """Insert or replace a record by its key. An `AuditEntry` is always appended."""
+    """Insert or replace a record by its key. An `AuditEntry` is always appended.
+
+    `overlay`: the record is in the state in which it was saved before, and only an overlay of that changed.
+    """
 
     record: Record
+    overlay: bool = False
 
 
 class Delete(msgspec.Struct, frozen=True):

@@ -38,6 +38,14 @@ def reconcile(
     return effects
 
 
+def find_late(book: TaskBook, slot: Slot, held: Iterable[AttemptId]) -> list[Effect]:
+    """Note which lost tasks the agent still has; a cancel of one that it does not have is over."""
+    named = [book.task_of(slot, attempt) for attempt in held]
+    before, slot.late = slot.late, {t.id: None for t in named if t is not None and t.state is TaskState.LOST}
+    gone = [book.tasks[task_id] for task_id in before if task_id not in slot.late]
+    return [effect for task in gone if task.cancelling for effect in book.cancelling(task, False)]
+
+
 def make_plan(book: TaskBook, slot: Slot, attempts: Iterable[HeldAttempt], offsets: Mapping[AttemptId, int]) -> Plan:
     """Say what to do with each held attempt; `offsets`: raw output that the hub has of those it wants."""
     keep: list[AttemptId] = []
@@ -64,9 +72,10 @@ def _resumed(book: TaskBook, task: Task, attempt: HeldAttempt, now: Now) -> list
 
 def _unknown_to_agent(book: TaskBook, task: Task, now: Now, usurped: bool) -> list[Effect]:
     if task.state is TaskState.RUNNING:
-        return book.lost(task, "the agent came back without it", now)
+        return book.lost(task, "the agent came back without it", now, may_run=False)
     if usurped:
-        return book.lost(task, "another process took the agent's place while it was offered", now)
+        why = "another process took the agent's place while it was offered"
+        return book.lost(task, why, now, may_run=False)
     if task.cancelling:
         return book.cancelled(task, None, now)
     return book.requeue(task, now)

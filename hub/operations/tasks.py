@@ -236,10 +236,11 @@ class TaskOperations(Operations):
     async def cancel_task(self, task_id: str) -> TaskView:
         kernel = self._kernel
         kernel.check_writable()
-        if not kernel.is_open(task_id):
+        try:
+            effects = kernel.fleet.dispatcher.cancel(TaskId(task_id), kernel.now())
+        except NotFound:
             task = await kernel.read_task(task_id)
-            raise Conflict(f"task {task_id} has ended: {task.state}", code="task_ended")
-        effects = kernel.fleet.dispatcher.cancel(TaskId(task_id), kernel.now())
+            raise Conflict(f"task {task_id} has ended: {task.state}", code="task_ended") from None
         await kernel.commit([*effects, kernel.audited(self._who, "task.cancel", task_id)])
         return task_view(await kernel.read_task(task_id))
 

@@ -228,9 +228,8 @@ FAULTS = (
     Fault(
         "a late result is not welcome",
         "dispatch",
-        "            if task.state is TaskState.LOST:\n                self.book.tasks[task.id] = task\n"
-        "            elif",
-        "            if",
+        "            if task.state is TaskState.LOST:\n                self.book.tasks[task.id] = task\n",
+        "            if task.state is TaskState.LOST:\n                continue\n",
     ),
     Fault(
         "a lost task is forgotten",
@@ -247,7 +246,7 @@ FAULTS = (
     Fault(
         "what ran is given again to an agent that lost it",
         "resume",
-        '        return book.lost(task, "the agent came back without it", now)',
+        '        return book.lost(task, "the agent came back without it", now, may_run=False)',
         "        return book.requeue(task, now)",
     ),
     Fault(
@@ -290,8 +289,8 @@ FAULTS = (
     Fault(
         "a cancel is not kept",
         "dispatch",
-        "        task = replace(task, cancelling=True)\n        effects = self.book.put(task)",
-        "        task = replace(task, cancelling=True)\n        effects: list[Effect] = []",
+        "        effects = self.book.cancelling(task, True)",
+        "        effects: list[Effect] = []",
     ),
     Fault(
         "a cancel is not given at the return",
@@ -314,9 +313,70 @@ FAULTS = (
     Fault(
         "a cancel is sent twice",
         "dispatch",
-        "        if task.cancelling:\n            return []\n        task = replace",
-        "        task = replace",
+        "        if task.cancelling:\n            return []\n        effects",
+        "        effects",
     ),
+    Fault(
+        "a lost task cannot be cancelled where it still runs",
+        "dispatch",
+        "(task.state in TERMINAL and task_id not in slot.late)",
+        "task.state in TERMINAL",
+    ),
+    Fault(
+        "a cancel is forgotten when its task is lost",
+        "book",
+        "cancelling=task.cancelling and task.id in slot.late)",
+        "cancelling=False)",
+    ),
+    Fault(
+        "a lost task is not cancelled at the return",
+        "dispatch",
+        "for task_id in (*slot.held, *slot.late):",
+        "for task_id in slot.held:",
+    ),
+    Fault(
+        "what an agent came back without can be cancelled",
+        "book",
+        "        if may_run and not slot.basic:",
+        "        if not slot.basic:",
+    ),
+    Fault(
+        "what a basic agent lost can be cancelled",
+        "book",
+        "        if may_run and not slot.basic:",
+        "        if may_run:",
+    ),
+    Fault(
+        "lost tasks that the agent does not have stay cancellable",
+        "resume",
+        "    before, slot.late = slot.late, {t.id: None for t in named if t is not None and t.state is TaskState.LOST}",
+        "    before = slot.late",
+    ),
+    Fault(
+        "a cancel that nobody can confirm stays",
+        "resume",
+        "    return [effect for task in gone if task.cancelling for effect in book.cancelling(task, False)]",
+        "    return []",
+    ),
+    Fault(
+        "a restart forgets which lost tasks may still run",
+        "dispatch",
+        "                if not slot.basic:\n                    slot.late[task.id] = None\n",
+        "",
+    ),
+    Fault(
+        "a lost task that got its result stays cancellable",
+        "book",
+        "            slot.late.pop(task.id, None)\n",
+        "            pass\n",
+    ),
+    Fault(
+        "a cancel outlives its agent",
+        "dispatch",
+        "        effects += resume.find_late(self.book, slot, ())\n",
+        "",
+    ),
+    Fault("a cancel counts as another end", "book", "Save(task, overlay=True)", "Save(task)"),
     Fault(
         "a cancel is sent where nobody listens",
         "dispatch",
@@ -444,8 +504,8 @@ FAULTS = (
     Fault(
         "a basic agent that was a full one has no timeout",
         "dispatch",
-        "        if not slot.basic:\n",
-        "        if False:\n",
+        "        if not slot.basic:\n            # It was a full",
+        "        if False:\n            # It was a full",
     ),
     # --- agents
     Fault(
@@ -670,6 +730,26 @@ FAULTS = (
         "mail",
         "for message in sorted(messages, key=lambda message: message.seq):",
         "for message in messages:",
+    ),
+    # --- what breaks
+    Fault(
+        "nobody hears of a decision that broke",
+        "guard",
+        "            raise self.on_broken(exc) from exc",
+        "            raise",
+    ),
+    Fault(
+        "a refusal counts as broken",
+        "guard",
+        "        except HubError:\n            raise\n        except",
+        "        except",
+    ),
+    Fault("a part breaks unheard", "fleet", "self.lifecycle, self.mail):", "self.lifecycle):"),
+    Fault(
+        "only some decisions are guarded",
+        "guard",
+        'return not name.startswith("_") and "Effect" in str(returned)',
+        'return not name.startswith(("_", "remove")) and "Effect" in str(returned)',
     ),
     # --- shown to people
     Fault(

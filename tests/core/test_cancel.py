@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from hub.core.effects import Save
 from hub.core.model import RetryOn, Task, TaskState
 from hub.errors import NotFound
 from runtime.wire import Cancel
@@ -55,15 +56,107 @@ def test_an_ended_or_unknown_task_cannot_be_cancelled() -> None:
             desk.cancel(name)
 
 
-def test_a_lost_task_cannot_be_cancelled() -> None:
+def lost_in_silence() -> Desk:
     desk = Desk()
     desk.connect()
     run(desk)
     desk.close()
     desk.tick(4_000)
+    assert desk.state() is TaskState.LOST
+    return desk
+
+
+@pytest.mark.parametrize("returned", [True, False])
+def test_a_lost_task_that_may_still_run_is_cancelled_at_its_agent(returned: bool) -> None:
+    """Before the agent returns, or after; its real end is recorded late."""
+    desk = lost_in_silence()
+    if returned:
+        desk.connect(attempts=[running("t")])
+    effects = desk.cancel()
+    assert len(sent(effects, "cancel")) == returned
+    assert (desk.state(), desk.tasks["t"].cancelling) == (TaskState.LOST, True)
+    assert [effect.overlay for effect in effects if isinstance(effect, Save)] == [True]
+    assert desk.cancel() == []
+    if not returned:
+        welcomed = desk.connect(attempts=[running("t")])
+        assert kinds(welcomed) == ["welcome", "cancel"]
+    desk.respond("t", "cancelled")
+    task = desk.tasks["t"]
+    assert (task.state, task.cancelling) == (TaskState.CANCELLED, False)
+    assert "late" in task.note
+
+
+def test_the_order_to_cancel_a_lost_task_outlives_the_hub() -> None:
+    desk = lost_in_silence()
+    desk.cancel()
+    desk.restart()
+    assert kinds(desk.connect(attempts=[running("t")])) == ["welcome", "cancel"]
+    desk.respond("t", "succeeded")
+    assert desk.state() is TaskState.SUCCEEDED
+
+
+def test_a_cancel_is_not_over_when_the_task_is_lost_in_silence() -> None:
+    """Cancelled while its agent was away, lost later, and still ended when the agent is back."""
+    desk = Desk()
+    desk.connect()
+    run(desk)
+    desk.close()
+    desk.cancel()
+    desk.tick(4_000)
+    assert (desk.state(), desk.tasks["t"].cancelling) == (TaskState.LOST, True)
+    assert kinds(desk.connect(attempts=[running("t")])) == ["welcome", "cancel"]
+
+
+@pytest.mark.parametrize("asked", [True, False])
+def test_a_lost_task_that_its_agent_does_not_have_is_over(asked: bool) -> None:
+    desk = lost_in_silence()
+    if asked:
+        desk.cancel()
+    effects = desk.connect()
+    assert len(saved(effects, Task)) == asked
+    assert (desk.state(), desk.tasks["t"].cancelling) == (TaskState.LOST, False)
     with pytest.raises(NotFound):
         desk.cancel()
-    assert desk.state() is TaskState.LOST
+
+
+def test_what_is_lost_at_a_hello_cannot_be_cancelled() -> None:
+    desk = Desk()
+    desk.connect()
+    run(desk)
+    desk.cancel()
+    desk.connect()
+    assert (desk.state(), desk.tasks["t"].cancelling) == (TaskState.LOST, False)
+    with pytest.raises(NotFound):
+        desk.cancel()
+
+
+def test_nobody_can_end_a_lost_task_of_a_basic_agent() -> None:
+    desk = Desk()
+    desk.connect_basic()
+    desk.submit(timeout_ms=10_000_000)
+    desk.close()
+    desk.tick(20_000)
+    desk.restart()
+    assert desk.state() in (TaskState.LOST, TaskState.TIMED_OUT)
+    with pytest.raises(NotFound):
+        desk.cancel()
+
+
+def test_a_lost_task_of_an_agent_that_became_basic_is_over() -> None:
+    desk = lost_in_silence()
+    desk.cancel()
+    desk.connect_basic()
+    assert not desk.tasks["t"].cancelling
+    with pytest.raises(NotFound):
+        desk.cancel()
+
+
+def test_a_lost_task_that_retention_dropped_is_unknown() -> None:
+    desk = lost_in_silence()
+    desk.fleet.dispatcher.forget([desk.tasks["t"].id])
+    with pytest.raises(NotFound):
+        desk.cancel()
+    assert kinds(desk.connect(attempts=[running("t")])) == ["welcome"]
 
 
 def test_a_result_that_crosses_the_cancel_wins() -> None:

@@ -289,10 +289,13 @@ class FleetMachine(RuleBasedStateMachine):
             effects = self.world.decide(self.world.fleet.dispatcher.cancel(TaskId(before.id), self.world.clock.now))
         except NotFound:
             assert before.state in TERMINAL
+            assert before.id not in self.world.late, "what may still run cannot be cancelled"
             return
         after = self.world.decided.tasks[before.id]
         full = before.state in HELD and not self.world.decided.agents[before.agent_id].basic
+        full = full or before.id in self.world.late
         assert after.cancelling if full else after.state is TaskState.CANCELLED
+        assert after.state is before.state or not full, "ended before the agent said so"
         assert effects == [] or not (full and before.cancelling), "asked twice, ordered twice"
 
     @rule(name=names, desired=st.sampled_from([Desired.RUNNING, Desired.PAUSED, Desired.RUNNING, Desired.STOPPED]))
@@ -400,6 +403,7 @@ class FleetMachine(RuleBasedStateMachine):
         world.check_executions()
         assert world.durable.tasks == world.decided.tasks
         assert world.decided.open_tasks() == {}
+        assert not any(task.cancelling for task in world.decided.tasks.values()), "a cancel without an end"
         assert len(world.fleet.dispatcher.book.rollouts) == 0
         for task in world.acknowledged:
             assert world.durable.tasks[task].state in TERMINAL

@@ -30,12 +30,15 @@ class World:
         self.decided, self.durable = Ledger(), Ledger()
         self.pending: list[list[Effect]] = []
         self.holding = False
+        self.ticking = False
         self.submitted: list[str] = []
         self.acknowledged: set[str] = set()
         self.runtimes: dict[str, Runtime] = {}
         self.links: list[Link] = []
         self.patience = oracle.Patience(limits)
         self.incarnations = 0
+        self.late: set[str] = set()
+        """Lost tasks that their agents may still run."""
 
     # --- the pipeline
 
@@ -43,6 +46,8 @@ class World:
         """Check effects in their order, as decided; commit them unless commits are held up."""
         saved: set[str] = set()
         for effect in effects:
+            if isinstance(effect, Save) and isinstance(effect.record, Task):
+                self._check_late(effect.record)
             match effect:
                 case Send():
                     self._check_send(effect)
@@ -99,6 +104,8 @@ class World:
             if known is None or known.uid != agent.uid:
                 self.runtimes[agent.id] = Runtime(agent.id, agent.uid, 1)
         self.patience.restarted(self.decided, self.clock)
+        agents = {agent.uid: agent for agent in self.decided.agents.values() if not agent.basic}
+        self.late = {t.id for t in self.decided.tasks.values() if t.state is TaskState.LOST and t.agent_uid in agents}
         self.fleet = Fleet(self.limits)
         self.decide(self.fleet.restore(self.durable.stored(), self.clock.now))
 
@@ -113,6 +120,7 @@ class World:
 
     def remove_agent(self, name: str) -> None:
         runtime = self.runtimes.pop(name)
+        self.late -= {task.id for task in self.decided.tasks.values() if task.agent_uid == runtime.uid}
         self.decide(self.fleet.remove_agent(AgentId(name), self.clock.now))
         for task in self.decided.tasks.values():
             assert task.agent_uid != runtime.uid or task.state in TERMINAL, "an open task of a destroyed agent"
@@ -131,6 +139,12 @@ class World:
         """`straggler`: a frame of the connection before reaches the agent just after its hello."""
         runtime, before = self.runtimes[name], self.live(name)
         hello = runtime.hello()
+        named = {attempt.attempt_id for attempt in hello.attempts} if hello is not None else set[str]()
+        lost = {
+            t.id: t for t in self.decided.tasks.values() if t.state is TaskState.LOST and t.agent_uid == runtime.uid
+        }
+        self.late -= {task.id for task in lost.values() if task.attempt_id not in named}
+        self.late |= {task.id for task in lost.values() if task.attempt_id in named}
         offsets = {AttemptId(attempt): OFFSET for attempt in runtime.log}
         epoch, effects = self.fleet.connect(AgentId(name), hello, self.clock.now, welcome=Welcome(), offsets=offsets)
         closed = [effect.epoch for effect in effects if isinstance(effect, Close)]
@@ -149,8 +163,12 @@ class World:
             (welcome,) = [effect for effect in effects if isinstance(effect, Send) and effect.kind == "welcome"]
             self._check_plan(cast(Welcome, welcome.payload).plan, {attempt.attempt_id for attempt in hello.attempts})
             ordered = {send.payload.attempt_id for send in sent(effects, "cancel") if isinstance(send.payload, Cancel)}
-            open_tasks = self.decided.open_tasks().values()
-            assert ordered == {task.attempt_id for task in open_tasks if task.agent_id == name and task.cancelling}
+            wanted = [t for t in self.decided.tasks.values() if t.state in OPEN or t.state is TaskState.LOST]
+            assert ordered == {t.attempt_id for t in wanted if t.agent_uid == runtime.uid and t.cancelling}
+        for task_id in lost:
+            assert task_id in self.late or not self.decided.tasks[task_id].cancelling, (
+                "a cancel that nobody can confirm"
+            )
 
     def disconnect(self, link: Link, *, clean: bool) -> None:
         """The hub learns that a connection ended; an old one must change nothing."""
@@ -216,7 +234,9 @@ class World:
 
     def tick(self) -> None:
         before = self.decided.tasks.copy()
+        self.ticking = True
         self.decide(self.fleet.tick(self.clock.now))
+        self.ticking = False
         self.patience.check(self, before)
         deadline = self.fleet.next_deadline()
         assert deadline is None or deadline > self.clock.mono
@@ -239,9 +259,21 @@ class World:
                 task = self._present(attempt)
                 assert task is not None
                 assert task.cancelling
-                assert task.state in HELD
+                assert task.state in HELD or task.id in self.late
             case _:
                 self._check_offer(link, task_fields(send))
+
+    def _check_late(self, task: Task) -> None:
+        """Called before the save: who is lost in silence may still run, who is lost at a hello does not."""
+        before = self.decided.tasks.get(task.id)
+        if before is not None and task.state is TaskState.LOST and before.state in OPEN:
+            if self.ticking and not self.decided.agents[task.agent_id].basic:
+                self.late.add(task.id)
+            assert task.cancelling == (before.cancelling and task.id in self.late), "a cancel was forgotten"
+        elif before is not None and task.state is TaskState.LOST:
+            assert task.cancelling == (task.id in self.late), "cancelled what cannot run, or forgot it"
+        else:
+            self.late.discard(task.id)
 
     def _present(self, attempt: str) -> Task | None:
         parsed = parse_attempt_id(attempt)

@@ -10,7 +10,7 @@ import pytest
 from hub.config import Limits
 from hub.contract import DispatchRequest, OutputQuery, RolloutRequest, TaskQuery
 from hub.errors import BadRequest, Conflict, NotFound, QueueFull
-from runtime.wire import AttemptState, Log
+from runtime.wire import AttemptState, Cancel, Log
 from tests.faults.test_full_disk import stuffed
 from tests.hub.running import PlayedAgent, RunningHub, held, running_hub
 
@@ -312,3 +312,43 @@ async def test_a_dispatch_is_retried_on_the_agents_that_are_still_there() -> Non
         await hub.job((await hub.control.destroy("b")).id)
         with pytest.raises(NotFound):
             await hub.control.retry_dispatch(first.dispatch_id)
+
+
+async def test_a_lost_task_that_still_runs_is_cancelled_and_its_end_recorded_late() -> None:
+    async with running_hub() as hub, hub.playing() as agent:
+        task_id = await hub.ping()
+        attempt = await agent.receive_task()
+        await agent.accept(attempt)
+        await agent.settle()
+        agent.abort()
+        await hub.status("a", "unreachable")
+        hub.move(4_000.0)
+        assert (await hub.ended(task_id)).status == "lost"
+        assert (await agent.connect([held(attempt)])).plan.keep == [attempt]
+        asked = await hub.control.cancel_task(task_id)
+        assert (asked.status, asked.cancelling) == ("lost", True)
+        assert (await agent.receive(Cancel)).attempt_id == attempt
+        await agent.respond(attempt, "cancelled")
+        await agent.settle()
+        task = await hub.task(task_id)
+        assert (task.status, task.cancelling) == ("cancelled", False)
+        assert "late" in task.note
+        counted = hub.kernel.metrics.exposition().decode()
+        assert 'clawtui_tasks_ended_total{state="lost"} 1.0' in counted
+        with pytest.raises(Conflict) as refused:
+            await hub.control.cancel_task(task_id)
+        assert refused.value.code == "task_ended"
+
+
+async def test_a_lost_task_that_runs_nowhere_has_ended() -> None:
+    async with running_hub() as hub, hub.playing() as agent:
+        task_id = await hub.ping()
+        attempt = await agent.receive_task()
+        await agent.accept(attempt)
+        await agent.settle()
+        agent.abort()
+        await hub.status("a", "unreachable")
+        await agent.connect()
+        assert (await hub.ended(task_id)).status == "lost"
+        with pytest.raises(Conflict, match="has ended: lost"):
+            await hub.control.cancel_task(task_id)
