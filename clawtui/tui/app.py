@@ -29,6 +29,7 @@ from clawtui.tui.screens.main import MainScreen
 from clawtui.tui.screens.pane import Pane
 from clawtui.tui.store import PACE_SECONDS, FleetStore
 from clawtui.tui.theme import DEFAULT_THEME, PALETTES, Dresser, Piece, variables
+from clawtui.tui.undoing import Undoing
 from hub.control import Control
 from hub.errors import HubError
 
@@ -77,7 +78,7 @@ class ClawtuiApp(App[int]):
         self.shell_command = shell_command
         self.store: FleetStore | None = None
         self.doing, self.acting = Doing(self), Acting(self)
-        self.going, self.choosing = Going(self), Choosing(self)
+        self.going, self.choosing, self.undoing = Going(self), Choosing(self), Undoing(self)
         self.dresser = Dresser(self, plain=plain)
         self.dresser.put_on(self.choosing.first_theme())
         self.last_problem = ""
@@ -153,7 +154,7 @@ class ClawtuiApp(App[int]):
             self.refresh_now()
 
     def refresh_now(self) -> None:
-        if not self.is_running or len(self.screen_stack) < 2:
+        if not self.is_running or len(self.screen_stack) < 2 or not self.main.is_mounted:
             return
         self._shown_at = time.monotonic()
         if self.store is not None:
@@ -186,7 +187,7 @@ class ClawtuiApp(App[int]):
             await self.main.go(action.where[0])
             pane = self.main.pane
         name = f"do_{action.id.replace('.', '_').replace('-', '_')}"
-        owners = (pane, self.doing, self.acting, self.going, self.choosing)
+        owners = (pane, self.doing, self.acting, self.going, self.choosing, self.undoing)
         handler = next(found for owner in owners if (found := getattr(owner, name, None)))
         if not argument and (why := self.doing.why_not(action)):
             self.say(why, "warn")

@@ -7,10 +7,13 @@ from typing import TYPE_CHECKING
 from clawtui.tui import links
 from clawtui.tui.actions import ACTIONS, BY_ID, Action, Grade, Where, applies, completions
 from clawtui.tui.helping import help_text
+from clawtui.tui.logging_view import search
 from clawtui.tui.widgets.command_line import CommandLine
 from clawtui.tui.widgets.detail import TABS
 from clawtui.tui.widgets.dialogs import Choice, Picker, TextScreen
+from clawtui.tui.widgets.needs import SNOOZE, Answer, NeedsScreen, place_of, title_of
 from clawtui.values import THEMES
+from hub.contract import AttentionView
 
 if TYPE_CHECKING:
     from clawtui.tui.app import ClawtuiApp
@@ -22,10 +25,11 @@ WHY_NOT = {
     "task": "no task is meant: put the cursor on one; on the Fleet 3 and Enter show an agent's",
     "rollout": "this belongs to no rollout: put the cursor on a task of one",
     "attention": "nothing needs you",
+    "undo": "nothing can be taken back now; the journal (F4) shows what can",
+    "job": "no job is meant: put the cursor on one",
+    "token": "no token is meant: put the cursor on one (3 shows them)",
 }
 """What is said where an action needs something that is not there."""
-PLACES = {"agent": Where.FLEET, "dispatch": Where.ROLLOUT}
-"""Where a need is looked at, by what it is about."""
 
 
 class Doing:
@@ -51,6 +55,11 @@ class Doing:
 
     async def do_show_hub(self, _: str) -> None:
         await self.app.main.go(Where.HUB)
+
+    async def do_show_jobs(self, job_id: str) -> None:
+        pane = await self.app.main.go(Where.JOBS)
+        if job_id:
+            pane.point_at(job_id)
 
     async def do_pane_next(self, _: str) -> None:
         self.app.screen.focus_next()
@@ -114,8 +123,9 @@ class Doing:
             "task": subject.tasks,
             "rollout": self.app.main.pane.rollout(),
             "attention": self._needs(),
+            "undo": self.app.undoing.offer,
         }
-        return not needs or bool(found[needs])
+        return not needs or bool(found.get(needs)) or self.app.main.pane.has(needs)
 
     def why_not(self, action: Action) -> str:
         """Why an action without an argument has nothing to act on here; empty when it has."""
@@ -137,25 +147,39 @@ class Doing:
 
     async def do_attention_open(self, _: str) -> None:
         needs = self.app.store.attention if self.app.store is not None else []
-        choices = [Choice(need.id, f"{need.severity} {need.target}: {need.text}", need.kind) for need in needs]
 
-        async def chosen(need_id: str | None) -> None:
-            need = next((one for one in needs if one.id == need_id), None)
-            if need is not None:
-                pane = await self.app.main.go(PLACES.get(need.target_kind, Where.HUB))
-                pane.point_at(need.target)
+        async def chosen(answer: Answer | None) -> None:
+            if answer is None:
+                return
+            if answer.verb == SNOOZE:
+                self.app.acting.work(lambda: self._snooze(answer.need))
+                return
+            place, key = place_of(answer.need)
+            pane = await self.app.main.go(place)
+            if key:
+                pane.point_at(key)
 
-        if choices:
-            self.app.push_screen(Picker("Needs you", choices), chosen)
+        if needs and self.app.store is not None:
+            screen = NeedsScreen(needs, self.app.store.now(), read_only=self.app.read_only)
+            self.app.push_screen(screen, chosen)
         else:
             self.app.say("nothing needs you", "ok")
 
-    async def do_attention_snooze(self, _: str) -> None:
-        if self.app.store is not None and self.app.store.attention:
-            need = self.app.store.attention[0]
-            await self.app.store.control.snooze(need.id, SNOOZE_SECONDS)
+    async def do_attention_snooze(self, attention_id: str) -> None:
+        """The most urgent one, or the one with this id."""
+        needs = self.app.store.attention if self.app.store is not None else []
+        need = next((one for one in needs if one.id == attention_id or not attention_id), None)
+        if need is None:
+            self.app.say(f"nothing that needs you is called {attention_id!r}" if needs else "nothing needs you", "warn")
+        else:
+            await self._snooze(need)
+
+    async def _snooze(self, need: AttentionView) -> None:
+        await self.app.acting.control.snooze(need.id, SNOOZE_SECONDS)
+        if self.app.store is not None:
             self.app.store.touch("attention")
-            self.app.say(f"√ snoozed for an hour: {need.target}: {need.text}", "ok")
+        self.app.say(f"√ snoozed for an hour: {need.target}: {title_of(need)}", "ok")
+        await self.app.undoing.after("attention.snooze", [need.id])
 
     async def do_help(self, _: str) -> None:
         place = self.app.main.pane.place
@@ -197,6 +221,19 @@ class Doing:
     async def do_log_previous(self, _: str) -> None:
         if (log := self.app.main.pane.log_view()) is not None:
             log.previous_hit()
+
+    async def do_log_search(self, text: str) -> None:
+        if (log := self.app.main.pane.log_view()) is None:
+            return
+        if text or log.sought:
+            search(log, text)
+            self.app.refresh_now()
+        else:
+            self.ask_words("search ")
+
+    async def do_log_copy_hits(self, _: str) -> None:
+        if (log := self.app.main.pane.log_view()) is not None and not log.copy_hits():
+            self.app.say("no line matches", "warn")
 
     async def do_log_context(self, lines: str) -> None:
         self.app.main.pane.set_context(int(lines) if lines.isdecimal() else None)

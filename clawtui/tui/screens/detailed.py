@@ -13,9 +13,12 @@ from clawtui.tui.widgets.fields import Field, Fields
 from clawtui.tui.widgets.fleet_table import FleetTable
 from clawtui.tui.widgets.topbar import Line
 
+BESIDE = 160
+"""From so many cells on the detail stands beside the list: with fewer the list would lose columns for it."""
+
 
 class DetailedListing(Listing):
-    """Enter moves the focus into the detail, Escape back; on the narrowest screens Enter puts it in place of the list."""
+    """Enter goes into the detail, Escape back; on the narrowest screens the detail then takes the list's place."""
 
     def compose(self) -> ComposeResult:
         yield Line(stay=True, id=f"{self.place.value}-title")
@@ -23,6 +26,9 @@ class DetailedListing(Listing):
             with Vertical(classes="part-list"):
                 yield FleetTable(self.columns, empty="Waiting for the hub …")
             yield Fields()
+
+    def on_resize(self) -> None:
+        self.set_class(self.size.width >= BESIDE, "-beside")
 
     @property
     def detail(self) -> Fields:

@@ -34,6 +34,8 @@ class Listing(Pane):
         self._reads: tuple[object, ...] = ()
         self._built: tuple[object, ...] = ()
         self._version = 0
+        self._reading: object | None = None
+        self._all = 0
 
     def compose(self) -> ComposeResult:
         yield Line(stay=True, id=f"{self.place.value}-title")
@@ -54,6 +56,10 @@ class Listing(Pane):
     def heading(self) -> str:
         return self.title
 
+    def empty_text(self) -> str:
+        """What to do when there is nothing; several lines may be."""
+        return self.empty
+
     def changed(self) -> None:
         self._version += 1
         self.ui.refresh_now()
@@ -67,9 +73,10 @@ class Listing(Pane):
         if store is None or not self.is_mounted:
             return
         wants = self.wants(store)
-        if wants != self._reads and store.live:
+        if wants != self._reads and store.live and not self._is_read_for(store, wants):
             self._reads = wants
-            self.background(lambda: self.read(store), "read")
+            reading = self._reading = object()
+            self.background(lambda: self._read(store, reading), "read")
         built = (self._version, self._filter, store.live, int(store.mono() / AGES_SECONDS))
         if built != self._built:
             asked = bool(self._built) and built[1] != self._built[1]
@@ -77,11 +84,24 @@ class Listing(Pane):
             self._list(store, asked)
         self._title()
 
+    def _is_read_for(self, store: FleetStore, wants: tuple[object, ...]) -> bool:
+        """Whether the same is being read just now. It may go on: where changes come faster than answers, each
+        new read would cancel the one before. What the place is about is another matter: that is read at once."""
+        own = len(wants) - len(Listing.wants(self, store))
+        return self._reading is not None and wants[:own] == self._reads[:own]
+
+    async def _read(self, store: FleetStore, reading: object) -> None:
+        try:
+            await self.read(store)
+        finally:
+            if self._reading is reading:
+                self._reading = None
+
     def _list(self, store: FleetStore, asked: bool) -> None:
         everything = self.rows(store)
         self._all = len(everything)
         if self._version:
-            self.table.set_empty("Nothing fits the filter.  Press esc to see all" if everything else self.empty)
+            self.table.set_empty("Nothing fits the filter.  Press esc to see all" if everything else self.empty_text())
         self.table.set_rows([row for fields, row in everything if self._filter.keeps(fields)], now=asked)
 
     def _title(self) -> None:

@@ -15,10 +15,11 @@ from clawtui.errors import UsageError
 from clawtui.tui.actions import Where
 from clawtui.tui.bars import banner, needs_you, top_bar
 from clawtui.tui.guard import report
-from clawtui.tui.presenters import job_line
+from clawtui.tui.jobs import JobWatch, jobs_line
 from clawtui.tui.screens.error import ErrorPane
 from clawtui.tui.screens.fleet import FleetPane
 from clawtui.tui.screens.hub import HubPane
+from clawtui.tui.screens.jobs import JobsPane
 from clawtui.tui.screens.journal import JournalPane
 from clawtui.tui.screens.logs import LogsPane
 from clawtui.tui.screens.output import OutputPane
@@ -35,7 +36,7 @@ if TYPE_CHECKING:
 
 PANES: Final[dict[Where, Callable[..., Pane]]] = {
     Where.FLEET: FleetPane, Where.TASKS: TasksPane, Where.LOGS: LogsPane, Where.JOURNAL: JournalPane,
-    Where.HUB: HubPane, Where.OUTPUT: OutputPane, Where.ROLLOUT: RolloutPane,
+    Where.HUB: HubPane, Where.JOBS: JobsPane, Where.OUTPUT: OutputPane, Where.ROLLOUT: RolloutPane,
 }  # fmt: skip
 """A pane is made when it is first gone to."""
 WIDE, MEDIUM = 120, 80
@@ -49,6 +50,7 @@ class MainScreen(Screen[None]):
         self.HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (MEDIUM, "-medium"), (WIDE, "-wide")]
         self._panes: dict[Where, Pane] = {}
         self._way: list[Where] = [Where.FLEET]
+        self.job_watch = JobWatch()
 
     @property
     def ui(self) -> ClawtuiApp:
@@ -165,15 +167,14 @@ class MainScreen(Screen[None]):
             self.query_one(HintBar).set_hints(ui.doing.hints(), badge)
 
     def _jobs_line(self) -> list[Piece]:
-        """What was said last; beside it the jobs that run."""
+        """What was said last; beside it the way back, the jobs that run, and the last that failed."""
         ui = self.ui
-        pieces: list[Piece] = [(" ", ""), *ui.said]
-        running = [job for job in ui.store.jobs if job.finished_at is None] if ui.store is not None else []
-        if running and ui.store is not None:
-            text, style = job_line(running[0], ui.store.now())
-            more = f" (+{len(running) - 1})" if len(running) > 1 else ""
-            pieces.append((f"   {text}{more}", style))
-        return pieces
+        if ui.store is None:
+            return [(" ", ""), *ui.said]
+        ui.undoing.watch()
+        jobs, key = ui.store.jobs, ui.keymap.first("show.jobs")
+        failed = self.job_watch.news(jobs) if ui.store.loaded else None
+        return jobs_line(ui.said, ui.undoing.says(), jobs, failed, key, ui.store.now(), self.size.width)
 
     # --- command line
 

@@ -74,6 +74,10 @@ class Pane(Vertical):
     def submitted(self, task_id: str) -> None:
         """A task went out from here: show it where there is a place for it."""
 
+    def has(self, needs: str) -> bool:
+        """Whether something is under the cursor that only this place knows: a job, a token, an act."""
+        return False
+
     def rollout(self) -> str:
         """The rollout that is looked at; empty when there is none."""
         return ""

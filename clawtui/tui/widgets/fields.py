@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Final, NamedTuple
+from typing import ClassVar, Final, NamedTuple
 
 from rich.text import Text
 from textual import events
 from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
 from textual.containers import VerticalScroll
 from textual.widgets import Static
 
@@ -72,6 +73,10 @@ def field_lines(fields: Sequence[Field], cells: int) -> list[Piece]:
 class Fields(VerticalScroll, can_focus=True):
     """Shows fields in the room there is; is painted only when they or the room changed."""
 
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("j", "scroll_down", "Down", show=False),
+        Binding("k", "scroll_up", "Up", show=False),
+    ]
     DEFAULT_CSS = "Fields { scrollbar-size: 0 1; }"
 
     def __init__(self, *, id: str | None = None) -> None:

@@ -1,0 +1,114 @@
+"""What needs a person, as a list to act on: open one, hear no more of one, copy what to type."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import ClassVar, NamedTuple
+
+from rich.text import Text
+from textual import on
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Vertical
+from textual.screen import ModalScreen
+from textual.widgets import OptionList, Static
+from textual.widgets.option_list import Option
+
+from clawtui.cli.output import printable
+from clawtui.tui.actions import Where
+from clawtui.tui.bars import SEVERITIES
+from clawtui.tui.presenters import age_cell
+from clawtui.tui.theme import STYLES
+from hub.contract import AttentionView
+
+OPEN, SNOOZE = "open", "snooze"
+
+
+class Answer(NamedTuple):
+    """What was chosen, and what to do with it."""
+
+    need: AttentionView
+    verb: str
+
+
+def title_of(need: AttentionView) -> str:
+    """Plain words; an older hub does not send them."""
+    return need.title or need.kind.replace("_", " ").capitalize()
+
+
+def place_of(need: AttentionView) -> tuple[Where, str]:
+    """Where it is looked at, and what to point at there: what failed in full, else whom it is about."""
+    if need.jobs:
+        return Where.JOBS, need.jobs[0]
+    if need.target_kind == "dispatch":
+        return Where.ROLLOUT, need.target
+    if need.tasks:
+        return Where.OUTPUT, need.tasks[0]
+    return (Where.FLEET, need.target) if need.target_kind == "agent" else (Where.HUB, "")
+
+
+def need_lines(need: AttentionView, now: datetime) -> Text:
+    """What and where; why; what to do. Each on a line of its own."""
+    glyph, style = SEVERITIES[need.severity]
+    text = Text.assemble(
+        (f"{glyph} {need.severity.value:<8} ", STYLES[style]), (printable(need.target), "bold"),
+        f"  {title_of(need)}", (f"  {age_cell(need.since, now)}", STYLES["dim"]), f"\n  {printable(need.text)}",
+    )  # fmt: skip
+    command = need.acts[0].command if need.acts else ""
+    todo = " ".join(part for part in (need.todo, f"({command})" if command else "") if part)
+    return text.append(f"\n  → {todo}", STYLES["accent"]) if todo else text
+
+
+class NeedsScreen(ModalScreen[Answer | None]):
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("escape,q", "cancel", "Cancel", show=False),
+        Binding("j", "move('cursor_down')", "Down", show=False),
+        Binding("k", "move('cursor_up')", "Up", show=False),
+        Binding("z", "snooze", "Snooze", show=False),
+        Binding("y", "copy", "Copy", show=False),
+    ]
+
+    def __init__(self, needs: Sequence[AttentionView], now: datetime, *, read_only: bool = False) -> None:
+        super().__init__()
+        self._needs, self._now, self._read_only = tuple(needs), now, read_only
+
+    def compose(self) -> ComposeResult:
+        snooze = "" if self._read_only else "z hears no more of it for an hour · "
+        with Vertical(classes="dialog page needs-list"):
+            yield Static(Text(f"Needs you: {len(self._needs)}", style="bold"))
+            yield Static(Text(f"enter goes there · {snooze}y copies the command · esc", style=STYLES["dim"]))
+            yield OptionList(
+                *(Option(need_lines(need, self._now), id=need.id) for need in self._needs), id="needs-choices"
+            )
+
+    def on_mount(self) -> None:
+        choices = self.query_one(OptionList)
+        choices.highlighted = 0
+        choices.focus()
+
+    def _meant(self) -> AttentionView | None:
+        at = self.query_one(OptionList).highlighted
+        return self._needs[at] if at is not None else None
+
+    @on(OptionList.OptionSelected)
+    def _selected(self, event: OptionList.OptionSelected) -> None:
+        need = next((one for one in self._needs if one.id == event.option.id), None)
+        self.dismiss(Answer(need, OPEN) if need is not None else None)
+
+    def action_move(self, way: str) -> None:
+        choices = self.query_one(OptionList)
+        choices.action_cursor_down() if way == "cursor_down" else choices.action_cursor_up()
+
+    def action_snooze(self) -> None:
+        need = self._meant()
+        if need is not None and not self._read_only:
+            self.dismiss(Answer(need, SNOOZE))
+
+    def action_copy(self) -> None:
+        need = self._meant()
+        if need is not None:
+            self.app.copy_to_clipboard(need.acts[0].command if need.acts else printable(need.text))
+
+    def action_cancel(self) -> None:
+        self.dismiss(None)
