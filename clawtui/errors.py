@@ -27,3 +27,13 @@ class NotInThisVersion(HubError):
     """A documented verb or option whose feature comes in a later version."""
 
     default_code = "not_available"
+
+
+class OtherVersion(HubError):
+    """The hub speaks another version of the API; nothing was asked of it but that."""
+
+    default_code = "other_version"
+
+    def __init__(self, message: str, *, hint: str, hub_version: str) -> None:
+        super().__init__(message, hint=hint)
+        self.hub_version = hub_version

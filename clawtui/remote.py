@@ -75,6 +75,19 @@ def _params(query: msgspec.Struct) -> dict[str, Any]:
     return {name: value for name, value in msgspec.to_builtins(query).items() if value != defaults[name]}
 
 
+def _body(value: Any) -> Any:
+    """A request without what equals its defaults: an older hub refuses fields that it does not know."""
+    if not isinstance(value, msgspec.Struct):
+        return value
+    given: dict[str, Any] = {}
+    for field in msgspec.structs.fields(value):
+        one = getattr(value, field.name)
+        default = field.default if field.default_factory is msgspec.NODEFAULT else field.default_factory()
+        if default is msgspec.NODEFAULT or one != default:
+            given[field.encode_name] = _body(one)
+    return given
+
+
 class RemoteControl:
     """Control over one hub's HTTP API. Use `open_remote`, which closes it."""
 
@@ -82,10 +95,13 @@ class RemoteControl:
         self._http = transport
 
     async def _get(self, kind: type[T], path: str, params: Params | None = None, wait_seconds: float = 0.0) -> T:
-        return decoded(await self._http.call("GET", path, params=params, wait_seconds=wait_seconds), kind)
+        return self._read(await self._http.call("GET", path, params=params, wait_seconds=wait_seconds), kind)
 
     async def _post(self, kind: type[T], path: str, body: Any = None, key: str | None = None) -> T:
-        return decoded(await self._http.call("POST", path, body=body, key=key), kind)
+        return self._read(await self._http.call("POST", path, body=_body(body), key=key), kind)
+
+    def _read(self, body: bytes, kind: type[T]) -> T:
+        return decoded(body, kind, self._http.hub_version)
 
     # --- the hub
 
@@ -120,7 +136,7 @@ class RemoteControl:
         return await self._post(JobView, _path("agents", agent_id, act.value))
 
     async def destroy(self, agent_id: str) -> JobView:
-        return decoded(await self._http.call("DELETE", _path("agents", agent_id)), JobView)
+        return self._read(await self._http.call("DELETE", _path("agents", agent_id)), JobView)
 
     async def adopt(self) -> AdoptAnswer:
         return await self._post(AdoptAnswer, "/adopt")
@@ -134,16 +150,17 @@ class RemoteControl:
             query = msgspec.structs.replace(query, lines=ALL_LINES)
         async with contextlib.aclosing(self._http.lines(_path("agents", agent_id, "logs"), _params(query))) as lines:
             async for line in lines:
-                yield decoded(line, LogEntry)
+                yield self._read(line, LogEntry)
 
     async def agent_stats(self, agent_id: str, query: StatsQuery) -> AsyncGenerator[StatsPoint, None]:
         async with contextlib.aclosing(self._http.lines(_path("agents", agent_id, "stats"), _params(query))) as lines:
             async for line in lines:
-                yield decoded(line, StatsPoint)
+                yield self._read(line, StatsPoint)
 
     async def open_shell(self, agent_id: str, cols: int, rows: int) -> ShellSession:
         from clawtui.live import open_shell
 
+        await self._http.meet()
         return await open_shell(self._http.settings, _path("agents", agent_id, "shell"), cols, rows)
 
     # --- tasks
@@ -171,7 +188,7 @@ class RemoteControl:
     async def task_output(self, task_id: str, query: OutputQuery) -> AsyncGenerator[OutputChunk, None]:
         async with contextlib.aclosing(self._http.lines(_path("tasks", task_id, "output"), _params(query))) as lines:
             async for line in lines:
-                yield decoded(line, OutputChunk)
+                yield self._read(line, OutputChunk)
 
     async def cancel_task(self, task_id: str) -> TaskView:
         return await self._post(TaskView, _path("tasks", task_id, "cancel"))
@@ -224,10 +241,13 @@ class RemoteControl:
 
     # --- changes
 
-    def events(self, since: int | None = None) -> AsyncIterator[Event]:
+    async def events(self, since: int | None = None) -> AsyncGenerator[Event, None]:
         from clawtui.live import events
 
-        return events(self._http.settings, since)
+        await self._http.meet()
+        async with contextlib.aclosing(events(self._http.settings, since)) as changes:
+            async for change in changes:
+                yield change
 
     async def _waited(self, kind: type[T], path: str, wait_seconds: float, ended: Callable[[T], bool]) -> T:
         """Long-poll in pieces, so that a connection that went silent is noticed."""
@@ -241,8 +261,11 @@ class RemoteControl:
 
 @contextlib.asynccontextmanager
 async def open_remote(settings: Settings) -> AsyncIterator[RemoteControl]:
-    """A RemoteControl that is closed at the end. Connects with the first call."""
-    transport = Transport(settings)
+    """A RemoteControl that is closed at the end. Connects with the first call.
+
+    Every call may raise OtherVersion: the hub there speaks another API.
+    """
+    transport = Transport(settings, asks_version=True)
     try:
         yield RemoteControl(transport)
     finally:

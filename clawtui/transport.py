@@ -16,9 +16,11 @@ from urllib.parse import urlencode
 import msgspec
 
 from clawtui.address import Address, find_hub, on_loopback
+from clawtui.answers import read
 from clawtui.errors import ConnectionLost, NoHub
 from clawtui.exchange import Answer, Ask, Wire
 from clawtui.settings import Settings
+from clawtui.versions import bad_answer_hint, check_version, told_version
 from hub.contract import ErrorAnswer, ErrorBody
 from hub.errors import BY_STATUS, HubError
 
@@ -26,6 +28,7 @@ T = TypeVar("T")
 
 FIRST_DELAY_SECONDS: Final = 0.1
 MOST_DELAY_SECONDS: Final = 2.0
+HEALTH_PATH: Final = "/health"
 
 STREAM_ERRORS: Final = {kind.default_code: kind for kind in BY_STATUS.values()} | {"stopping": ConnectionLost}
 """Errors inside a stream come without a status. A hub that stops is one that may come back."""
@@ -52,20 +55,23 @@ def error_from(status: int, body: bytes, retry_after: str | None = None) -> HubE
     return told_error(told, kind, retry_after_seconds=seconds)
 
 
-def decoded(body: bytes | str, kind: type[T]) -> T:
-    """Raises HubError when the hub speaks of something that this version does not know."""
+def decoded(body: bytes | str, kind: type[T], hub_version: str = "") -> T:
+    """Raises HubError when the hub speaks of something that this version cannot look past."""
     try:
-        return msgspec.json.decode(body, type=kind)
+        return read(body, kind)
     except (msgspec.MsgspecError, UnicodeError) as exc:
         raise HubError(
             f"the hub's answer cannot be understood: {exc}",
             code="bad_answer",
-            hint="hub and command line may be of different versions: see clawtui version",
+            hint=bad_answer_hint(hub_version),
         ) from exc
 
 
 class Transport:
-    """HTTP to one hub. `make_wire`: for tests, in place of sockets; `pause` waits between attempts."""
+    """HTTP to one hub. `make_wire`: for tests, in place of sockets; `pause` waits between attempts.
+
+    `asks_version`: a hub of another API version gets no other request.
+    """
 
     def __init__(
         self,
@@ -73,15 +79,22 @@ class Transport:
         *,
         make_wire: Callable[[Address, Settings], Wire] | None = None,
         pause: Pause = asyncio.sleep,
+        asks_version: bool = False,
     ) -> None:
         self.settings = settings
+        self.hub_version = ""
+        """Of the hub that was met last; empty until then."""
         self._make_wire = make_wire or wire_to
         self._pause = pause
         self._wire: Wire | None = None
         self._met = False
+        self._asks_version = asks_version
+        self._version_known = not asks_version
 
     async def close(self) -> None:
         wire, self._wire = self._wire, None
+        # Who answers next may be another hub.
+        self._version_known = not self._asks_version
         if wire is not None:
             await wire.close()
 
@@ -99,6 +112,7 @@ class Transport:
 
         Raises:
             NoHub, ConnectionLost: nobody answers (any more).
+            OtherVersion: the hub speaks another API; it was not asked.
             HubError: what the hub answered.
         """
         headers = {"Idempotency-Key": key} if key is not None else {}
@@ -126,6 +140,7 @@ class Transport:
         timeout = self.settings.request_timeout_seconds
         ask = Ask("GET", path + query_text(params), {}, b"", timeout, endless=True)
         buffer = b""
+        await self.meet()
         async with self._connected().exchange(ask) as answer:
             self._met = True
             if answer.status >= 400:
@@ -137,12 +152,37 @@ class Transport:
         if buffer:
             yield _line(buffer)
 
+    async def meet(self) -> None:
+        """Learn once per connection whom we talk to.
+
+        Raises:
+            OtherVersion: a hub that speaks another API.
+        """
+        if not self._version_known:
+            ask = Ask("GET", HEALTH_PATH, {}, b"", self.settings.request_timeout_seconds)
+            async with self._connected().exchange(ask) as answer:
+                body = await _whole(answer)
+            self._met = True
+            # A refusal says more when it is that of the call itself.
+            if answer.status < 400:
+                self._learn(body)
+
+    def _learn(self, health: bytes) -> None:
+        told = told_version(health)
+        if told is not None:
+            check_version(told)
+            self.hub_version, self._version_known = told.version, True
+
     async def _once(self, ask: Ask) -> bytes:
+        if ask.path != HEALTH_PATH:
+            await self.meet()
         async with self._connected().exchange(ask) as answer:
             body = await _whole(answer)
         self._met = True
         if answer.status >= 400:
             raise error_from(answer.status, body, answer.retry_after)
+        if ask.path == HEALTH_PATH and self._asks_version:
+            self._learn(body)
         return body
 
     def _connected(self) -> Wire:

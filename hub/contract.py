@@ -7,13 +7,16 @@ the name says so. Fields may be added, those that stand here stay.
 from __future__ import annotations
 
 import enum
-from typing import Annotated, Any
+from typing import Annotated, Any, Final
 
 import msgspec
 from msgspec import Meta
 
 from hub.core.model import AgentStatus, Connection, Desired, Observed, RetryOn, Role, TaskState
 from runtime.wire import Health, OnDisconnect, TaskError
+
+API_VERSION: Final = 1
+"""Of the HTTP API: grows when something that stands here goes away or changes its meaning, never for additions."""
 
 
 class Shape(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
@@ -567,7 +570,7 @@ class DriverHealth(Shape, frozen=True):
 
 
 class HubHealth(Shape, frozen=True):
-    """`status` is `ok` or `degraded`; `degraded` says why in `problems`."""
+    """`status` is `ok` or `degraded`; `degraded` says why in `problems`. `api`: the API's major version."""
 
     status: str
     version: str
@@ -580,6 +583,7 @@ class HubHealth(Shape, frozen=True):
     drivers: list[DriverHealth] = []
     problems: list[str] = []
     addresses: dict[str, str] = {}
+    api: int = 1
 
 
 class ConnectionQuery(Request, frozen=True):

@@ -19,7 +19,7 @@ from hub.attention import AttentionDesk
 from hub.clock import Clock, SystemClock
 from hub.config import HubConfig
 from hub.connections.server import AgentServer
-from hub.contract import HubHealth
+from hub.contract import API_VERSION, HubHealth
 from hub.control import Control, Principal
 from hub.core.model import Role, TaskState
 from hub.core.view import rfc3339
@@ -190,6 +190,7 @@ class Hub:
             drivers=self._drivers.health(),
             problems=problems,
             addresses=self._listeners.addresses,
+            api=API_VERSION,
         )
 
     def _registry_problems(self) -> list[str]:

@@ -13,7 +13,7 @@ from clawtui import __version__
 from clawtui.cli import exits
 from clawtui.cli.output import Column, Mode, size_text
 from clawtui.cli.world import Context, Ctx
-from clawtui.errors import NoHub
+from clawtui.errors import NoHub, OtherVersion
 from clawtui.settings import SPECS, config_path
 
 backup = App(name="backup", help="Copy the hub's registry, or put a copy back.")
@@ -145,6 +145,9 @@ async def version(*, context: Ctx) -> int:
     except NoHub as exc:
         if context.out.mode is not Mode.JSON:
             context.out.say(exc.message)
+    except OtherVersion as exc:
+        versions = Versions(version=__version__, hub_version=exc.hub_version)
+        context.out.say(f"{exc.message}; {exc.hint}")
     fields = (
         Column("VERSION", lambda it: it.version),
         Column("HUB", lambda it: it.hub_version),

@@ -11,7 +11,7 @@ from clawtui.cli.output import age_text, printable
 from clawtui.tui.presenters import age_cell
 from clawtui.tui.store import FleetStore, SourceState
 from clawtui.tui.theme import Piece
-from clawtui.tui.words import agent_sign
+from clawtui.tui.words import UNKNOWN, agent_sign
 from hub.contract import Severity
 from hub.core.model import AgentStatus
 
@@ -110,7 +110,7 @@ def _agents(store: FleetStore, bar: Bar) -> list[Piece]:
             sign = agent_sign(status)
             name = status.value if bar.whole_words else SHORT_WORDS[status]
             pieces.append((f" {sign.glyph}{counts[status]} {name}", sign.style))
-    others = sum(counts.values()) - sum(counts[status] for status in shown)
+    others = len(store.agents) - sum(counts[status] for status in shown)
     return [*pieces, (f" +{others} more", "dim")] if others and shown else pieces
 
 
@@ -127,7 +127,7 @@ def needs_you(store: FleetStore, rows: int, key: str, now: datetime, width: int)
     title = f" NEEDS YOU {len(store.attention)} "
     shown, left = store.attention[:rows], len(store.attention) - rows
     for place, need in enumerate(shown):
-        glyph, style = SEVERITIES[need.severity]
+        glyph, style = SEVERITIES.get(need.severity, UNKNOWN)
         head = [(title if not place else " " * len(title), "warn" if not place else ""),
                 (f"{glyph} {need.severity} ", style), (f"{printable(need.target)} ", "bold")]  # fmt: skip
         tail = [(f"  {age_cell(need.since, now)}", "dim")]
@@ -152,7 +152,7 @@ def banner(store: FleetStore) -> str:
             why = f"{printable(source.error)}{hint}"
             return f"The hub is away since {age}: {why}. Values below are old. It is tried again."
         case SourceState.REFUSED:
-            return f"The hub refuses this token: {printable(source.error)}. {printable(source.hint)}"
+            return f"Not possible with this hub: {printable(source.error)}. {printable(source.hint)}"
         case _:
             if store.health is not None and store.health.problems:
                 return "Degraded: " + "; ".join(printable(problem) for problem in store.health.problems)

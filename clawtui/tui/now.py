@@ -106,6 +106,8 @@ def no_health(agent: AgentView) -> str:
             return "Nothing is reported any more: it is being destroyed"
         case AgentStatus.OFFLINE | AgentStatus.UNREACHABLE:
             return "Nothing was reported: it reports once it is connected to this hub"
+        case _:  # a newer hub's word
+            return "Nothing was reported"
 
 
 def _health(agent: AgentView, now: datetime, recent: Recent | None, cells: int) -> list[Piece]:

@@ -17,6 +17,7 @@ from typing import Final
 
 import msgspec
 
+from clawtui.errors import OtherVersion
 from clawtui.follow import closed
 from hub.contract import AgentQuery, AgentView, AttentionQuery, AttentionView, Event, HubHealth, JobView, PageQuery
 from hub.control import Control
@@ -235,7 +236,7 @@ class FleetStore:
                 self.revision += 1
 
     def _lose(self, error: HubError, delay: float) -> None:
-        refused = isinstance(error, (Unauthorized, Forbidden))
+        refused = isinstance(error, (Unauthorized, Forbidden, OtherVersion))
         state = SourceState.REFUSED if refused else SourceState.LOST
         since = self.source.since if self.source.state is state else self.mono()
         self.source = Source(state, since, self.mono() + delay, error.message, error.hint)

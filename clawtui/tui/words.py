@@ -14,6 +14,8 @@ class Sign(NamedTuple):
     style: str
 
 
+UNKNOWN: Final = Sign("·", "")
+"""Of a word that we do not know; a newer hub may have more than we."""
 AGENT_SIGNS: Final[dict[AgentStatus, Sign]] = {
     AgentStatus.CREATING: Sign("◔", "accent"),
     AgentStatus.ONLINE: Sign("●", "ok"),
@@ -51,7 +53,7 @@ JOB_SIGNS: Final[dict[str, Sign]] = {
 
 def state_text(status: AgentStatus, old: bool = False) -> str:
     """Glyph and word; `old`: the source is gone, and a word that nobody vouches for has a question mark."""
-    return f"{AGENT_SIGNS[status].glyph} {doubted(status.value, old)}"
+    return f"{agent_sign(status).glyph} {doubted(status.value, old)}"
 
 
 def doubted(word: str, old: bool) -> str:
@@ -59,12 +61,12 @@ def doubted(word: str, old: bool) -> str:
 
 
 def agent_sign(status: AgentStatus) -> Sign:
-    return AGENT_SIGNS[status]
+    return AGENT_SIGNS.get(status, UNKNOWN)
 
 
 def task_sign(state: TaskState) -> Sign:
-    return TASK_SIGNS.get(state, Sign("·", ""))
+    return TASK_SIGNS.get(state, UNKNOWN)
 
 
 def job_sign(state: str) -> Sign:
-    return JOB_SIGNS.get(state, Sign("·", ""))
+    return JOB_SIGNS.get(state, UNKNOWN)
