@@ -8,7 +8,7 @@ from clawtui.tui.graphs import axis, columns, plot
 from clawtui.tui.presenters import level
 from clawtui.tui.stats import METRICS, History, Metric, Summary, Window, scale
 from clawtui.tui.theme import Piece
-from clawtui.tui.widgets.text import clean, fit, paragraph, width
+from clawtui.tui.widgets.text import clean, fit, paragraph, truncate, width
 
 ROWS_MAX: Final = 12
 """A graph does not get higher than this."""
@@ -18,6 +18,8 @@ TITLE_CELLS, VALUE_CELLS = 8, 9
 """Of a metric that has one line only."""
 SMALL_GRAPH_CELLS: Final = 20
 """A line gives up lowest, mean and highest value before its graph is narrower than this."""
+CELLS_MIN: Final = 24
+"""A narrower pane has no graphs."""
 LATE_MS: Final = 45_000
 """A newest value that is older than this is not of now; the hub calls an agent stale after as much."""
 
@@ -84,7 +86,7 @@ def head(window: Window, said: str, live: bool, problem: str, old: str, key: str
 
 
 def graphs(view: View) -> Lines:
-    """The graphs in exactly `view.height` lines or fewer; empty when nothing is known of the window."""
+    """The graphs in at most `view.height` lines; empty when nothing is known of the window."""
     begin = view.end_ms - view.history.window.ms
     known: list[_Graph] = []
     for metric in METRICS:
@@ -93,8 +95,10 @@ def graphs(view: View) -> Lines:
             late = view.old or view.now_ms - summary.last_ms > LATE_MS
             known.append(_Graph(metric, summary, 0, late))
     room = view.height - 1  # for the axis
-    if not known or room < 1 or view.width < TITLE_CELLS + VALUE_CELLS:
+    if not known:
         return []
+    if room < 1 or view.width < CELLS_MIN:
+        return sentence("No room for graphs", view.width)[: max(view.height, 0)]
     if room < 2 * len(known):
         return _small(view, known, room)
     return _tall(view, _heights(known, room))
@@ -136,7 +140,7 @@ def _about(graph: _Graph, view: View) -> list[Piece]:
         if space >= 2:
             shown = "dim" if view.old else "bold"
             return [(title, shown), (value, _style(view, graph)), (said, "dim"), (" " * space + rest, "dim")]
-    return [(title, "dim"), (value, _style(view, graph))]
+    return [(title, "dim"), (truncate(value, view.width - width(title)), _style(view, graph))]
 
 
 def _small(view: View, known: list[_Graph], room: int) -> Lines:
@@ -187,4 +191,4 @@ def _style(view: View, graph: _Graph) -> str:
 
 def sentence(text: str, cells: int) -> Lines:
     """A sentence instead of graphs."""
-    return [[(f" {line}", "dim")] for line in paragraph(text, max(cells - 2, 1))]
+    return [[(truncate(f" {line}", cells), "dim")] for line in paragraph(text, max(cells - 2, 1))]
