@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Sequence
+from functools import lru_cache
 from typing import Final, NamedTuple
 
 BLOCKS: Final = " ▁▂▃▄▅▆▇█"
@@ -39,9 +40,16 @@ def columns(stretches: Iterable[Stretch], begin_ms: int, step_ms: int, count: in
     totals = [0.0] * count
     highs = [-math.inf] * count
     for begin, end, mean, high in stretches:
-        first = max((begin - begin_ms) // step_ms, 0)
-        last = min((end - 1 - begin_ms) // step_ms, count - 1)
-        for place in range(first, last + 1):
+        first = (begin - begin_ms) // step_ms
+        last = (end - 1 - begin_ms) // step_ms
+        if first == last and 0 <= first < count:
+            # Most stretches of a long window are within one column, and a repaint must not take long.
+            weights[first] += end - begin
+            totals[first] += mean * (end - begin)
+            if high > highs[first]:
+                highs[first] = high
+            continue
+        for place in range(max(first, 0), min(last, count - 1) + 1):
             left = begin_ms + place * step_ms
             weight = min(end, left + step_ms) - max(begin, left)
             weights[place] += weight
@@ -58,16 +66,21 @@ def plot(bars: Sequence[Bar | None], rows: int, top: float) -> list[str]:
 
     A known value has at least the lowest block, so that nothing is not zero. A thin line goes on to the peak.
     """
-    drawn = [_column(bar, rows, top) for bar in bars]
-    return ["".join(cells[row] for cells in drawn) for row in range(rows)]
+    drawn = [
+        _gap(rows) if bar is None else _column(max(_levels(bar.mean, rows, top), 1), _levels(bar.high, rows, top), rows)
+        for bar in bars
+    ]
+    return ["".join(cells) for cells in zip(*drawn, strict=True)] if drawn else [""] * rows
 
 
-def _column(bar: Bar | None, rows: int, top: float) -> list[str]:
-    """The cells of one column, the upper first."""
-    if bar is None:
-        return [" "] * (rows - 1) + [NO_SAMPLE] * (rows > 0)
-    filled = max(_levels(bar.mean, rows, top), 1)
-    peak = -(-_levels(bar.high, rows, top) // LEVELS)
+def _gap(rows: int) -> str:
+    return NO_SAMPLE.rjust(rows)
+
+
+@lru_cache(4_096)
+def _column(filled: int, high: int, rows: int) -> str:
+    """The cells of one column, the upper first; `filled` and `high` in levels."""
+    peak = -(-high // LEVELS)
     cells: list[str] = []
     for row in range(rows, 0, -1):
         level = filled - (row - 1) * LEVELS
@@ -75,7 +88,7 @@ def _column(bar: Bar | None, rows: int, top: float) -> list[str]:
             cells.append(BLOCKS[min(level, LEVELS)])
         else:
             cells.append(PEAK if row <= peak else " ")
-    return cells
+    return "".join(cells)
 
 
 def _levels(value: float, rows: int, top: float) -> int:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from itertools import pairwise
-from math import isnan, nan
+from math import inf, isnan, nan
 from statistics import median
 from typing import Final, NamedTuple
 
@@ -26,7 +26,7 @@ LIVE_MS: Final = 3_000
 """The same while the agent is watched."""
 MOMENT_MS: Final = 1_000
 """What a report after a gap speaks for."""
-RESOLUTION: Final = 720
+RESOLUTION: Final = 360
 """A window is kept in about so many spans: more than a terminal has columns."""
 OVERLAP_MS: Final = 90_000
 """How much of what is known is read again: its last period had not ended."""
@@ -264,22 +264,25 @@ class History:
     def stretches(self, key: str) -> list[Stretch]:
         place = PLACES[key]
         return [
-            Stretch(span.begin_ms, span.end_ms, span.means[place], span.highs[place])
-            for span in self.spans
-            if not isnan(span.means[place])
+            Stretch(begin, end, means[place], highs[place])
+            for begin, end, means, _, highs in self.spans
+            if not isnan(means[place])
         ]
 
     def summary(self, key: str, begin_ms: int) -> Summary | None:
         """What the window from `begin_ms` on comes to; None: nothing is known in it."""
         place = PLACES[key]
         value, last_ms = self._last[place]
-        inside = [span for span in self.spans if span.end_ms > begin_ms and not isnan(span.means[place])]
-        if not inside:
+        total, weights, low, high = 0.0, 0, inf, -inf
+        for begin, end, means, lows, highs in self.spans:
+            if end > begin_ms and not isnan(means[place]):
+                weight = end - max(begin, begin_ms)
+                weights += weight
+                total += means[place] * weight
+                low, high = min(low, lows[place]), max(high, highs[place])
+        if not weights:
             return None
-        weights = [span.end_ms - max(span.begin_ms, begin_ms) for span in inside]
-        mean = sum(span.means[place] * weight for span, weight in zip(inside, weights, strict=True)) / sum(weights)
-        low, high = min(span.lows[place] for span in inside), max(span.highs[place] for span in inside)
-        return Summary(value, last_ms, low, min(max(mean, low), high), high, self._limits[place])
+        return Summary(value, last_ms, low, min(max(total / weights, low), high), high, self._limits[place])
 
 
 def scale(metric: Metric, summary: Summary) -> float:
