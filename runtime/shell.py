@@ -18,6 +18,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Final
 
+from runtime.executors.inherited import marking_children
 from runtime.executors.tree import Marks, TreeEnder, signal_directly
 from runtime.reaper import Reaper
 from runtime.wire import Shell, ShellOp
@@ -206,17 +207,18 @@ class Shells:
             self._refuse(shell_id, f"{MAX_SHELLS} shells are open already")
             return
         program = shutil.which("bash", path=self._environment.get("PATH")) or "/bin/sh"
-        environment = {**self._environment, "TERM": "xterm-256color", **self._marks.of(f"shell:{shell_id}")}
+        marks = self._marks.of(f"shell:{shell_id}")
         try:
-            terminal = _Terminal(
-                [program, "-l"],
-                self._workspace,
-                environment,
-                (message.rows or 24, message.cols or 80),
-                lambda data: self._send_data(shell_id, data),
-                lambda exit_code: self._ended(shell_id, exit_code),
-                lambda: self._queued_bytes() > MAX_QUEUED_BYTES,
-            )
+            with marking_children(marks):
+                terminal = _Terminal(
+                    [program, "-l"],
+                    self._workspace,
+                    {**self._environment, "TERM": "xterm-256color", **marks},
+                    (message.rows or 24, message.cols or 80),
+                    lambda data: self._send_data(shell_id, data),
+                    lambda exit_code: self._ended(shell_id, exit_code),
+                    lambda: self._queued_bytes() > MAX_QUEUED_BYTES,
+                )
         except (OSError, ValueError, subprocess.SubprocessError) as exc:
             self._refuse(shell_id, f"no shell can be started: {exc}")
             return

@@ -143,6 +143,7 @@ class Executor:
                 self._lingering,
                 lambda stream, data: self._take_output(attempt_id, execution, stream, data),
                 lambda exit_code: self._command_ended(attempt_id, execution, exit_code),
+                self._commands.marks.of(attempt_id),
             )
         except TaskFailure as failure:
             self._finished(attempt_id, failure.outcome())

@@ -16,6 +16,7 @@ from typing import Final
 
 import msgspec
 
+from runtime.executors.inherited import marking_children
 from runtime.reaper import Reaper
 from runtime.wire import MAX_TAIL_BYTES, Stream
 
@@ -108,6 +109,7 @@ class Run:
     Args:
         sink: takes output as it comes.
         ended: called once with the exit code (128 + n for signal n).
+        marks: what its processes shall be known by; the environment has them already.
 
     Raises:
         OSError, ValueError: the command cannot be started; nothing is left behind.
@@ -120,8 +122,10 @@ class Run:
         lingering: Lingering,
         sink: Callable[[Stream, bytes], None],
         ended: Callable[[int], None],
+        marks: Mapping[str, str],
     ) -> None:
         self._command = command
+        self._marks = marks
         self._lingering = lingering
         self._sink = sink
         self._ended = ended
@@ -140,15 +144,16 @@ class Run:
         out_read, out_write = os.pipe()
         err_read, err_write = os.pipe()
         try:
-            process = subprocess.Popen(
-                command.argv,
-                cwd=command.cwd,
-                env=command.environment,
-                stdin=subprocess.DEVNULL if command.stdin_fd is None else command.stdin_fd,
-                stdout=out_write,
-                stderr=err_write,
-                start_new_session=True,
-            )
+            with marking_children(self._marks):
+                process = subprocess.Popen(
+                    command.argv,
+                    cwd=command.cwd,
+                    env=command.environment,
+                    stdin=subprocess.DEVNULL if command.stdin_fd is None else command.stdin_fd,
+                    stdout=out_write,
+                    stderr=err_write,
+                    start_new_session=True,
+                )
         except BaseException:
             os.close(out_read)
             os.close(err_read)

@@ -1,9 +1,11 @@
 """Finds and ends everything that an attempt has started.
 
 An attempt owns the descendants of its first process, the members of their sessions, and every
-process whose environment carries its marks. The agent is a child subreaper, so a double fork does
-not leave the tree; `setsid` leaves the session but not the marks. What escapes is a process that
-clears its environment, starts a session and forks twice before anybody looks.
+process that carries its marks: in the environment, and on Linux in a resource limit too
+(`runtime.executors.inherited`). The agent is a child subreaper, so a double fork does not leave the
+tree; `setsid` leaves the session but not the marks; an environment that is cleared leaves the limit.
+What escapes on Linux is a process that does all this and sets that limit itself, or that another
+program starts for it (cron, a container engine); elsewhere, one that does it before anybody looks.
 """
 
 from __future__ import annotations
@@ -18,6 +20,8 @@ from pathlib import Path
 from typing import Final
 
 import psutil
+
+from runtime.executors.inherited import carries
 
 MARKER_VARIABLE: Final = "CLAWTUI_ATTEMPT"
 SCOPE_VARIABLE: Final = "CLAWTUI_SCOPE"
@@ -156,7 +160,7 @@ class Family:
     def _is_marked(self, entry: Entry) -> bool:
         if self._strangers.get(entry.pid) == entry.started:
             return False
-        if is_marked(entry.pid, self.marks):
+        if is_marked(entry.pid, self.marks) or carries(entry.pid, self.marks):
             return True
         self._strangers[entry.pid] = entry.started
         return False

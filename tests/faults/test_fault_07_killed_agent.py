@@ -4,6 +4,7 @@ gone, the attempt is `interrupted` and not run again."""
 from __future__ import annotations
 
 import signal
+import sys
 from typing import Any
 
 import psutil
@@ -16,9 +17,10 @@ TREE = """
 echo $CLAWTUI_ATTEMPT >> ran.txt
 setsid sh -c 'echo $$ > session.pid; sleep 1000' &
 (sh -c 'echo $$ > orphan.pid; sleep 1000' &)
+[ $(uname) = Linux ] && (setsid env -i sh -c 'echo $$ > clean.pid; sleep 1000' &)
 sh -c 'echo $$ > child.pid; sleep 1000'
 """
-PIDS = ("session.pid", "orphan.pid", "child.pid")
+PIDS = ("session.pid", "orphan.pid", "child.pid", *(["clean.pid"] if sys.platform == "linux" else []))
 
 
 async def test_a_killed_agent_comes_back_without_what_it_ran(hub: HubProcess) -> None:

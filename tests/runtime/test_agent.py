@@ -8,6 +8,7 @@ import json
 import os
 import signal
 import subprocess
+import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -179,6 +180,31 @@ async def test_cancel_ends_a_tree_that_resists(agent: FakeHub, tmp_path: Path) -
     response = await agent.wait_response(attempt_id)
     assert response.status is ResponseStatus.CANCELLED
     assert not any(alive(pid) for pid in pids)
+
+
+DAEMON = "setsid setsid env -i sh -c 'trap \"\" TERM; echo $$ > {0}.new; mv {0}.new {0}.pid; sleep 60' & wait; sleep 60"
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux shows the limits of other processes")
+async def test_cancel_finds_a_daemon_without_environment_and_leaves_those_of_others(
+    hub: FakeHub, url: str, tmp_path: Path
+) -> None:
+    """Forked twice, in a session of its own, environment cleared, parents gone: before anybody looked."""
+    async with running_agent(tmp_path, url, AGENT_CONCURRENCY="2"):
+        await hub.wait_connected()
+        mine, other = [
+            await hub.submit(f"{name}:1", wire.Exec(command=DAEMON.format(name))) for name in ("mine", "other")
+        ]
+        await read_pids(tmp_path / "work", 2)
+        pids = {name: int((tmp_path / f"work/{name}.pid").read_text()) for name in ("mine", "other")}
+        await hub.send(wire.Cancel(mine, grace_ms=100))
+        response = await hub.wait_response(mine)
+        assert response.status is ResponseStatus.CANCELLED
+        assert not alive(pids["mine"])
+        assert alive(pids["other"])
+        await hub.send(wire.Cancel(other, grace_ms=100))
+        await hub.wait_response(other)
+        assert not alive(pids["other"])
 
 
 async def test_cancel_before_the_start_is_on_disk(agent: FakeHub) -> None:

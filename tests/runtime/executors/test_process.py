@@ -31,7 +31,7 @@ class Bench:
         command = Command(
             argv=["/bin/sh", "-c", text], cwd=str(self.folder), environment=dict(os.environ), stdin_fd=stdin_fd
         )
-        return Run(command, self.reaper, self.lingering, lambda s, d: self.output.append((s, d)), ended.set_result)
+        return Run(command, self.reaper, self.lingering, lambda s, d: self.output.append((s, d)), ended.set_result, {})
 
     async def run(self, text: str, stdin_fd: int | None = None) -> int:
         ended = asyncio.get_running_loop().create_future()
@@ -110,7 +110,7 @@ async def test_nothing_is_left_of_a_command_that_cannot_start(bench: Bench, tmp_
     for argv in (["/no/such/program"], [str(tmp_path)], ["a\0b"]):
         command = Command(argv=argv, cwd=str(tmp_path), environment={}, cleanup=lambda: cleaned.append(True))
         with pytest.raises((OSError, ValueError)):
-            Run(command, bench.reaper, bench.lingering, lambda _s, _d: None, lambda _c: None)
+            Run(command, bench.reaper, bench.lingering, lambda _s, _d: None, lambda _c: None, {})
     assert len(os.listdir("/dev/fd")) == descriptors
     assert cleaned == [True] * 3
 

@@ -13,11 +13,13 @@ from pathlib import Path
 
 import pytest
 
+from runtime.executors.inherited import marking_children
 from runtime.executors.tree import Marks, TreeEnder, describe, is_marked, process_table, signal_directly
 from tests.runtime.harness import alive, read_pids
 
 MARKS = Marks(str(uuid.uuid4()))
 ATTEMPT = "tree-test:1"
+linux_only = pytest.mark.skipif(sys.platform != "linux", reason="only Linux shows the limits of other processes")
 
 
 class Nursery:
@@ -28,12 +30,13 @@ class Nursery:
         self.started: list[subprocess.Popen[bytes]] = []
 
     def start(self, script: str) -> subprocess.Popen[bytes]:
-        process = subprocess.Popen(
-            [sys.executable, "-c", script],
-            cwd=self.folder,
-            env={**os.environ, **MARKS.of(ATTEMPT)},
-            start_new_session=True,
-        )
+        with marking_children(MARKS.of(ATTEMPT)):
+            process = subprocess.Popen(
+                [sys.executable, "-c", script],
+                cwd=self.folder,
+                env={**os.environ, **MARKS.of(ATTEMPT)},
+                start_new_session=True,
+            )
         self.started.append(process)
         return process
 
@@ -74,12 +77,16 @@ ESCAPES = {
     "    deaf(); note('a')\ntime.sleep(60)",
     "daemon whose parents are gone": "\nif os.fork(): os._exit(0)\nos.setsid()\nif os.fork(): os._exit(0)\n"
     "deaf(); note('a'); time.sleep(60)",
+    "daemon with a clean environment whose parents are gone": "\nif os.fork(): os._exit(0)\nos.setsid()\n"
+    "if os.fork(): os._exit(0)\ndeaf(); note('a')\nos.execve('/bin/sleep', ['sleep', '60'], {})",
     "clean environment in the session": "\nif os.fork() == 0:\n    deaf(); note('a')\n"
     "    os.execve('/bin/sleep', ['sleep', '60'], {})\ntime.sleep(60)",
 }
 
 
-@pytest.mark.parametrize("escape", ESCAPES)
+@pytest.mark.parametrize(
+    "escape", [pytest.param(name, marks=[linux_only] if "clean environment whose" in name else []) for name in ESCAPES]
+)
 async def test_whatever_it_tries_it_is_ended(nursery: Nursery, tmp_path: Path, escape: str) -> None:
     root = nursery.start(PREAMBLE + ESCAPES[escape])
     (pid,) = await read_pids(tmp_path, 1)
@@ -133,6 +140,20 @@ async def test_strangers_are_left_alone(nursery: Nursery, tmp_path: Path) -> Non
     finally:
         stranger.kill()
         stranger.wait(timeout=5)
+
+
+@linux_only
+async def test_remnants_with_a_clean_environment_are_found_by_their_limit_alone(
+    nursery: Nursery, tmp_path: Path
+) -> None:
+    root = nursery.start(PREAMBLE + ESCAPES["daemon with a clean environment whose parents are gone"])
+    (pid,) = await read_pids(tmp_path, 1)
+    root.wait(timeout=20)
+    assert not is_marked(pid, MARKS.of(ATTEMPT))
+    assert Marks("another agent").family(ATTEMPT, None).living() == []
+    assert MARKS.family(ATTEMPT + "0", None).living() == []
+    assert await TreeEnder(MARKS.family(ATTEMPT, None), signal_directly, 0.1).wait_ended() == ()
+    assert not alive(pid)
 
 
 async def test_remnants_are_found_by_their_marker_alone(nursery: Nursery, tmp_path: Path) -> None:
