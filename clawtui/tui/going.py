@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 REACHED_BY: Final = {"home": "--home", "token_file": "--token-file", "ca_file": "--ca-file"}
 """Options that another `clawtui` needs to reach the same hub, where they were given to this one."""
 
+PATTERN: Final = frozenset("*?[]=!")
+
 
 class Going:
     """Handlers of `go` and `link`."""
@@ -43,7 +45,9 @@ class Going:
             raise Unavailable("the hub is not there yet")
         match link.place:
             case Where.FLEET | Where.LOGS:
-                missing = [name for name in link.keys if name not in store.agents]
+                # Logs are chosen by patterns and selectors too; what those fit is said there.
+                names = [name for name in link.keys if link.place is Where.FLEET or not PATTERN & set(name)]
+                missing = [name for name in names if name not in store.agents]
                 if missing and store.loaded:
                     raise NotFound(f"there is no agent {missing[0]!r}", hint="F1 shows those there are")
             case Where.OUTPUT:

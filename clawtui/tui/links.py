@@ -53,7 +53,7 @@ def parse_link(text: str) -> Link:
     Raises:
         UsageError: it is no link; says which there are.
     """
-    first, *rest = text.strip().strip("/").split("/")
+    first, *rest = (part.strip() for part in text.strip().strip("/").split("/"))
     place = PLACES.get(first.lower())
     if place is None:
         nearest = difflib.get_close_matches(first.lower(), PLACES, n=1)
