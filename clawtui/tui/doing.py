@@ -26,7 +26,7 @@ WHY_NOT = {
     "rollout": "this belongs to no rollout: put the cursor on a task of one",
     "attention": "nothing needs you",
     "undo": "nothing can be taken back now; the journal (F4) shows what can",
-    "job": "no job is meant: put the cursor on one",
+    "job": "no job is meant: put the cursor on one that runs",
     "token": "no token is meant: put the cursor on one (3 shows them)",
 }
 """What is said where an action needs something that is not there."""
@@ -131,7 +131,8 @@ class Doing:
         """Why an action without an argument has nothing to act on here; empty when it has."""
         if self._has(action.needs):
             return ""
-        return WHY_NOT.get(action.needs, f"{action.title.lower()}: there is nothing here that it could be done to")
+        other = f"{action.title.lower()}: there is nothing here that it could be done to"
+        return self.app.main.pane.why_not(action.needs) or WHY_NOT.get(action.needs, other)
 
     def _needs(self) -> bool:
         return self.app.store is not None and bool(self.app.store.attention)

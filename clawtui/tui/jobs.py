@@ -154,10 +154,10 @@ def jobs_line(
         text, style = job_line(running[0], now)
         more = f" (+{len(running) - 1} more, {key})" if len(running) > 1 else ""
         tail.append((f"  {text}{more}", style))
-    if failed is not None:
+    told = clean("".join(text for text, _ in said))
+    if failed is not None and not (failed.kind in told and (failed.agent_id or "") in told):
         about = f"{failed.kind} {failed.agent_id or ''}".strip()
         tail.append((f"  × {about} failed: {key} says why" if key else f"  × {about} failed", "bad"))
-    told = clean("".join(text for text, _ in said))
     style = said[0][1] if said else ""
     room = width - 1 - sum(cell_len(text) for text, _ in tail)
     return [(" ", ""), (truncate(told, max(room, min(SAID_LEAST_CELLS, width))), style), *tail]

@@ -95,20 +95,19 @@ def act_detail(entry: JournalEntry, now: datetime, key: str) -> list[Field]:
     if entry.job is not None and entry.job.error:
         said += f": {entry.job.error}"
     fields = [
-        Field("Act", act_words(entry.what), "accent", f"{entry.what}, number {entry.seq}"),
-        Field("On", printable(entry.target) or "the hub"),
-        Field("Who", entry.who.removeprefix(PEOPLE)),
-        Field("When", moment(entry.at), "", f"{age_cell(entry.at, now)} ago"),
+        Field("Act", f"{act_words(entry.what)} {printable(entry.target)}".strip(), "accent", f"number {entry.seq}"),
         Field("Result", said, sign.style),
     ]
-    if entry.detail:
-        fields.append(Field("Detail", entry.detail))
-    if entry.command:
-        fields.append(Field("Command", entry.command, "", "y copies it"))
     if entry.undo:
         fields.append(Field("Way back", f"{key} does: {printable(entry.undo)}".strip(), "accent"))
     elif entry.why_not:
         fields.append(Field("Way back", f"none: {entry.why_not}", "dim"))
+    if entry.command:
+        fields.append(Field("Command", entry.command, "", "y copies it"))
+    fields.append(Field("Who", entry.who.removeprefix(PEOPLE)))
+    fields.append(Field("When", moment(entry.at), "", f"{age_cell(entry.at, now)} ago"))
+    if entry.detail:
+        fields.append(Field("Detail", entry.detail, "", entry.what))
     return fields
 
 

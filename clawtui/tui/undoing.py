@@ -120,9 +120,7 @@ class Undoing:
         """Take acts back, after a question where that stops work; says why where it cannot be done."""
         possible = tuple(entry for entry in entries if entry.undo)
         if not possible:
-            entry = entries[0]
-            about = f"{act_words(entry.what)} {entry.target}".strip()
-            self.app.say(f"{about} cannot be taken back: {entry.why_not or 'this hub cannot'}", "warn")
+            self.app.say(cannot(entries[0]), "warn")
             return
         if not any(stops(entry) for entry in possible):
             self.app.acting.work(lambda: self._take_back(possible))
@@ -154,6 +152,12 @@ class Undoing:
         more = f" and {len(answers) - 1} more" if len(answers) > 1 else ""
         self.app.say(f"√ taken back: {answers[0].undone}{more}", "ok")
         await self.after(entries[0].undo_act, [entry.target for entry in entries])
+
+
+def cannot(entry: JournalEntry) -> str:
+    """Why there is no way back, as a sentence."""
+    about = f"{act_words(entry.what)} {entry.target}".strip()
+    return f"{about} cannot be taken back: {entry.why_not or 'this hub does not tell'}"
 
 
 def stops(entry: JournalEntry) -> bool:

@@ -51,9 +51,9 @@ class JobsPane(DetailedListing):
         now, stale = store.now(), not store.live
         return [job_row(job, now, stale) for job in self._jobs.values()]
 
-    def heading(self) -> str:
+    def notes(self) -> tuple[str, ...]:
         running = sum(job.finished_at is None for job in self._jobs.values())
-        return f"{self.title} · {running} running · all"
+        return (f"{running} running",)
 
     def fields(self, store: FleetStore, key: str) -> list[Field]:
         job = self._jobs.get(key)
@@ -70,7 +70,13 @@ class JobsPane(DetailedListing):
         return Subject(tuple(dict.fromkeys(agent for agent in agents if agent)))
 
     def has(self, needs: str) -> bool:
-        return needs == "job" and bool(self.meant())
+        return needs == "job" and bool(self._known()) and not _why_not(self._known())
+
+    def why_not(self, needs: str) -> str:
+        return _why_not(self._known()) if needs == "job" and self._known() else ""
+
+    def _known(self) -> list[JobView]:
+        return [self._jobs[job] for job in self.meant() if job in self._jobs]
 
     def copied(self) -> str:
         job = self._jobs.get(self.table.cursor_key or "")
@@ -83,9 +89,6 @@ class JobsPane(DetailedListing):
         known = [self._jobs[job] for job in jobs if job in self._jobs]
         if known and (why := _why_not(known)):
             self.ui.say(why, "warn")
-            return
-        if not jobs:
-            self.ui.say("no job is meant: put the cursor on one", "warn")
             return
         named = [f"{job.kind} {job.agent_id or ''}".strip() for job in known] or list(jobs)
 

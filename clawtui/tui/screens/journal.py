@@ -19,6 +19,7 @@ from clawtui.tui.journal import (
 )
 from clawtui.tui.screens.detailed import DetailedListing
 from clawtui.tui.store import FleetStore
+from clawtui.tui.undoing import cannot
 from clawtui.tui.widgets.fields import Field
 from clawtui.tui.widgets.fleet_table import FleetTable
 from clawtui.tui.widgets.table_layout import Row
@@ -84,12 +85,20 @@ class JournalPane(DetailedListing):
             return act_detail(self._acts[key], now, self.ui.keymap.first("undo")) if key in self._acts else []
         return audit_detail(self._audit[key], now) if key in self._audit else []
 
+    def filter_keys(self) -> frozenset[str]:
+        return ACT_KEYS if self.view == ACTS else AUDIT_KEYS
+
     def entry(self) -> JournalEntry | None:
         """The act under the cursor."""
         return self._acts.get(self.table.cursor_key or "") if self.view == ACTS and self.is_mounted else None
 
     def has(self, needs: str) -> bool:
-        return needs == "undo" and self.entry() is not None
+        entry = self.entry()
+        return needs == "undo" and entry is not None and bool(entry.undo)
+
+    def why_not(self, needs: str) -> str:
+        entry = self.entry()
+        return cannot(entry) if needs == "undo" and entry is not None and not entry.undo else ""
 
     def copied(self) -> str:
         entry = self.entry()
@@ -120,7 +129,6 @@ class JournalPane(DetailedListing):
     def _look_at(self, view: str) -> None:
         if view != self.view:
             self.view = view
-            self.keys = ACT_KEYS if view == ACTS else AUDIT_KEYS
             table = self.query_one(FleetTable)
             table.set_rows([], now=True)
             table.set_columns(ACT_COLUMNS if view == ACTS else AUDIT_COLUMNS)

@@ -56,6 +56,14 @@ class Listing(Pane):
     def heading(self) -> str:
         return self.title
 
+    def filter_keys(self) -> frozenset[str]:
+        """What may stand before the colon in a filter."""
+        return self.keys
+
+    def notes(self) -> tuple[str, ...]:
+        """What else stands in the title."""
+        return ()
+
     def empty_text(self) -> str:
         """What to do when there is nothing; several lines may be."""
         return self.empty
@@ -107,6 +115,7 @@ class Listing(Pane):
     def _title(self) -> None:
         shown = len(self.table.rows)
         parts = [f" {self.heading()} {shown}" if shown == self._all else f" {self.heading()} {shown} of {self._all}"]
+        parts += self.notes()
         if self._filter.text:
             parts.append(f"/{self._filter.text}")
         if self.table.marked:
@@ -131,7 +140,7 @@ class Listing(Pane):
         return self._filter.text
 
     def set_filter(self, text: str) -> None:
-        self._filter = parse_filter(text, self.keys)
+        self._filter = parse_filter(text, self.filter_keys())
         self.ui.refresh_now()
 
     def back(self) -> bool:

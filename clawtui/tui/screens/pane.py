@@ -78,6 +78,10 @@ class Pane(Vertical):
         """Whether something is under the cursor that only this place knows: a job, a token, an act."""
         return False
 
+    def why_not(self, needs: str) -> str:
+        """Why what is under the cursor will not do for an action with these needs; empty: nothing better is known."""
+        return ""
+
     def rollout(self) -> str:
         """The rollout that is looked at; empty when there is none."""
         return ""
