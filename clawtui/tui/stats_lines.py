@@ -79,7 +79,7 @@ def head(window: Window, said: str, live: bool, problem: str, old: str, key: str
     else:
         parts += [(" · live", "accent")] if live else []
         parts += [(f" · said by the agent {said} ago", "dim")] if said else []
-    parts += [(f" · {key} other", "dim")] if key else []
+    parts += [(f" · {key} other window", "dim")] if key else []
     while len(parts) > 2 and sum(width(text) for text, _ in parts) > cells:
         parts.pop()
     return parts
@@ -130,8 +130,9 @@ def _about(graph: _Graph, view: View) -> list[Piece]:
     text, summary = graph.metric.text, graph.summary
     value = f"{'last ' if graph.late else ''}{text(summary.last)}"
     share = summary.share
-    limit = f" of {text(summary.limit)}" if summary.limit else ""
-    part = f" ({share * 100:.0f}%)" if share is not None and graph.metric.key != "gpu" else ""
+    limit, part = "", ""
+    if share is not None and summary.limit and graph.metric.key != "gpu":  # which is a share already
+        limit, part = f" of {text(summary.limit)}", f" ({share * 100:.0f}%)"
     more = f"min {text(summary.low)} avg {text(summary.mean)} max {text(summary.high)}"
     title = f" {graph.metric.title} "
     tries = ((limit + part, more), (part, more), (part, f"max {text(summary.high)}"), ("", ""))

@@ -33,6 +33,7 @@ from hub.contract import (
 from hub.core.model import AgentStatus, Connection, Desired, Observed, Role, TaskState
 from runtime.wire import Cpu, Disk, Gpu, Health, Memory, Network, TaskError
 from tests.hub.api.scripted import Stream
+from tests.tui import stats_script
 from tests.tui.scripted import ScriptedHub
 
 NOW: Final = datetime(2026, 3, 14, 15, 9, 26, tzinfo=UTC)
@@ -316,6 +317,6 @@ def hub(agents: Iterable[AgentView] | None = None) -> ScriptedHub:
         "tokens": TokenList(tokens=tokens()),
         "jobs": JobList(jobs=jobs()),
         "agent_logs": logs,
-        "agent_stats": lambda *_: Stream(),
+        "agent_stats": lambda name, query: stats_script.stats(found.agents_by_id[name], query, found.now),
     }
     return found

@@ -22,6 +22,8 @@ from tests.tui.scripted import ScriptedHub, screen_on, until, wait_shown
 FOLDER: Final = Path(__file__).parents[2] / "screenshots"
 FONT: Final = "DejaVu Sans Mono"
 WIDE, MEDIUM, NARROW = (160, 45), (110, 36), (80, 24)
+SPARKS: Final = "lines of the last 15 minutes"
+"""Said once the small lines of the Now tab are there."""
 Steps = Callable[[Pilot[Any], ScriptedHub], Awaitable[None]]
 
 
@@ -65,17 +67,20 @@ async def _broken(pilot: Pilot[Any], hub: ScriptedHub) -> None:
 
 
 SHOTS: Final = (
-    Shot("fleet", pressing(shown="Memory")),
-    Shot("fleet-110x36", pressing(shown="Memory"), MEDIUM),
-    Shot("fleet-80x24", pressing(shown="Connection"), NARROW),
+    Shot("fleet", pressing(shown=SPARKS)),
+    Shot("fleet-110x36", pressing(shown=SPARKS), MEDIUM),
+    Shot("fleet-80x24", pressing(shown=SPARKS), NARROW),
     Shot("fleet-60x20", pressing(shown="builder-4"), (60, 20)),
-    Shot("fleet-200x60", pressing(shown="Memory"), (200, 60)),
+    Shot("fleet-200x60", pressing(shown=SPARKS), (200, 60)),
     Shot("fleet-filter", pressing("slash", *"type:tester !mac", "enter", shown="4 of 24"), MEDIUM),
     Shot("fleet-marked", pressing("space", "down", "space", "down", "space", shown="3 marked"), MEDIUM),
     Shot("detail-crashed", pressing("down", "down", "down", shown="out of memory")),
     Shot("detail-logs", pressing("2", shown="planner.c")),
     Shot("detail-logs-80x24", pressing("2", shown="planner.c"), NARROW),
     Shot("detail-tasks", pressing("3", shown="make package")),
+    Shot("detail-stats", pressing("4", shown="-15m")),
+    Shot("detail-stats-gpu", pressing("slash", *"gpu-trainer-1", "enter", "4", shown="GPU mem")),
+    Shot("detail-stats-80x24", pressing("4", *":window 6h", "enter", shown="-4h"), NARROW),
     Shot("needs-you", pressing("A", shown="tester-arm"), MEDIUM),
     Shot("needs-you-80x24", pressing("A", shown="tester-arm"), NARROW),
     Shot("create", pressing("c", shown="New agent"), MEDIUM),

@@ -122,9 +122,9 @@ def test_the_head_says_who_and_how_old_and_leaves_out_what_does_not_fit() -> Non
     def said(age: str, live: bool, problem: str, old: str, key: str, cells: int = 80) -> str:
         return "".join(text for text, _ in head(window, age, live, problem, old, key, cells))
 
-    assert said("3s", True, "", "", "W") == " Last 2 minutes · live · said by the agent 3s ago · W other"
+    assert said("3s", True, "", "", "W") == " Last 2 minutes · live · said by the agent 3s ago · W other window"
     assert said("3s", True, "", "", "W", cells=55) == " Last 2 minutes · live · said by the agent 3s ago"
-    assert said("3s", False, "", "1m03s", "W") == " Last 2 minutes · old: the hub is away since 1m03s · W other"
+    assert said("3s", False, "", "1m03s", "W") == " Last 2 minutes · old: the hub is away since 1m03s · W other window"
     assert said("3s", False, "no \x1b[1mroom", "", "") == " Last 2 minutes · cannot be read: no room"
 
 
