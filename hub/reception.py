@@ -181,7 +181,7 @@ class Reception:
     def _take(self, link: Link, envelope: Envelope, message: Message | None) -> None:
         kernel = self._kernel
         if message is None:
-            self._route(link, envelope)
+            self._route_told(link, envelope)
         elif isinstance(message, Log):
             self._log(link, message)
         elif isinstance(message, Shell):
@@ -216,6 +216,14 @@ class Reception:
                 return
         # Output that nobody wants is acknowledged too, else the agent would keep it for ever.
         link.acknowledge(Ack(output={attempt: end}))
+
+    def _route_told(self, link: Link, envelope: Envelope) -> None:
+        """As `_route`; an `error` frame has no place for a hint, so the message says it."""
+        try:
+            self._route(link, envelope)
+        except HubError as exc:
+            exc.message += f" ({exc.hint})" if exc.hint else ""
+            raise
 
     def _route(self, link: Link, envelope: Envelope) -> None:
         """An application message: committed, then acknowledged to the sender and delivered."""

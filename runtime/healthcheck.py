@@ -16,7 +16,7 @@ from runtime.localpath import local_socket_path
 ANSWER_SECONDS = 5.0
 
 
-def ask(state_dir: str, request: dict[str, object]) -> dict[str, object]:
+def ask(state_dir: str, request: dict[str, object], seconds: float = ANSWER_SECONDS) -> dict[str, object]:
     """Send one request to the agent's local socket and return its answer.
 
     Raises:
@@ -24,7 +24,7 @@ def ask(state_dir: str, request: dict[str, object]) -> dict[str, object]:
         ValueError: the answer is not what an agent says.
     """
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as local:
-        local.settimeout(ANSWER_SECONDS)
+        local.settimeout(seconds)
         local.connect(local_socket_path(state_dir))
         local.sendall(json.dumps(request).encode() + b"\n")
         with local.makefile("rb") as answers:

@@ -11,7 +11,7 @@ import os
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Final
+from typing import Annotated, Final
 
 import msgspec
 
@@ -20,6 +20,7 @@ from runtime.localpath import local_socket_path
 from runtime.messages import Mailbox, MessageRefused
 
 MAX_REQUEST_BYTES: Final = 512 * 1024
+MAX_WAIT_SECONDS: Final = 3600.0
 LATE_SECONDS: Final = 10.0
 """Behind its own schedule by this much, a connection is stuck and the agent unhealthy."""
 
@@ -29,10 +30,11 @@ class HealthRequest(msgspec.Struct, frozen=True, tag_field="op", tag="health"):
 
 
 class SendRequest(msgspec.Struct, frozen=True, tag_field="op", tag="send"):
-    """Send `payload` to the agent `to`."""
+    """Send `payload` to the agent `to`, and wait at most `wait_seconds` for the hub's word on it."""
 
     to: str
     payload: msgspec.Raw
+    wait_seconds: Annotated[float, msgspec.Meta(ge=0, le=MAX_WAIT_SECONDS)] = 0.0
 
 
 _requests: Final[msgspec.json.Decoder[HealthRequest | SendRequest]] = msgspec.json.Decoder(HealthRequest | SendRequest)
@@ -73,7 +75,7 @@ class LocalSocket:
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
             while line := await reader.readline():
-                writer.write(msgspec.json.encode(self._answer(line)) + b"\n")
+                writer.write(msgspec.json.encode(await self._answer(line)) + b"\n")
                 await writer.drain()
         except (OSError, ValueError):
             # The peer went away, or its line is longer than allowed: nobody is left to answer.
@@ -81,7 +83,7 @@ class LocalSocket:
         finally:
             writer.close()
 
-    def _answer(self, line: bytes) -> dict[str, object]:
+    async def _answer(self, line: bytes) -> dict[str, object]:
         try:
             request = _requests.decode(line)
         except msgspec.MsgspecError as exc:
@@ -92,7 +94,17 @@ class LocalSocket:
                 healthy = is_on_schedule(state, time.monotonic())
                 return {"ok": True, "healthy": healthy, "connection": state.phase.value, "reason": state.reason}
             case SendRequest():
-                try:
-                    return {"ok": True, "id": self._mailbox.send(request.to, request.payload)}
-                except (MessageRefused, OSError) as exc:
-                    return {"ok": False, "error": str(exc)}
+                return await self._send(request)
+
+    async def _send(self, request: SendRequest) -> dict[str, object]:
+        try:
+            message_id = self._mailbox.send(request.to, request.payload)
+        except (MessageRefused, OSError) as exc:
+            return {"ok": False, "error": str(exc)}
+        try:
+            refusal = await self._mailbox.wait_settled(message_id, request.wait_seconds)
+        except TimeoutError:
+            return {"ok": True, "id": message_id, "taken": False}
+        if refusal is not None:
+            return {"ok": False, "id": message_id, "code": refusal.code, "error": refusal.message}
+        return {"ok": True, "id": message_id, "taken": True}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import re
 import uuid
@@ -13,7 +14,7 @@ import msgspec
 
 from runtime.journal import replace_durably
 from runtime.settings import AGENT_ID_PATTERN
-from runtime.wire import Ack, Envelope
+from runtime.wire import Ack, Envelope, Error
 
 MAX_WAITING_MESSAGES: Final = 256
 """Messages that the hub has not taken; a task that sends more is told so."""
@@ -57,6 +58,7 @@ class Mailbox:
         kept = sorted(_load(outbox), key=lambda message: message.number)
         self._waiting = {message.message_id: message for message in kept}
         self._next_number = kept[-1].number + 1 if kept else 0
+        self._asked: dict[str, asyncio.Future[Error | None]] = {}
 
     def send(self, to: str, payload: msgspec.Raw) -> str:
         """Keep a message until the hub has taken it, and return its id.
@@ -79,16 +81,32 @@ class Mailbox:
         self._send_message(to, message.payload, message_id)
         return message_id
 
+    async def wait_settled(self, message_id: str, seconds: float) -> Error | None:
+        """Wait for the hub's word on a message that was just sent: None = it has taken it, else why not.
+
+        Raises:
+            TimeoutError: it has not said anything in time; the message is kept.
+        """
+        answer = self._asked[message_id] = asyncio.get_running_loop().create_future()
+        try:
+            async with asyncio.timeout(seconds):
+                return await answer
+        finally:
+            del self._asked[message_id]
+
     def connected(self) -> None:
         """Send again what the hub has not acknowledged."""
         for message_id, message in self._waiting.items():
             self._send_message(message.to, message.payload, message_id)
 
-    def settled(self, message_id: str) -> bool:
-        """Forget a message that the hub has taken or refused; return whether it was ours."""
+    def settled(self, message_id: str, refusal: Error | None = None) -> bool:
+        """Forget a message that the hub has taken, or refused; return whether it was ours."""
         if self._waiting.pop(message_id, None) is None:
             return False
         (self._outbox / f"{message_id}.json").unlink(missing_ok=True)
+        answer = self._asked.get(message_id)
+        if answer is not None and not answer.done():
+            answer.set_result(refusal)
         return True
 
     def receive(self, envelope: Envelope) -> None:

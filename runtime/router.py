@@ -110,7 +110,7 @@ class Router:
     def _error(self, error: wire.Error) -> None:
         self._log.warning("hub_error", code=error.code, reason=error.message[:300])
         if error.reply_to is not None:
-            self._mailbox.settled(error.reply_to)
+            self._mailbox.settled(error.reply_to, error)
 
     def _message(self, envelope: Envelope) -> None:
         try:

@@ -39,7 +39,7 @@ async def call(folder: Path, *arguments: str) -> tuple[int, str]:
             env={**os.environ, "PYTHONPATH": str(SOURCE), "AGENT_STATE_DIR": str(folder / "state")},
             capture_output=True,
             text=True,
-            timeout=10,
+            timeout=60,
             check=False,
         )
         return done.returncode, done.stdout + done.stderr
@@ -98,8 +98,9 @@ async def test_a_task_sends_a_message(hub: FakeHub, tmp_path: Path) -> None:
 
 async def test_a_message_waits_for_the_hub_and_a_refusal_ends_it(hub: FakeHub, tmp_path: Path) -> None:
     hub.auto_ack = False
-    code, _ = await call(tmp_path, "runtime.send", "b1", "1")
+    code, text = await call(tmp_path, "runtime.send", "--wait", "0", "b1", "1")
     assert code == 0
+    assert "kept: the hub has not answered yet" in text
     hub.drop()
     await hub.wait_connected(2)
     await hub.wait_until(lambda: any(e.type == "message" for e, _ in hub.peer.received))
@@ -108,11 +109,39 @@ async def test_a_message_waits_for_the_hub_and_a_refusal_ends_it(hub: FakeHub, t
     await wait_for(lambda: not list((tmp_path / "state/outbox").iterdir()))
 
 
+@pytest.mark.parametrize(("refusal", "code"), [("not_allowed", 4), ("queue_full", 1), ("unknown_receiver", 1)])
+async def test_the_sender_learns_that_the_hub_refused(hub: FakeHub, tmp_path: Path, refusal: str, code: int) -> None:
+    hub.auto_ack = False
+    why = "no policy lets a1 send messages to b1 (clawtui policy allow a1 b1)"
+    async with asyncio.TaskGroup() as group:
+        sending = group.create_task(call(tmp_path, "runtime.send", "--wait", "60", "b1", "1"))
+        await hub.wait_until(lambda: any(e.type == "message" for e, _ in hub.peer.received))
+        (envelope,) = [e for e, _ in hub.peer.received if e.type == "message"]
+        await hub.send(wire.Error(code=refusal, message=why, reply_to=envelope.id))
+    assert sending.result() == (code, f"not sent: {why}\n")
+    assert list((tmp_path / "state/outbox").iterdir()) == []
+
+
+async def test_the_hubs_word_comes_while_the_sender_waits_for_it(hub: FakeHub, tmp_path: Path) -> None:
+    """Over a connection that breaks in between."""
+    hub.auto_ack = False
+    async with asyncio.TaskGroup() as group:
+        sending = group.create_task(call(tmp_path, "runtime.send", "--wait", "60", "b1", "1"))
+        await hub.wait_until(lambda: any(e.type == "message" for e, _ in hub.peer.received))
+        hub.auto_ack = True
+        hub.drop()
+    code, text = sending.result()
+    assert (code, len(text.strip())) == (0, 36)
+
+
 @pytest.mark.parametrize(
     ("arguments", "code", "says"),
     [
         (["b1"], 2, "usage"),
         (["b1", "{"], 2, "not JSON"),
+        (["--wait", "b1", "1"], 2, "usage"),
+        (["--wait", "-1", "b1", "1"], 2, "usage"),
+        (["--wait", "nan", "b1", "1"], 2, "usage"),
         (["No Name", "1"], 1, "not an agent's name"),
     ],
 )
