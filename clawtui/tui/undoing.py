@@ -55,11 +55,12 @@ class Undoing:
         offer, store = self.offer, self.app.store
         if offer is None or store is None:
             return ""
-        what = offer.entries[0].undo.removeprefix("clawtui ")
+        first = offer.entries[0]
+        what = f"{first.what.partition('.')[2]} {first.target}"
         if len(offer.entries) > 1:
-            what = f"{len(offer.entries)} acts"
+            what = f"{first.what.partition('.')[2]} of {len(offer.entries)}"
         key = self.app.keymap.first("undo")
-        return f"{f'{key} ' if key else ''}undo: {what} ({max(offer.until - store.mono(), 0.0):.0f}s)"
+        return f"{f'{key} ' if key else ''}undo {what} ({max(offer.until - store.mono(), 0.0):.0f}s)"
 
     async def after(self, what: str, targets: Sequence[str]) -> None:
         """An act on `targets` has succeeded: offer what the journal says leads back."""

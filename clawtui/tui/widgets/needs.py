@@ -20,9 +20,12 @@ from clawtui.tui.actions import Where
 from clawtui.tui.bars import SEVERITIES
 from clawtui.tui.presenters import age_cell
 from clawtui.tui.theme import STYLES
+from clawtui.tui.widgets.fields import LEAST_CELLS, broken
 from hub.contract import AttentionView
 
 OPEN, SNOOZE = "open", "snooze"
+PAGE_SHARE, PAGE_FRAME_CELLS = 0.96, 8
+"""Width of a page in the style sheet, and what its frame, its padding and the list's own take of it."""
 
 
 class Answer(NamedTuple):
@@ -48,16 +51,20 @@ def place_of(need: AttentionView) -> tuple[Where, str]:
     return (Where.FLEET, need.target) if need.target_kind == "agent" else (Where.HUB, "")
 
 
-def need_lines(need: AttentionView, now: datetime) -> Text:
-    """What and where; why; what to do. Each on a line of its own."""
+INDENT = 2
+
+
+def need_lines(need: AttentionView, now: datetime, cells: int) -> Text:
+    """What and where; why; what to do; the command for it. Each begins a line, in lines of at most `cells`."""
     glyph, style = SEVERITIES[need.severity]
     text = Text.assemble(
         (f"{glyph} {need.severity.value:<8} ", STYLES[style]), (printable(need.target), "bold"),
-        f"  {title_of(need)}", (f"  {age_cell(need.since, now)}", STYLES["dim"]), f"\n  {printable(need.text)}",
+        f"  {title_of(need)}", (f"  {age_cell(need.since, now)}", STYLES["dim"]),
     )  # fmt: skip
-    command = need.acts[0].command if need.acts else ""
-    todo = " ".join(part for part in (need.todo, f"({command})" if command else "") if part)
-    return text.append(f"\n  → {todo}", STYLES["accent"]) if todo else text
+    for part, look in ((need.text, ""), (need.todo, "accent"), (need.acts[0].command if need.acts else "", "dim")):
+        for line in broken(part, cells - INDENT) if part else ():
+            text.append(f"\n{' ' * INDENT}{line}", STYLES[look])
+    return text
 
 
 class NeedsScreen(ModalScreen[Answer | None]):
@@ -74,13 +81,13 @@ class NeedsScreen(ModalScreen[Answer | None]):
         self._needs, self._now, self._read_only = tuple(needs), now, read_only
 
     def compose(self) -> ComposeResult:
-        snooze = "" if self._read_only else "z hears no more of it for an hour · "
+        snooze = "" if self._read_only else "z snoozes it for an hour · "
         with Vertical(classes="dialog page needs-list"):
             yield Static(Text(f"Needs you: {len(self._needs)}", style="bold"))
             yield Static(Text(f"enter goes there · {snooze}y copies the command · esc", style=STYLES["dim"]))
-            yield OptionList(
-                *(Option(need_lines(need, self._now), id=need.id) for need in self._needs), id="needs-choices"
-            )
+            cells = max(int(self.app.size.width * PAGE_SHARE) - PAGE_FRAME_CELLS, LEAST_CELLS)
+            options = (Option(need_lines(need, self._now, cells), id=need.id) for need in self._needs)
+            yield OptionList(*options, id="needs-choices")
 
     def on_mount(self) -> None:
         choices = self.query_one(OptionList)
