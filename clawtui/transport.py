@@ -170,8 +170,9 @@ class Transport:
     def _learn(self, health: bytes) -> None:
         told = told_version(health)
         if told is not None:
+            self.hub_version, self._version_known = told.version, False
             check_version(told)
-            self.hub_version, self._version_known = told.version, True
+            self._version_known = True
 
     async def _once(self, ask: Ask) -> bytes:
         if ask.path != HEALTH_PATH:
