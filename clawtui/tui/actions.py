@@ -167,7 +167,7 @@ ACTIONS: Final[tuple[Action, ...]] = (
     Action("log.copy_hits", ("Y",), "Copy hits", "Copy all lines that match the search, or else the filter", _LOG,
            words=("copy-hits",)),
     Action("log.since", ("s",), "Since", "How far back: 1m, 5m, 15m, 1h, 6h, 24h, all; none = the next of these",
-           (Where.LOGS, Where.OUTPUT), words=("since",), argument="WINDOW", hint=9),
+           (Where.LOGS,), words=("since",), argument="WINDOW", hint=9),
     Action("log.save", ("ctrl+s",), "Save", "Save all of it, as far as the filter and `since` let it pass, to a file",
            (Where.LOGS, Where.OUTPUT), words=("save",), argument="PATH", hint=13),
     Action("logs.choose", ("c",), "Choose", "Whose logs: names, patterns like web-*, a selector like type=builder",

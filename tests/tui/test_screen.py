@@ -251,9 +251,10 @@ async def test_tasks_their_output_and_a_retry() -> None:
 
 async def test_logs_of_several_agents_are_merged_filtered_and_neutralised() -> None:
     hub = pair()
-    hub.answers["agent_logs"] = Stream(
-        [LogEntry(text=f"\x1b[31mline {n}\x07", source="runtime", at=f"2026-01-02T03:04:{n:02}.000Z") for n in range(9)]
-    )
+    lines = [
+        LogEntry(text=f"\x1b[31mline {n}\x07", source="runtime", at=f"2026-01-02T03:04:{n:02}.000Z") for n in range(9)
+    ]
+    hub.answers["agent_logs"] = lambda _, query: Stream(lines, ends=not query.follow)
     async with shown(hub) as (app, pilot):
         await until(pilot, sees(app, "a-1"))
         await app.do_words("logs a-1")

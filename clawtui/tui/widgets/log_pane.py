@@ -96,8 +96,10 @@ class LogPane(ScrollView):
 
     def set_empty(self, sentence: str) -> None:
         """What to say where lines would be."""
-        self._empty = sentence
-        self.refresh()
+        if sentence != self._empty:
+            self._empty = sentence
+            if not len(self._store):
+                self.refresh()
 
     def shown_text(self) -> Iterator[str]:
         """Every shown line as text without controls, for saving."""

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import enum
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -14,7 +15,21 @@ from textual.message import Message
 from clawtui.tui.widgets.log_pane import LogPane, cells_at_most
 from clawtui.tui.widgets.log_store import MAX_LINES, Filter, LogLineView
 
-__all__ = ["LogLineView", "LogView"]
+__all__ = ["LogLineView", "LogView", "Want"]
+
+COPY_CHARACTERS = 100_000
+"""More than this, many terminals refuse from a program (OSC 52): it is cut, and that is said."""
+
+
+class Want(enum.Enum):
+    """What a view asks its feed for."""
+
+    OLDER = "older"
+    """What comes before the first kept line: `prepend` it."""
+    NEWER = "newer"
+    """What comes after the last kept line of a detached view: `extend` by it."""
+    NEWEST = "newest"
+    """The end again: `clear`, and `append` the newest."""
 
 
 class LogView(LogPane, can_focus=True):
@@ -38,28 +53,7 @@ class LogView(LogPane, can_focus=True):
 
     @dataclass
     class Changed(Message):
-        """The operator changed what is followed, searched or chosen: the pane's title may say so."""
-
-        view: LogView
-
-        @property
-        def control(self) -> LogView:
-            return self.view
-
-    @dataclass
-    class OlderWanted(Message):
-        """The operator is at the oldest kept line, `key`: `prepend` what came before it."""
-
-        view: LogView
-        key: int
-
-        @property
-        def control(self) -> LogView:
-            return self.view
-
-    @dataclass
-    class NewestWanted(Message):
-        """The newest lines were given up for older ones: `clear`, and `append` the newest again."""
+        """What is followed or searched changed, or a page came: the pane's title may say so."""
 
         view: LogView
 
@@ -69,10 +63,11 @@ class LogView(LogPane, can_focus=True):
 
     @dataclass
     class Copied(Message):
-        """`lines` lines went to the clipboard."""
+        """`lines` lines went to the clipboard; of `all_lines`, when they were too many for a terminal."""
 
         view: LogView
         lines: int
+        all_lines: int
 
         @property
         def control(self) -> LogView:
@@ -88,7 +83,12 @@ class LogView(LogPane, can_focus=True):
         classes: str | None = None,
     ) -> None:
         super().__init__(max_lines=max_lines, empty=empty, name=name, id=id, classes=classes)
-        self._asked_older: int | None = None
+        self.wanted: Callable[[Want], None] | None = None
+        """Whoever feeds this view; without one there is nothing but what is kept."""
+        self._asked: set[Want] = set()
+        self._at_start = False
+        self._seen = -1
+        self._seeking = 0
 
     # -- what is shown, and how ----------------------------------------------------------------------------------------
 
@@ -99,22 +99,80 @@ class LogView(LogPane, can_focus=True):
     @follow.setter
     def follow(self, follow: bool) -> None:
         if follow and self._store.detached:
-            self.post_message(self.NewestWanted(self))
+            self._ask(Want.NEWEST)
         if follow:
             self._cursor = None
             self._range_from = None
+            self._seeking = 0
         if follow != self._follow:
             self._follow = follow
+            self._seen = self._last_number()
             self.post_message(self.Changed(self))
         if follow:
             self._to_end()
         self.refresh()
 
+    @property
+    def more_above(self) -> bool:
+        """There may be lines before the first kept one."""
+        return self._store.dropped > 0 if self.wanted is None else not self._at_start
+
+    @property
+    def below(self) -> int:
+        """Lines after the last one that was on the screen; 0 while it follows."""
+        if self._follow:
+            return 0
+        store, size = self._store, max(1, self.size.height)
+        if len(store) and not self._hidden:
+            last_row, _ = self._locate(min(self.scroll_offset.y + size, self.virtual_size.height) - 1)
+            self._seen = max(self._seen, store.number(min(max(last_row, 0), len(store) - 1)))
+        kept = len(store) - store.row(self._seen) - 1 if len(store) and self._seen >= 0 else len(store)
+        return max(0, kept) + store.below
+
+    @property
+    def filter(self) -> Filter | None:
+        return self._store.filter
+
+    @property
+    def sought(self) -> str:
+        """The regular expression that is searched for; empty while none is."""
+        return self._store.pattern.pattern if self._store.pattern is not None else ""
+
+    @property
+    def detached(self) -> bool:
+        """The last kept line is not the newest that is known of."""
+        return self._store.detached
+
+    @property
+    def seeking(self) -> bool:
+        """Pages are read until one has the next hit."""
+        return self._seeking != 0
+
+    @property
+    def lines(self) -> Sequence[LogLineView]:
+        """All kept lines, oldest first, shown or not."""
+        return self._store.lines
+
     def append(self, lines: Sequence[LogLineView]) -> None:
-        """Add the newest lines; what is read keeps its place unless the pane follows."""
+        """Add the newest lines; while the pane stays, what is read keeps its place and nothing falls off the front."""
         if not lines:
             return
-        gone = self._store.append(lines)
+        self._grow(lines, self._store.append(lines, hold=not self._follow))
+
+    def extend(self, lines: Sequence[LogLineView], *, end: bool) -> None:
+        """Add what comes after the last kept line of a detached pane; `end`: nothing comes after that now."""
+        self._asked.discard(Want.NEWER)
+        self._grow(lines, self._store.extend(lines))
+        if end:
+            self._store.attach()
+        self._seek_on()
+        self.post_message(self.Changed(self))
+
+    def _grow(self, lines: Sequence[LogLineView], gone: int) -> None:
+        if not lines:
+            return
+        if self._store.dropped:
+            self._at_start = False
         self._longest = max(self._longest, max(cells_at_most(line) for line in lines[-self._store.max_lines :]))
         gone_lines = self._folding.drop(gone) if self._wrap else gone
         self._lay_out_more()
@@ -124,17 +182,39 @@ class LogView(LogPane, can_focus=True):
             self._scroll_to_line(self.scroll_offset.y - gone_lines)
         self.refresh()
 
-    def prepend(self, lines: Sequence[LogLineView]) -> None:
-        """Add what came before the oldest kept line; the newest make room and are asked for again when wanted."""
+    def prepend(self, lines: Sequence[LogLineView], *, start: bool = False) -> None:
+        """Add what came before the oldest kept line (`start`: and there is no more); the newest make room."""
         old_top = self._top_number()
+        self._at_start = start
+        self._asked.discard(Want.OLDER)
         self._store.prepend(lines)
-        self._asked_older = None
+        if start:
+            self._store.dropped = 0
         self._longest = max(self._longest, max(map(cells_at_most, lines), default=0))
         self._lay_out_again(keep=old_top)
+        self._seek_on()
+        self.post_message(self.Changed(self))
+
+    def refused(self, want: Want) -> None:
+        """What was asked for cannot be had now; it may be asked for again."""
+        self._asked.discard(want)
+        self._seeking = 0
+
+    def begin(self, lines: Sequence[LogLineView], *, start: bool) -> None:
+        """Show the newest lines instead of what there was; what was known of and is not kept now counts as dropped."""
+        known = self._store.dropped + self._store.kept + self._store.below
+        self.clear()
+        self._at_start = start
+        self.append(lines)
+        self._store.dropped = 0 if start else max(self._store.dropped, known - self._store.kept)
+        self.post_message(self.Changed(self))
 
     def clear(self) -> None:
         self._store.clear()
-        self._cursor = self._range_from = self._asked_older = None
+        self._cursor = self._range_from = None
+        self._asked.clear()
+        self._at_start = False
+        self._seen, self._seeking = -1, 0
         self._longest = 0
         self._lay_out_again()
 
@@ -150,11 +230,44 @@ class LogView(LogPane, can_focus=True):
         self.refresh()
 
     def next_hit(self) -> bool:
-        """Put the cursor on the next hit; from the newest on to the oldest. False without hits."""
-        return self._go_to_hit(self._store.next_hit(self._at() if self._cursor is not None else self._before_top()))
+        """Put the cursor on the next hit, reading on for it; from the last one to the oldest kept. False without."""
+        found = self._store.next_hit(self._at() if self._cursor is not None else self._before_top())
+        if found is None and self._store.detached and self._has_pattern:
+            return self._seek(1)
+        return self._go_to_hit(self._store.first_hit() if found is None else found)
 
     def previous_hit(self) -> bool:
-        return self._go_to_hit(self._store.previous_hit(self._at()))
+        """Put the cursor on the hit before, reading back for it; from the very first one to the newest. False without.
+
+        While it follows, the newest line itself may be that hit.
+        """
+        found = self._store.previous_hit(self._at() + (0 if self._cursor is not None else 1))
+        if found is None and self.more_above and self.wanted is not None and self._has_pattern:
+            return self._seek(-1)
+        return self._go_to_hit(self._store.last_hit() if found is None else found)
+
+    @property
+    def _has_pattern(self) -> bool:
+        return self._store.pattern is not None or self._store.filter is not None
+
+    def _seek(self, way: int) -> bool:
+        self._stay()
+        if self._cursor is None:
+            self._cursor = self._at() if len(self._store) else None
+        self._seeking = way
+        self._ask(Want.NEWER if way > 0 else Want.OLDER)
+        self.post_message(self.Changed(self))
+        return True
+
+    def _seek_on(self) -> None:
+        """A page came: the hit may be in it."""
+        way, self._seeking = self._seeking, 0
+        if way:
+            self.next_hit() if way > 0 else self.previous_hit()
+
+    def copy_hits(self) -> str:
+        """Copy all kept lines that match the search, or else the filter."""
+        return self._to_clipboard([self._text(line) for line in self._store.hit_lines()])
 
     def copy_line(self) -> str:
         """Copy the cursor's line (the newest while following) to the terminal's clipboard; returns it."""
@@ -172,12 +285,19 @@ class LogView(LogPane, can_focus=True):
     # -- keys and mouse ------------------------------------------------------------------------------------------------
 
     def _stay(self) -> None:
+        self._seeking = 0
         if self._follow:
+            self._seen = self._last_number()
             self._follow = False
             self.post_message(self.Changed(self))
 
+    def _last_number(self) -> int:
+        return self._store.number(len(self._store) - 1) if len(self._store) else -1
+
     def _go(self, row: int) -> None:
         if not len(self._store):
+            # The filter hides all that is kept; what it lets pass may lie further on.
+            self._ask_beyond(up=row <= 0)
             return
         at = self._at()
         self._stay()
@@ -187,13 +307,21 @@ class LogView(LogPane, can_focus=True):
         if self._cursor != at or row == 0:
             self.refresh()
         if row == 0:
-            self._ask_older()
+            self._ask_beyond(up=True)
+        elif row == len(self._store) - 1:
+            self._ask_beyond(up=False)
 
-    def _ask_older(self) -> None:
-        key = self._store.line(self._store.number(0)).key
-        if self._asked_older != key:
-            self._asked_older = key
-            self.post_message(self.OlderWanted(self, key))
+    def _ask_beyond(self, *, up: bool) -> None:
+        if up and self.more_above:
+            self._ask(Want.OLDER)
+        elif not up and self._store.detached:
+            self._ask(Want.NEWER)
+
+    def _ask(self, want: Want) -> None:
+        """Once, until it is answered."""
+        if self.wanted is not None and want not in self._asked:
+            self._asked.add(want)
+            self.wanted(want)
 
     def _go_to_hit(self, number: int | None) -> bool:
         if number is None:
@@ -205,9 +333,19 @@ class LogView(LogPane, can_focus=True):
         if not len(self._store):
             return ""
         rows = range(self._store.row(first), self._store.row(last) + 1)
-        text = "\n".join(self._text(self._store.line(self._store.number(row))) for row in rows)
-        self.app.copy_to_clipboard(text)
-        self.post_message(self.Copied(self, len(rows)))
+        return self._to_clipboard([self._text(self._store.line(self._store.number(row))) for row in rows])
+
+    def _to_clipboard(self, texts: list[str]) -> str:
+        taken, characters = 0, 0
+        for text in texts:
+            characters += len(text) + 1
+            if taken and characters > COPY_CHARACTERS:
+                break
+            taken += 1
+        text = "\n".join(texts[:taken])
+        if taken:
+            self.app.copy_to_clipboard(text)
+            self.post_message(self.Copied(self, taken, len(texts)))
         return text
 
     def action_move(self, rows: int) -> None:
@@ -258,5 +396,9 @@ class LogView(LogPane, can_focus=True):
 
     def on_mouse_scroll_up(self) -> None:
         self._stay()
-        if self.scroll_offset.y == 0 and len(self._store):
-            self._ask_older()
+        if self.scroll_offset.y == 0:
+            self._ask_beyond(up=True)
+
+    def on_mouse_scroll_down(self) -> None:
+        if self.scroll_offset.y + self.size.height >= self.virtual_size.height:
+            self._ask_beyond(up=False)

@@ -39,10 +39,7 @@ class OneWidget(App[None]):
     def on_fleet_table_context_menu(self, message: FleetTable.ContextMenu) -> None:
         self.said.append(message)
 
-    def on_log_view_older_wanted(self, message: LogView.OlderWanted) -> None:
-        self.said.append(message)
-
-    def on_log_view_newest_wanted(self, message: LogView.NewestWanted) -> None:
+    def on_log_view_copied(self, message: LogView.Copied) -> None:
         self.said.append(message)
 
     def on_hint_bar_pressed(self, message: HintBar.Pressed) -> None:

@@ -84,18 +84,26 @@ def test_a_megabyte_is_cut_on_the_way_in() -> None:
     assert "characters" in store.line(store.number(0)).text
 
 
-def test_hits_go_round() -> None:
+def test_hits_before_and_after_a_line() -> None:
     store = LogStore()
     store.append(lines("x", "hit", "x", "hit"))
     store.set_search(re.compile("hit"))
     assert store.hits == 2
-    first, second = store.next_hit(store.number(0)), store.next_hit(store.number(1))
-    assert (first, second) == (store.number(1), store.number(3))
-    assert store.next_hit(store.number(3)) == first
-    assert store.previous_hit(store.number(1)) == second
+    first, second = store.number(1), store.number(3)
+    assert (store.next_hit(store.number(0)), store.next_hit(first), store.next_hit(second)) == (first, second, None)
+    assert (store.previous_hit(second), store.previous_hit(first)) == (first, None)
+    assert (store.first_hit(), store.last_hit()) == (first, second)
     store.set_search(re.compile("nothing"))
-    assert store.next_hit(0) is None
-    assert store.previous_hit(0) is None
+    assert (store.next_hit(0), store.previous_hit(9), store.first_hit(), store.last_hit()) == (None,) * 4
+
+
+def test_without_a_search_the_hits_are_those_of_the_filter_without_its_context() -> None:
+    store = LogStore()
+    store.append(lines("x", "hit", "x", "x", "hit"))
+    store.set_filter(Filter(re.compile("hit"), 1))
+    assert store.next_hit(store.number(0)) == 1
+    assert store.next_hit(1) == 4
+    assert [line.text for line in store.hit_lines()] == ["hit", "hit"]
 
 
 def test_hits_are_found_in_what_is_shown_not_in_escape_sequences() -> None:
@@ -114,18 +122,54 @@ def test_context_lines_and_gaps_are_told_apart() -> None:
     assert [store.after_gap(row) for row in range(4)] == [False, False, True, False]
 
 
+@given(BATCHES, BATCHES, st.integers(0, 3), st.booleans())
+def test_lines_that_come_in_front_are_filtered_and_found_like_all_at_once(
+    later: list[list[str]], earlier: list[list[str]], context: int, invert: bool
+) -> None:
+    chosen = Filter(re.compile("a"), context, invert)
+    store = LogStore()
+    store.set_filter(chosen)
+    store.set_search(re.compile("b"))
+    for batch in later:
+        store.append(lines(*batch))
+    texts = [text for batch in later for text in batch]
+    for batch in earlier:
+        store.prepend(lines(*batch))
+        texts = [*batch, *texts]
+        seen = grep(texts, chosen)
+        assert shown(store) == seen
+        assert store.hits == sum("b" in text for text in seen)
+        assert [line.text for line in store.hit_lines()] == [text for text in seen if "b" in text]
+    assert (store.dropped, store.below, store.detached) == (0, 0, False)
+
+
 def test_older_lines_come_in_front_and_the_newest_make_room() -> None:
     store = LogStore(max_lines=4)
     store.append(lines("c", "d"))
     assert store.prepend(lines("a", "b")) == 2
     assert (shown(store), store.detached) == (["a", "b", "c", "d"], False)
     assert store.prepend(lines("z")) == 1
-    assert (shown(store), store.detached, store.dropped) == (["z", "a", "b", "c"], True, 0)
+    assert (shown(store), store.detached, store.dropped, store.below) == (["z", "a", "b", "c"], True, 0, 1)
     store.append(lines("e"))
-    assert shown(store) == ["z", "a", "b", "c"]
-    store.clear()
-    store.append(lines("e"))
-    assert (shown(store), store.detached) == (["e"], False)
+    assert (shown(store), store.below) == (["z", "a", "b", "c"], 2)
+    store.extend(lines("d"))
+    assert (shown(store), store.dropped, store.below) == (["a", "b", "c", "d"], 1, 1)
+    store.extend(lines("e"))
+    store.attach()
+    store.append(lines("f"))
+    assert (shown(store), store.dropped, store.below, store.detached) == (["c", "d", "e", "f"], 3, 0, False)
+    store.prepend(lines("a", "b"))
+    assert (store.dropped, store.below) == (1, 2)
+
+
+@given(BATCHES, st.integers(1, 9))
+def test_what_is_held_stays_and_every_line_is_kept_or_counted(batches: list[list[str]], bound: int) -> None:
+    store = LogStore(max_lines=bound)
+    texts = [text for batch in batches for text in batch]
+    for batch in batches:
+        assert store.append(lines(*batch), hold=True) == 0
+    assert shown(store) == texts[:bound]
+    assert (store.below, store.detached) == (max(0, len(texts) - bound), len(texts) > bound)
 
 
 def test_clear_keeps_the_filter() -> None:

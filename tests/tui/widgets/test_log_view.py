@@ -9,7 +9,7 @@ from textual.app import App, ComposeResult
 from textual.strip import Strip
 from textual.widgets import ContentSwitcher, Static
 
-from clawtui.tui.widgets.log_view import LogLineView, LogView
+from clawtui.tui.widgets.log_view import COPY_CHARACTERS, LogLineView, LogView, Want
 from tests.tui.widgets.screens import OneWidget, painted, screen_text
 
 SIZE = (40, 6)
@@ -73,21 +73,33 @@ async def test_it_follows_until_asked_to_stay_and_again_at_the_end() -> None:
         assert texts(app)[-1] == "line 199"
 
 
-async def test_what_is_read_keeps_its_place_when_old_lines_are_dropped() -> None:
+async def test_what_is_read_stays_while_lines_come_and_they_are_counted() -> None:
     view = LogView(max_lines=100)
+    wants: list[Want] = []
+    view.wanted = wants.append
     app = OneWidget(view)
     async with app.run_test(size=SIZE) as pilot:
-        view.append(lines(100))
+        view.append(lines(90))
+        view.focus()
+        await pilot.press("up")
         view.follow = False
         view.scroll_to(y=50, animate=False)
         await pilot.pause()
         assert texts(app)[0] == "line 50"
-        view.append(lines(30, 100))
+        view.append(lines(30, 90))
         await pilot.pause()
-        assert (texts(app)[0], view.dropped, view.kept) == ("line 50", 30, 100)
-        view.append(lines(1_000, 130))
+        assert (texts(app)[0], view.dropped, view.kept, view.below) == ("line 50", 0, 100, 30)
+        view.append(lines(1_000, 120))
         await pilot.pause()
-        assert (texts(app)[0], view.dropped) == ("line 1030", 1_030)
+        assert (texts(app)[0], view.dropped, view.below) == ("line 50", 0, 1_030)
+        view.scroll_to(y=94, animate=False)
+        await pilot.pause()
+        assert view.below == 1_020
+        await pilot.press("end")
+        assert wants == [Want.NEWEST]
+        view.begin(lines(100, 1_020), start=False)
+        await pilot.pause()
+        assert (texts(app)[-1], view.dropped, view.kept, view.below) == ("line 1119", 1_020, 100, 0)
 
 
 @pytest.mark.parametrize("wrap", [False, True])
@@ -235,27 +247,72 @@ async def test_lines_and_ranges_are_copied_without_their_escape_sequences() -> N
         assert not view.check_action("drop_range", ())
 
 
-async def test_older_lines_are_asked_for_once_and_come_in_front() -> None:
+async def test_pages_are_asked_for_once_and_the_window_slides_over_them() -> None:
     view = LogView(max_lines=50)
+    wants: list[Want] = []
+    view.wanted = wants.append
     app = OneWidget(view)
     async with app.run_test(size=SIZE) as pilot:
         view.append(lines(40, 100))
         view.focus()
         await pilot.press("g", "up", "up")
-        assert [it.key for it in app.said if isinstance(it, LogView.OlderWanted)] == [100]
+        assert wants == [Want.OLDER]
         view.prepend(lines(20, 80))
         await pilot.pause()
         assert "line 100" in texts(app)
         await pilot.press("g")
-        assert texts(app)[0] == "line 80"
+        assert (texts(app)[0], wants) == ("line 80", [Want.OLDER] * 2)
+        view.prepend([], start=True)
+        await pilot.press("up")
+        assert (len(wants), view.more_above) == (2, False)
+        for _ in range(12):
+            await pilot.press("pagedown")
+        assert wants[2:] == [Want.NEWER]
+        view.extend(lines(10, 130), end=True)
+        assert (view.kept, view.dropped, view.more_above) == (50, 10, True)
         view.append(lines(1, 140))
-        assert view.kept == 50
         await pilot.press("G")
-        assert any(isinstance(it, LogView.NewestWanted) for it in app.said)
-        view.clear()
-        view.append(lines(30, 111))
+        assert texts(app)[-1] == "line 139"
+
+
+async def test_n_and_N_read_on_for_the_next_hit() -> None:
+    view = LogView(max_lines=50)
+    wants: list[Want] = []
+    view.wanted = wants.append
+    app = OneWidget(view)
+    async with app.run_test(size=SIZE) as pilot:
+        view.append(lines(40, 100))
+        view.search(re.compile("line (5|120)$"))
+        view.focus()
+        await pilot.press("N")
+        assert view.copy_line() == "line 120"
+        await pilot.press("N")
+        assert (wants, view.seeking) == ([Want.OLDER], True)
+        view.prepend(lines(40, 60))
+        assert (wants, view.seeking) == ([Want.OLDER] * 2, True)
+        view.prepend(lines(40, 20))
+        view.prepend(lines(20), start=True)
+        assert (view.copy_line(), view.seeking, len(wants)) == ("line 5", False, 3)
+        await pilot.press("n")
+        assert wants[3:] == [Want.NEWER]
+        await pilot.press("down")
+        assert not view.seeking
+
+
+async def test_all_hits_are_copied_and_too_many_are_cut_with_a_word() -> None:
+    view = LogView()
+    app = OneWidget(view)
+    async with app.run_test(size=SIZE) as pilot:
+        view.append(lines(100))
+        assert view.copy_hits() == ""
+        view.search(re.compile("line [27]5$"))
+        assert view.copy_hits() == "line 25\nline 75"
+        view.append([LogLineView("x75" * 1_000)] * 100)
+        view.search(re.compile("x75"))
+        assert len(view.copy_hits()) <= COPY_CHARACTERS
         await pilot.pause()
-        assert texts(app)[-1] == "line 140"
+        counts = [(it.lines, it.all_lines) for it in app.said if isinstance(it, LogView.Copied)]
+        assert counts == [(2, 2), (33, 100)]
 
 
 async def test_a_click_chooses_a_line_and_the_wheel_stops_following() -> None:
