@@ -37,6 +37,11 @@ _SPECIAL: Final = {
     "attention.snooze": "snooze", "agent.shell": "open shell", "hub.backup": "back up",
     "task.dispatch": "roll out task", "agent.adopt": "adopt agent", "job.cancel": "cancel job",
 }  # fmt: skip
+WITH_JOB: Final = frozenset(
+    f"agent.{verb}" for verb in ("create", "start", "stop", "restart", "pause", "resume", "destroy")
+)
+"""Acts that are done only when their job has ended."""
+BEGUN: Final = Sign("▶", "accent")
 DONE: Final = Sign("√", "ok")
 REFUSED: Final = Sign("×", "bad")
 
@@ -50,14 +55,18 @@ def act_words(what: str) -> str:
     """`agent.pause` as people say it."""
     if what in _SPECIAL:
         return _SPECIAL[what]
+    if "/" in what:  # a request that was refused before it was an act
+        return what
     noun, _, verb = what.partition(".")
     return f"{verb.replace('_', ' ')} {noun}" if verb else what
 
 
 def result(entry: JournalEntry) -> tuple[Sign, str]:
-    """How the act ended: its job's end where that is known, else whether it was accepted."""
+    """How the act ended; of an act with a job only its end says that it is done."""
     if entry.job is not None:
         return job_sign(entry.job.state), entry.job.state
+    if entry.outcome in GOOD and entry.what in WITH_JOB:
+        return BEGUN, "begun"
     return (DONE, "done") if entry.outcome in GOOD else (REFUSED, entry.outcome)
 
 

@@ -3,40 +3,32 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
 from hub.contract import (
     AgentView,
     AttentionList,
-    AttentionView,
     AuditList,
-    AuditView,
     DispatchMember,
     DispatchView,
     DriverHealth,
     HubHealth,
     JobList,
-    JobView,
-    JournalEntry,
     JournalList,
     Lifecycle,
     LogEntry,
     LogQuery,
     RolloutRequest,
-    Severity,
-    SuggestedAct,
     TaskView,
     TokenList,
-    TokenView,
 )
-from hub.core.model import AgentStatus, Connection, Desired, Observed, Role, TaskState
+from hub.core.model import AgentStatus, Connection, Desired, Observed, TaskState
 from runtime.wire import Cpu, Disk, Gpu, Health, Memory, Network, TaskError
 from tests.hub.api.scripted import Stream
-from tests.tui import stats_script
+from tests.tui import office_script, stats_script
+from tests.tui.office_script import NOW, ROLLOUT, ago
 from tests.tui.scripted import ScriptedHub
 
-NOW: Final = datetime(2026, 3, 14, 15, 9, 26, tzinfo=UTC)
 GIB: Final = 1024**3
 _S = AgentStatus
 _LIVES: Final = {
@@ -80,11 +72,6 @@ _FLEET: Final[tuple[_Line, ...]] = (
     ("warehouse-exporter", "database", "docker", _S.STOPPED, 0.0, 0.0, 0, 0, 86_500, ""),
 )
 NAMES: Final = {"builder-1": "Main builder", "crawler-asia": "Crawler Tōkyō", "docs": "Doku für Ärzte"}
-
-
-def ago(seconds: float) -> str:
-    """A time so long before `NOW`, as the hub writes it."""
-    return (NOW - timedelta(seconds=seconds)).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 def _agent(place: int, row: _Line, name: str = "") -> AgentView:
@@ -147,7 +134,6 @@ _TASKS: Final[tuple[tuple[str, str, dict[str, Any], TaskState, float, float, int
     ("tester-mac", "exec", {"command": "xcodebuild test"}, _T.EXPIRED, 90_000, 0, None, "nobody took it in an hour"),
 )  # fmt: skip
 ENDED: Final = frozenset({_T.SUCCEEDED, _T.FAILED, _T.LOST, _T.TIMED_OUT, _T.CANCELLED, _T.EXPIRED, _T.REJECTED})
-ROLLOUT: Final = "d-0042"
 
 
 def tasks() -> list[TaskView]:
@@ -211,73 +197,7 @@ OUTPUT: Final = "".join(
 )
 
 
-# --- history
-
-_HISTORY: Final[tuple[tuple[str, str, str, str, str, float], ...]] = (
-    ("ada", "dispatch", ROLLOUT, "ok", "pytest -q tests/web to stage=test, 8 agents", 210),
-    ("ada", "agent.pause", "deploy", "ok", "", 3_700),
-    ("ci", "task.submit", "builder-1", "ok", "exec make -j2 release", 94),
-    ("ci", "task.submit", "crawler-asia", "forbidden", "the role viewer may not submit tasks", 130),
-    ("hub", "agent.quarantine", "reviewer-3", "ok", "two machines used its token", 610),
-    ("grace", "agent.destroy", "scratch", "started", "1 task ran, 0 waited", 15),
-    ("grace", "agent.create", "gpu-trainer-2", "started", "docker, 8 cores, 32G", 40),
-    ("ada", "token.create", "ci", "ok", "operator", 86_000),
-    ("local", "agent.stop", "nightly-lint", "ok", "", 30_100),
-)
-
-
-def audit() -> list[AuditView]:
-    ordered = sorted(_HISTORY, key=lambda one: one[-1])
-    return [
-        AuditView(seq=900 - place, at=ago(age), who=who, what=what, target=target, outcome=outcome, detail=detail)
-        for place, (who, what, target, outcome, detail, age) in enumerate(ordered)
-    ]
-
-
-def journal() -> list[JournalEntry]:
-    undos = {"agent.pause": "clawtui resume deploy", "agent.stop": "clawtui start nightly-lint"}
-    return [
-        JournalEntry(
-            seq=one.seq, at=one.at, who=one.who, what=one.what, target=one.target, outcome=one.outcome,
-            detail=one.detail, command=f"clawtui {one.what.partition('.')[2] or one.what} {one.target}",
-            undo=undos.get(one.what, ""),
-        )
-        for one in audit()
-    ]  # fmt: skip
-
-
-def attention() -> list[AttentionView]:
-    found: Iterable[tuple[str, Severity, str, float, str, int, str, str]] = (
-        ("agent_crashed", Severity.CRITICAL, "builder-4", 190, "crashed with 3 tasks waiting: out of memory", 1,
-         "agent.restart", "clawtui restart builder-4"),
-        ("agent_quarantined", Severity.CRITICAL, "reviewer-3", 610, "two machines used its token", 1,
-         "agent.release", "clawtui release reviewer-3"),
-        ("tasks_failed", Severity.WARNING, "tester-linux-2", 150, "3 tasks failed, last exec (exit code 1)", 3,
-         "task.retry", "clawtui tasks retry t-60"),
-        ("agent_silent", Severity.WARNING, "tester-arm", 340, "no sign of life for 5 minutes; 6 tasks wait", 1,
-         "agent.restart", "clawtui restart tester-arm"),
-    )  # fmt: skip
-    return [
-        AttentionView(
-            id=f"{kind}:{target}", kind=kind, severity=severity, target_kind="agent", target=target, since=ago(age),
-            text=text, count=count, tasks=["t-60"] if count > 1 else [], acts=[SuggestedAct(act=act, command=command)],
-        )
-        for kind, severity, target, age, text, count, act, command in found
-    ]  # fmt: skip
-
-
-def tokens() -> list[TokenView]:
-    rows = (("ada", Role.ADMIN), ("ci", Role.OPERATOR), ("dashboard", Role.VIEWER))
-    return [
-        TokenView(id=f"k-{place}", kind="user", created_at=ago(86_000), role=role, name=name)
-        for place, (name, role) in enumerate(rows)
-    ]
-
-
-def jobs() -> list[JobView]:
-    pull = JobView(id="j-9", kind="create", state="running", started_at=ago(40), progress=0.43,
-                   message="pulling the image", agent_id="gpu-trainer-2")  # fmt: skip
-    return [pull]
+# --- the hub itself
 
 
 def hub_health(agents: list[AgentView]) -> HubHealth:
@@ -311,11 +231,12 @@ def hub(agents: Iterable[AgentView] | None = None) -> ScriptedHub:
         "health": hub_health(known),
         "dispatch_status": rollout(),
         "dispatch": rollout(),
-        "audit": AuditList(audit=audit()),
-        "journal": JournalList(journal=journal()),
-        "attention": AttentionList(attention=attention()),
-        "tokens": TokenList(tokens=tokens()),
-        "jobs": JobList(jobs=jobs()),
+        "audit": AuditList(audit=office_script.audit()),
+        "journal": JournalList(journal=office_script.journal()),
+        "attention": AttentionList(attention=office_script.attention()),
+        "tokens": TokenList(tokens=office_script.tokens()),
+        "jobs": JobList(jobs=office_script.jobs()),
+        "connections": office_script.connections(),
         "agent_logs": logs,
         "agent_stats": lambda name, query: stats_script.stats(found.agents_by_id[name], query, found.now),
     }

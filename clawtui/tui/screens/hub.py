@@ -66,6 +66,7 @@ class HubPane(Pane):
         self._looked_at = float("-inf")
         self._looking = False
         self._filters: dict[Tab, Filter] = {}
+        self._pointed = ""
 
     def compose(self) -> ComposeResult:
         yield Line(stay=True, id="hub-title")
@@ -204,6 +205,8 @@ class HubPane(Pane):
         key = self.ui.keymap.first("token.create")
         empty = f"No tokens yet.\n\n{key} makes one." if self._tokens is not None else self._tokens_note
         self._fill(table, [token_row(token, now, not store.live) for token in tokens], empty)
+        if any(row.key == self._pointed for row in table.rows):
+            table.cursor_key, self._pointed = self._pointed, ""
 
     def _fill(self, table: FleetTable, rows: list[tuple[Mapping[str, str], Row]], empty: str) -> None:
         kept = self._filters.get(self.tab, NOTHING)
@@ -219,7 +222,7 @@ class HubPane(Pane):
         if self.tab is Tab.CONNECTIONS and self._traffic is not None:
             shown = len(self._traffic.connections)
             more = f" of {self._traffic.total}" if shown < self._traffic.total else ""
-            pieces.append((f" {shown}{more}, what waits most first", "dim"))
+            pieces.append((f" {shown}{more} agents", "dim"))
         if self.filter_text:
             pieces.append((f" /{self.filter_text}", "bold"))
         self.query_one("#hub-title", Line).set_pieces(pieces)
@@ -290,7 +293,7 @@ class HubPane(Pane):
 
     async def _create(self, request: CreateToken) -> None:
         created = await self.ui.acting.control.create_token(request)
-        self._looked_at = float("-inf")
+        self._looked_at, self._pointed = float("-inf"), created.token.id
         words = ["token", "create", *([request.name] if request.name else []), "--role", request.role.value]
         if request.expires_in_seconds:
             words += ["--expires", str(request.expires_in_seconds)]
@@ -319,6 +322,8 @@ class HubPane(Pane):
                 self.ui.acting.work(lambda: revoke())
 
         named = [f"{token_name(known[one])}: {token_opens(known[one])}" if one in known else one for one in tokens]
-        lines = [*named, "Whoever uses it is shut out at once, for good: an agent loses its connection."]
+        agents = any(one in known and known[one].role is None for one in tokens)
+        lines = [*named, "An agent that uses it loses its connection, for good." if agents else
+                 "Whoever uses it is shut out at once, for good."]  # fmt: skip
         title = "Revoke the token?" if len(tokens) == 1 else f"Revoke {len(tokens)} tokens?"
         self.ui.push_screen(ConfirmDialog(title, lines, "Revoke"), answered)
