@@ -123,7 +123,7 @@ class Acting:
         if not names:
             return
         busy = sum(len(agent.running) for agent in self._known(names))
-        lines = [_listed(names), f"{busy} tasks run there now. {effect}", *([f"Left out: {why}."] if why else [])]
+        lines = [_listed(names), f"Running there now: {busy}. {effect}", *([f"Left out: {why}."] if why else [])]
 
         def answered(yes: bool | None) -> None:
             if yes:
@@ -155,6 +155,7 @@ class Acting:
             raise HubError(f"{verb} failed: {'; '.join(failed)}", code="act_failed", hint="e shows it in full")
         but = f"; left out: {left_out}" if left_out else ""
         self.app.say(f"√ {verb} {_listed(names)} — {self.equivalent(verb, names[0])}{but}", "ok")
+        await self.app.undoing.after(f"agent.{verb}", names)
 
     # --- new agents
 
@@ -303,4 +304,4 @@ def _listed(names: Sequence[str]) -> str:
 def _losses(agent: AgentView | None, name: str) -> str:
     if agent is None:
         return name
-    return f"{name}: {agent.status.value}, {len(agent.running)} tasks run, {agent.queued} wait"
+    return f"{name}: {agent.status.value}, running {len(agent.running)}, waiting {agent.queued}"

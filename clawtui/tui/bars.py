@@ -114,8 +114,8 @@ def _agents(store: FleetStore, bar: Bar) -> list[Piece]:
     return [*pieces, (f" +{others} more", "dim")] if others and shown else pieces
 
 
-LEAST_CELLS = 12
-"""So much of a sentence is shown at least; what does not fit then goes to the next line."""
+LEAST_CELLS = 24
+"""So much of a sentence is wanted before its age and the number of others."""
 SEVERITIES: Final = {
     Severity.CRITICAL: ("×", "bad"), Severity.WARNING: ("▲", "warn"), Severity.NOTICE: ("·", "accent"),
 }  # fmt: skip
@@ -130,16 +130,34 @@ def needs_you(store: FleetStore, rows: int, key: str, now: datetime, width: int)
         glyph, style = SEVERITIES.get(need.severity, UNKNOWN)
         head = [(title if not place else " " * len(title), "warn" if not place else ""),
                 (f"{glyph} {need.severity} ", style), (f"{printable(need.target)} ", "bold")]  # fmt: skip
-        tail = [(f"  {age_cell(need.since, now)}", "dim")]
-        if left > 0 and key and need is shown[-1]:
-            tail.append((f"  {key} shows {left} more", "dim"))
-        room = max(width - _cells(head) - _cells(tail), LEAST_CELLS)
-        pieces += [*head, (_cut(printable(need.text), room), ""), *tail, ("\n", "")]
+        more = left if key and need is shown[-1] else 0
+        text, tail = _fitted(printable(need.text), _tails(age_cell(need.since, now), key, more), width - _cells(head))
+        pieces += [*head, (text, ""), (tail, "dim"), ("\n", "")]
     return pieces[:-1]
 
 
+def _tails(age: str, key: str, more: int) -> list[str]:
+    """What stands behind a need, from everything to the least."""
+    if more <= 0:
+        return [f"  {age}", ""]
+    return [f"  {age}  {key} shows {more} more", f"  {age}  {key}: {more} more", f"  {key}: {more} more"]
+
+
+def _fitted(text: str, tails: list[str], cells: int) -> tuple[str, str]:
+    """The text as whole as it can be, and the longest tail that leaves it so much."""
+    wanted = min(cell_len(text), LEAST_CELLS)
+    tail = next((one for one in tails if cells - cell_len(one) >= wanted), tails[-1])
+    return _cut(text, max(cells - cell_len(tail), 1)), tail
+
+
 def _cut(text: str, cells: int) -> str:
-    return text if cell_len(text) <= cells else set_cell_size(text, cells - 1) + "…"
+    """Whole words where that leaves at least half of the room."""
+    if cell_len(text) <= cells:
+        return text
+    cut = set_cell_size(text, cells - 1)
+    words, space, _ = cut.rpartition(" ")
+    whole = words if space and cell_len(words) * 2 >= cells else cut
+    return f"{whole.rstrip(' ,;:')}…"
 
 
 def banner(store: FleetStore) -> str:

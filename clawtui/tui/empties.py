@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from textwrap import wrap
+from typing import NamedTuple
 
 from clawtui.cli.output import printable
 from hub.contract import DriverHealth, HubHealth
@@ -16,16 +18,25 @@ LOCAL, REMOTE = "this machine", "the hub's machine"
 KEY_CELLS = 4
 
 
-def no_agents(health: HubHealth | None, key: Callable[[str], str], *, remote: bool, read_only: bool) -> str:
-    """The Fleet without agents. `key` gives an action's key; lines are broken between words by who shows them."""
-    if read_only:
+class Place(NamedTuple):
+    """Whose screen it is; `width` in cells."""
+
+    width: int
+    remote: bool = False
+    read_only: bool = False
+
+
+def no_agents(health: HubHealth | None, key: Callable[[str], str], place: Place) -> str:
+    """The Fleet without agents. `key` gives an action's key."""
+    if place.read_only:
         return "No agents yet.\n\nThis screen is read-only: agents appear here as soon as somebody makes them."
     drivers = {driver.name: driver for driver in health.drivers} if health is not None else {}
     lines = ["No agents yet.", ""]
     if drivers.get(PROCESS, DriverHealth(PROCESS, usable=not drivers)).usable:
-        where = REMOTE if remote else LOCAL
-        lines.append(_keyed(key("agent.first"), f"makes a first one: a process on {where}, with the hub's own rights"))
-    lines.append(_keyed(key("agent.create"), "asks for name, driver, labels and limits, and shows the command for it"))
+        text = f"makes a first one: a process on {REMOTE if place.remote else LOCAL}, with the hub's own rights"
+        lines.append(_keyed(key("agent.first"), text, place.width))
+    text = "asks for name, driver, labels and limits, and shows the command for it"
+    lines.append(_keyed(key("agent.create"), text, place.width))
     lines += ["", ADDS, *([docker_state(drivers, key)] if drivers else [])]
     return "\n".join(lines)
 
@@ -42,8 +53,12 @@ def docker_state(drivers: dict[str, DriverHealth], key: Callable[[str], str]) ->
     return f"It cannot be used here now: {_sentence(docker.reason or 'the hub says no reason')}{hint}"
 
 
-def _keyed(key: str, text: str) -> str:
-    return f"{key:<{KEY_CELLS}}{text}" if key else text
+def _keyed(key: str, text: str, width: int) -> str:
+    """The key, and what it does in a column of its own."""
+    indent = " " * KEY_CELLS
+    return "\n".join(
+        wrap(text, max(width, 2 * KEY_CELLS), initial_indent=f"{key:<{KEY_CELLS}}", subsequent_indent=indent)
+    )
 
 
 def _sentence(text: str) -> str:

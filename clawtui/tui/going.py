@@ -94,7 +94,8 @@ class Going:
         lines = [self._command([], ["--open", str(link)], "--attach")]
         lines += [self._command(words, [], "--hub") for words in verb_words(link)]
         self.app.copy_to_clipboard("\n".join(lines))
-        self.app.say(f"copied: {' | '.join(lines)}", "ok")
+        same = "".join(f" and clawtui {shlex.join(words)}" for words in verb_words(link)[:1])
+        self.app.say(f"copied: the link {link}{same}", "ok")
 
     def _command(self, verb: list[str], options: list[str], hub: str) -> str:
         """A command line that reaches this hub; what the surroundings say to any `clawtui` needs no option."""

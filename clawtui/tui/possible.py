@@ -55,6 +55,8 @@ def _state(act: str, agent: AgentView) -> str:
             return f"is not paused: it is {word}"
         case "release" if agent.status is not AgentStatus.QUARANTINED:
             return f"is not in quarantine: it is {word}"
+        case "shell" if life.observed is Observed.PAUSED:
+            return "is paused: a terminal there would not answer before it is resumed"
         case "shell" if agent.connection is not Connection.ONLINE:
             return f"is not connected: it is {word}"
         case _:

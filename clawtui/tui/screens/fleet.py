@@ -10,7 +10,7 @@ from textual.containers import Horizontal, Vertical
 
 from clawtui.errors import UsageError
 from clawtui.tui.actions import Where
-from clawtui.tui.empties import no_agents
+from clawtui.tui.empties import Place, no_agents
 from clawtui.tui.filters import NOTHING, Filter, parse_filter
 from clawtui.tui.presenters import AGENT_COLUMNS, FILTER_KEYS, agent_fields, agent_row, fit_columns
 from clawtui.tui.screens.pane import Pane, Subject
@@ -80,7 +80,7 @@ class FleetPane(Pane):
     def _show_table(self, store: FleetStore) -> None:
         self._fit()
         asked_for = (self._filter, self._sort, self._descending)
-        state = (id(store.agents), store.revision, *asked_for, self._columns, store.live)
+        state = (id(store.agents), store.revision, *asked_for, self._columns, store.live, self.table.size.width)
         if state != self._built or store.mono() - self._aged_at >= AGES_SECONDS:
             asked = self._built[2:5] != state[2:5]
             self._built = state
@@ -123,7 +123,8 @@ class FleetPane(Pane):
 
     def _empty(self, store: FleetStore) -> str:
         ui = self.ui
-        return no_agents(store.health, ui.keymap.first, remote="REMOTE" in ui.modes, read_only=ui.read_only)
+        place = Place(self.table.size.width - 4, remote="REMOTE" in ui.modes, read_only=ui.read_only)
+        return no_agents(store.health, ui.keymap.first, place)
 
     def _row(self, agent: AgentView, now: datetime, stale: bool) -> Row:
         known = self._rows.get(agent.id)

@@ -56,7 +56,7 @@ class RolloutPane(Listing):
         view = self._view
         if view is None:
             return f"Rollout {self._about}"
-        return rollout_heading(view, self.size.width - self._room_taken())
+        return rollout_heading(view, self.app.size.width - self._room_taken())
 
     def _room_taken(self) -> int:
         """Cells of what `Listing` puts after the heading: numbers, filter and marks."""

@@ -15,6 +15,7 @@ from textual.widgets import Button, OptionList, Static
 from textual.widgets.option_list import Option
 
 from clawtui.tui.theme import STYLES
+from clawtui.tui.widgets.dialogs import keep_buttons_in_sight
 from clawtui.tui.widgets.table_layout import Column
 
 KEYS = "space shows or hides · J K move down or up · r all as they were · ^s applies · esc cancels"
@@ -58,6 +59,9 @@ class ColumnsDialog(ModalScreen[tuple[str, ...] | None]):
     def on_mount(self) -> None:
         self._list(0)
         self.query_one(OptionList).focus()
+
+    def on_resize(self) -> None:
+        keep_buttons_in_sight(self, self.query_one(OptionList), 8)
 
     def _list(self, highlighted: int) -> None:
         options = self.query_one(OptionList)

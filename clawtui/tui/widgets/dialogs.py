@@ -3,20 +3,29 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import ClassVar, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 from rich.text import Text
 from textual import on
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical, VerticalScroll
-from textual.screen import ModalScreen
+from textual.screen import ModalScreen, Screen
+from textual.widget import Widget
 from textual.widgets import Button, Input, OptionList, Static
 from textual.widgets.option_list import Option
 
 from clawtui.tui.theme import STYLES
 
 SHOWN_CHOICES = 200
+SHARE = 0.92
+"""Of the terminal's lines that a dialog may take, as in the style sheet."""
+LEAST_LINES = 2
+
+
+def keep_buttons_in_sight(dialog: Screen[Any], inner: Widget, others: int) -> None:
+    """Let the `inner` part scroll before anything else of the dialog, in `others` lines, leaves a small terminal."""
+    inner.styles.max_height = max(int(dialog.size.height * SHARE) - others, LEAST_LINES)
 
 
 class ConfirmDialog(ModalScreen[bool]):
@@ -34,13 +43,17 @@ class ConfirmDialog(ModalScreen[bool]):
     def compose(self) -> ComposeResult:
         with Vertical(classes="dialog"):
             yield Static(Text(self._title, style="bold"), classes="dialog-title")
-            yield Static(Text("\n".join(self._lines)), classes="dialog-text")
+            with VerticalScroll(classes="dialog-text", can_focus=False):
+                yield Static(Text("\n".join(self._lines)))
             with Horizontal(classes="dialog-buttons"):
                 yield Button("Cancel", id="cancel", compact=True)
                 yield Button(self._verb, id="do", variant="error", compact=True)
 
     def on_mount(self) -> None:
         self.query_one("#cancel", Button).focus()
+
+    def on_resize(self) -> None:
+        keep_buttons_in_sight(self, self.query_one(VerticalScroll), 7)
 
     @on(Button.Pressed)
     def _pressed(self, event: Button.Pressed) -> None:
@@ -65,12 +78,19 @@ class TypeNameDialog(ModalScreen[bool]):
     def compose(self) -> ComposeResult:
         with Vertical(classes="dialog"):
             yield Static(Text(self._title, style="bold"), classes="dialog-title")
-            yield Static(Text("\n".join(self._lines)), classes="dialog-text")
+            with VerticalScroll(classes="dialog-text", can_focus=False):
+                yield Static(Text("\n".join(self._lines)))
             yield Static(Text.assemble("Type ", (self._expected, "bold"), " to go on:"))
             yield Input(id="typed", compact=True)
             with Horizontal(classes="dialog-buttons"):
                 yield Button("Cancel", id="cancel", compact=True)
                 yield Button(self._verb, id="do", variant="error", disabled=True, compact=True)
+
+    def on_mount(self) -> None:
+        self.query_one("#typed", Input).focus()
+
+    def on_resize(self) -> None:
+        keep_buttons_in_sight(self, self.query_one(VerticalScroll), 9)
 
     @property
     def _right(self) -> bool:
@@ -166,6 +186,8 @@ class TextScreen(ModalScreen[None]):
         Binding("k,up", "scroll(-1)", "Up", show=False),
         Binding("pagedown,space", "scroll(10)", "Down", show=False),
         Binding("pageup", "scroll(-10)", "Up", show=False),
+        Binding("g,home", "first", "First", show=False),
+        Binding("G,end", "last", "Last", show=False),
     ]
 
     def __init__(self, title: str, text: Text | Callable[[int], Text]) -> None:
@@ -197,6 +219,12 @@ class TextScreen(ModalScreen[None]):
 
     def action_scroll(self, lines: int) -> None:
         self.query_one(VerticalScroll).scroll_relative(y=lines, animate=False)
+
+    def action_first(self) -> None:
+        self.query_one(VerticalScroll).scroll_home(animate=False)
+
+    def action_last(self) -> None:
+        self.query_one(VerticalScroll).scroll_end(animate=False)
 
     def action_copy(self) -> None:
         self.app.copy_to_clipboard(self._text.plain)

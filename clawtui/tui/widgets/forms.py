@@ -17,6 +17,7 @@ from textual.widgets import Button, Checkbox, Input, Label, Select, Static
 from clawtui.cli.values import pairs
 from clawtui.errors import UsageError
 from clawtui.tui.theme import STYLES
+from clawtui.tui.widgets.dialogs import keep_buttons_in_sight
 from hub.contract import CreateAgent, DispatchRequest, DriverHealth, RolloutRequest
 from hub.core.task_forms import TASK_FORMS, FieldKind, TaskField
 
@@ -71,6 +72,9 @@ class Form(ModalScreen[Any]):
         with Horizontal(classes="dialog-buttons"):
             yield Button("Cancel", id="cancel", compact=True)
             yield Button(f"{verb} (^s)", id="do", variant="primary", compact=True)
+
+    def on_resize(self) -> None:
+        keep_buttons_in_sight(self, self.query_one(VerticalScroll), 8)
 
     def value(self, selector: str) -> str:
         return self.query_one(selector, Input).value.strip()
