@@ -5,20 +5,15 @@ from __future__ import annotations
 import asyncio
 import base64
 import contextlib
-import time
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
-from typing import Final, NamedTuple, TypeVar
+from collections.abc import AsyncGenerator, AsyncIterator
+from typing import NamedTuple, TypeVar
 
 from clawtui.errors import ConnectionLost, NoHub
+from clawtui.outage import Outage, Pause, Say
 from hub.contract import OutputChunk, OutputQuery
 from hub.control import Control
 
-FIRST_DELAY_SECONDS: Final = 0.2
-MOST_DELAY_SECONDS: Final = 2.0
-
 T = TypeVar("T")
-Say = Callable[[str], None]
-Pause = Callable[[float], Awaitable[None]]
 
 
 class Piece(NamedTuple):
@@ -59,29 +54,21 @@ async def follow_output(
     Raises:
         NoHub, ConnectionLost: the hub did not come back in time; the task goes on.
     """
-    deadline: float | None = None
-    delay = FIRST_DELAY_SECONDS
+    outage = Outage(patience_seconds, ", the task goes on", say=say, pause=pause)
     while True:
+        outage.trying()
         try:
             async with closed(control.task_output(task_id, OutputQuery(offset=offset, follow=True))) as chunks:
                 async for chunk in chunks:
-                    if deadline is not None:
-                        say("the hub is back")
-                        deadline, delay = None, FIRST_DELAY_SECONDS
+                    outage.over()
                     piece, offset = unseen(chunk, offset)
                     if piece.data or piece.skipped:
                         yield piece
                     if chunk.end:
                         return
             raise ConnectionLost("the hub closed the output before its end")
-        except (NoHub, ConnectionLost):
-            if deadline is None:
-                say("the hub is away; waiting for it, the task goes on")
-                deadline = time.monotonic() + patience_seconds
-            elif time.monotonic() >= deadline:
-                raise
-        await pause(delay)
-        delay = min(delay * 2, MOST_DELAY_SECONDS)
+        except (NoHub, ConnectionLost) as exc:
+            await outage.wait(exc)
 
 
 def unseen(chunk: OutputChunk, offset: int) -> tuple[Piece, int]:

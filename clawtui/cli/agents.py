@@ -10,11 +10,12 @@ from typing import Annotated, Any, Final
 import msgspec
 from cyclopts import Parameter
 
+from clawtui.agent_log import follow_logs
 from clawtui.cli import exits
 from clawtui.cli.output import Column, Mode, age_text, size_text
 from clawtui.cli.world import Context, Ctx
 from clawtui.follow import closed
-from hub.contract import AgentAnswer, AgentList, AgentQuery, AgentView, LogQuery
+from hub.contract import AgentAnswer, AgentList, AgentQuery, AgentView, LogEntry, LogQuery
 from hub.control import Control
 from hub.core.model import AgentStatus
 
@@ -200,11 +201,17 @@ async def logs(
     if context.out.mode is not Mode.JSON:
         write = _write_entry(context)
     async with context.control() as control:
+        source_of = _followed(context, control, name, query) if follow else control.agent_logs(name, query)
         with _until_interrupted(follow):
-            async with closed(control.agent_logs(name, query)) as entries:
+            async with closed(source_of) as entries:
                 async for entry in entries:
                     write(entry)
     return exits.DONE
+
+
+def _followed(context: Context, control: Control, name: str, query: LogQuery) -> AsyncIterator[LogEntry]:
+    patience_seconds = context.settings.hub_return_seconds
+    return follow_logs(control, name, query, patience_seconds=patience_seconds, say=context.out.say)
 
 
 def _write_entry(context: Context) -> Callable[[Any], None]:

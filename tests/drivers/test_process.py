@@ -588,6 +588,13 @@ def test_lines_without_a_time_belong_to_the_one_before(tmp_path: Path) -> None:
     assert logs.time_of("2026-11-20 10:00:01,250 INFO x") == logs.time_of("[2026-11-20T10:00:01.250Z] x")
 
 
+def test_what_was_written_after_the_clock_was_put_back_counts_too(tmp_path: Path) -> None:
+    log = tmp_path / "agent.log"
+    log.write_text("2026-11-20T10:00:00Z old\n2026-11-20T11:00:00Z new\n2026-11-20T10:00:05Z newer\n")
+    since = logs.time_of("2026-11-20T10:30:00Z")
+    assert read_all(log, LogRequest(since_ms=since)) == ["2026-11-20T11:00:00Z new", "2026-11-20T10:00:05Z newer"]
+
+
 def test_endless_and_binary_lines_are_given_in_pieces(tmp_path: Path) -> None:
     log = tmp_path / "agent.log"
     log.write_bytes(b"\xff\xfe" + b"y" * (3 * logs.MAX_LINE_BYTES) + b"\nend\r\n")

@@ -214,6 +214,49 @@ async def test_a_streaming_exec_goes_on_over_a_restart_of_the_hub(
     await hub.destroy("a")
 
 
+@pytest.mark.parametrize("killed", [True, False], ids=["killed", "stopped"])
+async def test_a_followed_log_goes_on_over_a_restart_of_the_hub(hub: HubProcess, tmp_path: Path, killed: bool) -> None:
+    """Every line that the agent wrote, also while no hub was there, comes once and in order."""
+    await hub.start()
+    await hub.create("a")
+    (log,) = (hub.home / "agents").glob("*/agent.log")
+    environment = {k: v for k, v in os.environ.items() if not k.startswith("CLAWTUI_")}
+    out = tmp_path / "out"
+    with out.open("wb") as file:
+        cli = subprocess.Popen(
+            [sys.executable, "-m", "clawtui", "logs", "a", "--follow", "-n", "0", "--plain"],
+            env=environment | {"CLAWTUI_HOME": str(hub.home)},
+            stdin=subprocess.DEVNULL,
+            stdout=file,
+            stderr=subprocess.PIPE,
+        )
+
+    def shown() -> list[str]:
+        return [line.partition("\t")[2] for line in out.read_text().splitlines()]
+
+    async def caught_up() -> bool:
+        return shown() == log.read_text().splitlines() != []
+
+    try:
+        await eventually(caught_up, what="the log so far is shown")
+        before = len(shown())
+        hub.kill() if killed else hub.stop()
+        await hub.start()
+
+        async def back() -> bool:
+            return (await hub.call("GET", "/agents/a"))["status"] == "online"
+
+        await eventually(back, what="the agent is back")
+        await eventually(caught_up, what="the rest is shown, once")
+        assert len(shown()) > before
+    finally:
+        cli.send_signal(signal.SIGINT)
+        _, said = cli.communicate(timeout=40)
+    assert cli.returncode == 0, said
+    assert b"the hub is back" in said
+    await hub.destroy("a")
+
+
 async def test_a_state_folder_can_be_moved_to_a_hub_elsewhere() -> None:
     """What a stopped hub leaves is whole: copied, it starts."""
     with short_folder() as folder:

@@ -117,6 +117,8 @@ class LogReader:
             self._at = at if at is not None else self._at
             if self._since is None or self._at is None or self._at >= self._since:
                 found.append(LogLine(text=text, at=self._at))
+                # The order of lines is that of writing: what follows counts, also after a clock was put back.
+                self._since = None if self._at is not None else self._since
         return found
 
 
