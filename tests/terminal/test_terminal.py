@@ -63,33 +63,33 @@ def processes_below(home: Path) -> list[str]:
 
 async def test_a_shell_behaves_like_one(hub: HubProcess, home: Path, terminal: Terminal) -> None:
     clawtui(home, "create", "term", "--driver", "process")
-    terminal.type(f"{CLAWTUI} shell term; echo code=$?")
+    terminal.enter(f"{CLAWTUI} shell term; echo code=$?")
     terminal.wait_for_prompt()
-    terminal.type("stty size && tty | cut -c1-8 && echo $((6 * 7))")
+    terminal.enter("stty size && tty | cut -c1-8 && echo $((6 * 7))")
     assert "\n30 100\n/dev/pts\n42\n" in terminal.wait_for("42")
     terminal.resize(80, 20)
-    terminal.type("while [ \"$(stty size)\" != '20 80' ]; do :; done; echo resized")
+    terminal.enter("while [ \"$(stty size)\" != '20 80' ]; do :; done; echo resized")
     terminal.wait_for("resized")
-    terminal.type("echo begun; sleep 600")
+    terminal.enter("echo begun; sleep 600")
     terminal.wait_for("begun")
     terminal.press("C-c")
-    terminal.type("echo interrupted=$?")
+    terminal.enter("echo interrupted=$?")
     terminal.wait_for("interrupted=130")
-    terminal.type("exit 7")
+    terminal.enter("exit 7")
     terminal.wait_for("code=7")
-    terminal.type("stty -a | grep -o -w -e echo -e icanon")
+    terminal.enter("stty -a | grep -o -w -e echo -e icanon")
     assert "\necho\n" in terminal.wait_for("icanon").replace("icanon\necho\n", "echo\nicanon\n")
     clawtui(home, "destroy", "term", "--force")
     assert processes_below(home) == []
 
 
 async def test_a_shell_on_an_agent_that_is_not_there_says_so(hub: HubProcess, terminal: Terminal) -> None:
-    terminal.type(f"{CLAWTUI} shell nobody; echo code=$?")
+    terminal.enter(f"{CLAWTUI} shell nobody; echo code=$?")
     assert "nobody" in terminal.wait_for("code=1").split("code=$?")[1]
 
 
 def test_the_demonstration_ends_well_and_leaves_nothing(home: Path, terminal: Terminal) -> None:
-    terminal.type(f"{CLAWTUI} demo; echo code=$?")
+    terminal.enter(f"{CLAWTUI} demo; echo code=$?")
     screen = terminal.wait_for("code=0", seconds=90)
     assert "0 not as expected" in screen
     for kind in ("exec", "build", "script", "git:clone"):

@@ -11,10 +11,15 @@ PATIENCE_SECONDS = 40.0
 
 
 class Terminal:
-    """One tmux window of `cols` by `rows` that runs a shell. Use as a context manager."""
+    """One tmux window of `cols` by `rows` that runs a shell. Use as a context manager.
 
-    def __init__(self, folder: Path, environment: Mapping[str, str], cols: int = 100, rows: int = 30) -> None:
-        self._socket = folder / "tmux.sock"
+    `folder`: where its socket is; a short path, since a socket's has at most 107 bytes.
+    """
+
+    def __init__(
+        self, folder: Path, environment: Mapping[str, str], cols: int = 100, rows: int = 30, name: str = "tmux"
+    ) -> None:
+        self._socket = folder / f"{name}.sock"
         self._environment = dict(environment)
         self._size = ("-x", str(cols), "-y", str(rows))
 
@@ -27,39 +32,61 @@ class Terminal:
     def __exit__(self, *_: object) -> None:
         self._tmux("kill-server")
 
+    # --- keys in
+
     def type(self, text: str) -> None:
-        """Type a line and press Enter."""
+        """Type as on a keyboard, without Enter."""
         self._tmux("send-keys", "-l", text)
+
+    def enter(self, text: str) -> None:
+        """Type a line and press Enter."""
+        self.type(text)
         self.press("Enter")
 
     def press(self, *keys: str) -> None:
-        """Press keys by tmux's names: Enter, C-c, C-d."""
+        """Press keys by tmux's names: Enter, C-c, F2, Space; a single letter is itself."""
         self._tmux("send-keys", *keys)
 
     def resize(self, cols: int, rows: int) -> None:
         self._tmux("resize-window", "-x", str(cols), "-y", str(rows))
 
+    # --- screen out
+
     def screen(self) -> str:
-        """Return the window's text with what has scrolled away."""
+        """Return what stands in the window now."""
+        return self._tmux("capture-pane", "-p")
+
+    def history(self) -> str:
+        """Return the window's text with what has scrolled away; broken lines are whole."""
         return self._tmux("capture-pane", "-p", "-S", "-2000", "-J")
 
+    def sees(self, *texts: str) -> str:
+        """Wait until all texts stand in the window; return the window."""
+        return self._wait(self.screen, lambda screen: all(text in screen for text in texts), repr(texts))
+
+    def misses(self, *texts: str) -> str:
+        """Wait until none of the texts stands in the window; return the window."""
+        return self._wait(self.screen, lambda screen: not any(text in screen for text in texts), f"no {texts!r}")
+
     def wait_for(self, text: str, seconds: float = PATIENCE_SECONDS) -> str:
-        """Wait until a line of the screen begins with the text; return the screen."""
-        return self._wait(lambda lines: any(line.startswith(text) for line in lines), repr(text), seconds)
+        """Wait until a line of the history begins with the text; return the history."""
+        return self._wait(
+            self.history, lambda past: any(line.startswith(text) for line in past.splitlines()), repr(text), seconds
+        )
 
     def wait_for_prompt(self) -> str:
-        """Wait until the last line is a shell's prompt, whoever's; return the screen."""
-        return self._wait(lambda lines: bool(lines) and lines[-1].endswith(("$", "#")), "a prompt", PATIENCE_SECONDS)
+        """Wait until the last line is a shell's prompt, whoever's; return the history."""
+        return self._wait(self.history, lambda past: past.rstrip().endswith(("$", "#")), "a prompt")
 
-    def _wait(self, condition: Callable[[list[str]], bool], what: str, seconds: float) -> str:
+    def _wait(
+        self, look: Callable[[], str], holds: Callable[[str], bool], what: str, seconds: float = PATIENCE_SECONDS
+    ) -> str:
         deadline = time.monotonic() + seconds
-        while True:
-            screen = self.screen()
-            if condition(screen.rstrip().splitlines()):
-                return screen
+        while not holds(seen := look()):
             if time.monotonic() > deadline:
-                raise AssertionError(f"not within {seconds} s: {what}\n{screen}")
+                raise AssertionError(f"not within {seconds} s: {what}\n{seen}")
             time.sleep(0.05)
+        return seen
 
     def _tmux(self, *arguments: str) -> str:
         command = ["tmux", "-S", str(self._socket), *arguments]
