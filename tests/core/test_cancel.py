@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from hub.core.effects import Save
-from hub.core.model import RetryOn, Task, TaskState
+from hub.core.model import AgentId, RetryOn, Task, TaskState
 from hub.errors import NotFound
 from runtime.wire import Cancel
 from tests.core.support import Desk, finished, kinds, offered, run, running, saved, sent
@@ -131,15 +131,33 @@ def test_what_is_lost_at_a_hello_cannot_be_cancelled() -> None:
 
 
 def test_nobody_can_end_a_lost_task_of_a_basic_agent() -> None:
+    """After a restart of the hub it is lost before its timeout, which begins anew."""
     desk = Desk()
     desk.connect_basic()
-    desk.submit(timeout_ms=10_000_000)
-    desk.close()
-    desk.tick(20_000)
+    desk.submit(timeout_ms=7_200_000)
+    desk.clock.move(3_600)
     desk.restart()
-    assert desk.state() in (TaskState.LOST, TaskState.TIMED_OUT)
-    with pytest.raises(NotFound):
-        desk.cancel()
+    desk.tick(3_600)
+    assert desk.state() is TaskState.LOST
+    for _ in range(2):
+        with pytest.raises(NotFound):
+            desk.cancel()
+        desk.restart()
+
+
+def test_a_lost_task_can_be_cancelled_after_a_restart_before_its_agent_is_back() -> None:
+    desk = lost_in_silence()
+    desk.restart()
+    desk.cancel()
+    assert kinds(desk.connect(attempts=[running("t")])) == ["welcome", "cancel"]
+
+
+def test_a_cancel_of_a_lost_task_is_over_when_the_agent_comes_to_a_new_hub_without_it() -> None:
+    desk = lost_in_silence()
+    desk.cancel()
+    desk.restart()
+    desk.connect()
+    assert not desk.tasks["t"].cancelling
 
 
 def test_a_lost_task_of_an_agent_that_became_basic_is_over() -> None:
@@ -248,3 +266,10 @@ def test_a_task_held_back_by_a_rollout_is_cancelled_at_once() -> None:
     desk.cancel("d1")
     assert desk.state("d1") is TaskState.CANCELLED
     assert not desk.tasks["d1"].held
+
+
+def test_a_cancel_of_a_lost_task_is_over_when_its_agent_is_destroyed() -> None:
+    desk = lost_in_silence()
+    desk.cancel()
+    desk.take(desk.fleet.remove_agent(AgentId("a"), desk.clock.now))
+    assert (desk.state(), desk.tasks["t"].cancelling) == (TaskState.LOST, False)
