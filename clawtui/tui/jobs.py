@@ -148,16 +148,24 @@ def jobs_line(
 
     What was said gives way first, down to `SAID_LEAST_CELLS`. `key` shows all jobs.
     """
-    tail: list[Piece] = [(f"  {offer}", "accent")] if offer else []
-    running = [job for job in jobs if job.finished_at is None]
-    if running:
-        text, style = job_line(running[0], now)
-        more = f" (+{len(running) - 1} more, {key})" if len(running) > 1 else ""
-        tail.append((f"  {text}{more}", style))
     told = clean("".join(text for text, _ in said))
+    tail: list[Piece] = [(f"  {offer}", "accent")] if offer else []
     if failed is not None and not (failed.kind in told and (failed.agent_id or "") in told):
         about = f"{failed.kind} {failed.agent_id or ''}".strip()
         tail.append((f"  × {about} failed: {key} says why" if key else f"  × {about} failed", "bad"))
-    style = said[0][1] if said else ""
     room = width - 1 - sum(cell_len(text) for text, _ in tail)
-    return [(" ", ""), (truncate(told, max(room, min(SAID_LEAST_CELLS, width))), style), *tail]
+    running = _running(jobs, key, now, room - cell_len(told))
+    room -= sum(cell_len(text) for text, _ in running)
+    style = said[0][1] if said else ""
+    return [(" ", ""), (truncate(told, max(room, min(SAID_LEAST_CELLS, width))), style), *tail, *running]
+
+
+def _running(jobs: Sequence[JobView], key: str, now: datetime, cells: int) -> list[Piece]:
+    """The first job that runs in full and how many more there are; only how many where `cells` are too few."""
+    running = [job for job in jobs if job.finished_at is None]
+    if not running:
+        return []
+    text, style = job_line(running[0], now)
+    more = f" (+{len(running) - 1} more, {key})" if len(running) > 1 else ""
+    whole = f"  {text}{more}"
+    return [(whole if cell_len(whole) <= cells else f"  ▶ {len(running)} running", style)]

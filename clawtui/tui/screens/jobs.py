@@ -30,14 +30,16 @@ class JobsPane(DetailedListing):
     def __init__(self, id: str) -> None:
         super().__init__(id=id)
         self._jobs: dict[str, JobView] = {}
-        self._pointed = ""
+        self._pointed = self._about = ""
+        """The job that somebody came for: to put the cursor on, and to keep in the list."""
 
     async def read(self, store: FleetStore) -> None:
         page = await store.control.jobs(PageQuery(limit=JOBS))
-        self._jobs = {job.id: job for job in running_first(page.jobs)}
-        if self._pointed and self._pointed not in self._jobs:
+        listed = {job.id: job for job in running_first(page.jobs)}
+        if self._about and self._about not in listed:
             # An older one: it stands below those that are listed.
-            self._jobs[self._pointed] = await store.control.job(self._pointed)
+            listed[self._about] = await store.control.job(self._about)
+        self._jobs = listed
         self.changed()
 
     def show(self) -> None:
@@ -61,7 +63,7 @@ class JobsPane(DetailedListing):
         return job_detail(job, store.now(), cancel) if job is not None else []
 
     def point_at(self, key: str) -> None:
-        self._pointed = key
+        self._pointed = self._about = key
         self._reads = ()
         self.ui.refresh_now()
 
