@@ -239,11 +239,11 @@ async def test_a_later_reading_asks_only_for_what_may_have_changed() -> None:
     reader = StatsReader(hub, "a-1", BY_NAME["1h"], lambda: hub.now)
     await reader._read()
     hub.now += timedelta(seconds=30)
-    hub.points["a-1"] = points(hub, 90, 60, 30, 0, cpu=1.0)
+    hub.points["a-1"] = points(hub, 120, 90, 60, 30, 0, cpu=1.0)
     await reader._read()
-    since = rfc3339(round((hub.now - timedelta(seconds=120)).timestamp() * 1000))
+    since = rfc3339(round((hub.now - timedelta(seconds=125)).timestamp() * 1000))  # of whole spans of 10 s
     assert hub.asked(follow=False) == [("a-1", "1h"), ("a-1", since)]
-    assert [span.means[0] for span in reader.history.spans][-5:] == [50.0, 100.0, 100.0, 100.0, 100.0]
+    assert [span.means[0] for span in reader.history.spans][-6:] == [50.0] + [100.0] * 5
     assert len(reader.history.spans) == 22
 
 
