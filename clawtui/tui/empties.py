@@ -36,7 +36,7 @@ def no_agents(health: HubHealth | None, key: Callable[[str], str], place: Place)
         text = f"makes a first one: a process on {REMOTE if place.remote else LOCAL}, with the hub's own rights"
         lines.append(_keyed(key("agent.first"), text, place.width))
     text = "asks for name, driver, labels and limits, and shows the command for it"
-    lines.append(_keyed(key("agent.create"), text, place.width))
+    lines.append(_keyed(key("agent.create") or ":create", text, place.width))
     lines += ["", ADDS, *([docker_state(drivers, key)] if drivers else [])]
     return "\n".join(lines)
 
@@ -57,7 +57,7 @@ def _keyed(key: str, text: str, width: int) -> str:
     """The key, and what it does in a column of its own."""
     indent = " " * KEY_CELLS
     return "\n".join(
-        wrap(text, max(width, 2 * KEY_CELLS), initial_indent=f"{key:<{KEY_CELLS}}", subsequent_indent=indent)
+        wrap(text, max(width, 2 * KEY_CELLS), initial_indent=f"{key:<{KEY_CELLS - 1}} ", subsequent_indent=indent)
     )
 
 

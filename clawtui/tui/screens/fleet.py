@@ -73,9 +73,21 @@ class FleetPane(Pane):
         store = self.ui.store
         if store is None or not store.loaded or not self.is_mounted:
             return
+        self._make_room(store)
         if self.table.size.width:
             self._show_table(store)
         self.detail.show(store, self.table.cursor_key)
+
+    def _make_room(self, store: FleetStore) -> None:
+        """Without agents there is no detail: the words about what to do have the room."""
+        if self.has_class("-empty") != bool(store.agents):
+            return
+        self.set_class(not store.agents, "-empty")
+        if not store.agents:
+            self.remove_class("zoomed")
+            if self.ui.screen is self.screen:
+                self.table.focus()
+        self.call_after_refresh(self.ui.refresh_now)
 
     def _show_table(self, store: FleetStore) -> None:
         self._fit()
@@ -107,13 +119,6 @@ class FleetPane(Pane):
         now, stale = store.now(), not store.live
         rows = [self._row(agent, now, stale) for agent in shown]
         self.table.set_empty(NO_HIT if store.agents else self._empty(store))
-        if self.has_class("-empty") == bool(store.agents):
-            # Without agents there is no detail: the words about what to do have the room.
-            self.set_class(not store.agents, "-empty")
-            if not store.agents:
-                self.remove_class("zoomed")
-                self.table.focus()
-            self.call_after_refresh(self.ui.refresh_now)
         self.table.set_sort(self._sort, self._descending) if asked else None
         self.table.set_rows(rows, now=asked)
         self.table.keep_marks(store.agents)
