@@ -27,7 +27,7 @@ Lines = list[list[Piece]]
 
 
 class View(NamedTuple):
-    """What is drawn. `end_ms`: the right edge, `now_ms` or a little later; `old`: the hub is away, all is grey."""
+    """What is drawn. `end_ms`: where the window ends, at most `now_ms`; `old`: the hub is away, all is grey."""
 
     history: History
     width: int

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from clawtui.tui.now import Recent, now_lines
 from clawtui.tui.stats import BY_NAME, WINDOWS, History, Window, rfc3339
-from clawtui.tui.stats_lines import Lines, View, graphs, head, right_edge, sentence
+from clawtui.tui.stats_lines import Lines, View, graph_cells, graphs, head, right_edge, sentence, step_ms
 from clawtui.tui.widgets.text import width
 from hub.contract import StatsPoint
 from runtime.wire import Cpu, Health, Memory
@@ -33,7 +33,7 @@ def history(window: str = "15m", **fields: float) -> History:
 
 def view(found: History, cells: int, height: int, late: int = 0, *, old: bool = False) -> View:
     now_ms = found.end_ms + late
-    return View(found, cells, height, right_edge(found.window, cells, now_ms), now_ms, old)
+    return View(found, cells, height, now_ms, now_ms, old)
 
 
 def text(lines: Lines) -> list[str]:
@@ -96,6 +96,25 @@ def test_the_newest_value_is_of_now_or_says_that_it_is_the_last() -> None:
     assert " CPU 120%" in text(graphs(view(history(), 80, 30)))[0]
     assert " CPU last 120%" in text(graphs(view(history(), 80, 30, late=46_000)))[0]
     assert text(graphs(view(history(), 80, 6, late=46_000)))[-1].split()[0] == "last"
+
+
+@given(st.integers(24, 220), st.integers(2, 70), st.sampled_from(WINDOWS))
+def test_the_newest_point_is_in_the_last_column(cells: int, height: int, window: Window) -> None:
+    lines = text(graphs(view(history(window.name), cells, height)))
+    tall = height - 1 >= 2 * 5
+    if tall:
+        drawn = [line for line in lines if "┤" in line or "│" in line]
+    else:
+        drawn = [line[19 : 19 + graph_cells(cells, tall=False)] for line in lines[:-1]]
+    assert len(drawn) >= min(height - 1, 5)
+    assert not any(line.endswith("·") for line in drawn)
+
+
+@given(st.integers(0, 10**10), st.integers(20, 220), st.sampled_from(WINDOWS))
+def test_the_right_edge_moves_by_whole_columns(now_ms: int, cells: int, window: Window) -> None:
+    edge = right_edge(window, cells, BASE + now_ms)
+    assert 0 <= edge - BASE - now_ms < step_ms(window, cells - 9)
+    assert edge % step_ms(window, cells - 9) == 0
 
 
 def test_a_silence_is_a_gap_at_the_end() -> None:

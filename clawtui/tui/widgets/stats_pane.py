@@ -73,13 +73,13 @@ class StatsPane(Widget, can_focus=True):
     def _draw(self, shown: Shown, size: Size) -> None:
         history = shown.history
         edge_ms = history.end_ms if shown.old else history.edge_ms(shown.now_ms)
-        end_ms = right_edge(shown.window, size.width, edge_ms)
+        column = right_edge(shown.window, size.width, edge_ms)
         late = shown.now_ms - history.end_ms > LATE_MS
-        drawn = (shown.agent, id(history), history.revision, end_ms, late, size, bool(shown.old), shown.empty)
+        drawn = (shown.agent, id(history), history.revision, column, late, size, bool(shown.old), shown.empty)
         if drawn == self._drawn:
             return
         self._drawn = drawn
-        view = View(history, size.width, size.height - 1, end_ms, shown.now_ms, bool(shown.old))
+        view = View(history, size.width, size.height - 1, edge_ms, shown.now_ms, bool(shown.old))
         self._lines = graphs(view) or sentence(shown.empty, size.width)
         self.paints += 1
         self.refresh()
