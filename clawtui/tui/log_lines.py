@@ -19,7 +19,7 @@ PIECE_BYTES: Final = 1_048_576
 LEVEL_WITHIN: Final = 120
 """A line's level stands among its first so many characters."""
 _WORD: Final = re.compile(r"\b(FATAL|CRITICAL|ERROR|ERR|PANIC|WARNING|WARN|INFO|DEBUG|TRACE)\b")
-_NAMED: Final = re.compile(r"\b(?:level|lvl|severity)\W{1,3}([a-z]+)", re.IGNORECASE)
+_NAMED: Final = re.compile(r"\b(?:level|lvl|severity)\W{1,4}([a-z]+)", re.IGNORECASE)
 _CAPITALS: Final = re.compile("[A-Z]{3}")
 """Found much faster than a word; most lines have none."""
 _SAME: Final = {"panic": "error"}

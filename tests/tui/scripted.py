@@ -170,15 +170,18 @@ class ScriptedHub(ScriptedControl):
         return found or msgspec.structs.replace(TASK, id=task_id)
 
     def _output(self, task_id: str, query: OutputQuery) -> Stream:
-        chunks = [OutputChunk(offset=query.offset, data=self.output[query.offset :])]
+        end = len(self.output) if query.before is None else query.before
+        start = query.offset if query.tail is None else max(0, end - query.tail)
+        chunks = [OutputChunk(offset=start, data=self.output[start:end])] if start < end else []
         ended = self._task(task_id).terminal
-        if ended:
-            chunks.append(OutputChunk(offset=max(query.offset, len(self.output)), end=True))
-        return Stream(chunks, ends=ended)
+        if ended and (query.tail is None or query.follow):
+            chunks.append(OutputChunk(offset=max(start, len(self.output)), end=True))
+        return Stream(chunks, ends=ended or not query.follow)
 
     def _logs(self, agent_id: str, query: LogQuery) -> Stream:
+        """All of it is from before: nothing more comes to who follows from the end on."""
         lines = self.logs.get(agent_id, [LogEntry(text="hello", source="runtime")])
-        return Stream(lines, ends=not query.follow)
+        return Stream(lines if query.lines != 0 else [], ends=not query.follow)
 
     def _listen(self, since: int | None) -> Stream:
         stream = Stream()
