@@ -11,6 +11,7 @@ from clawtui.tui.actions import ACTIONS, BY_ID, BY_WORD, completions
 from clawtui.tui.filters import parse_filter
 from clawtui.tui.helping import action_table
 from clawtui.tui.keymap import own_keys, shown
+from clawtui.tui.log_lines import LineCutter
 from clawtui.tui.now import now_lines
 from clawtui.tui.presenters import (
     AGENT_COLUMNS,
@@ -23,7 +24,6 @@ from clawtui.tui.presenters import (
     task_row,
     task_what,
 )
-from clawtui.tui.screens.output import Lines
 from clawtui.tui.words import AGENT_SIGNS, TASK_SIGNS
 from clawtui.values import as_keys
 from hub.core.model import AgentStatus, Connection, TaskState
@@ -152,10 +152,10 @@ def test_the_health_of_an_agent_that_went_is_grey() -> None:
 
 
 def test_output_bytes_become_lines_over_chunk_borders() -> None:
-    lines = Lines()
+    cutter = LineCutter(0, whole=True)
     data = "größe\nzwei\nrest".encode()
-    pieces = [line for byte in data for line in lines.take(bytes([byte]))]
-    assert [*pieces, *lines.end()] == ["größe", "zwei", "rest"]
+    pieces = [line for byte in data for line in cutter.take("stdout", bytes([byte]))]
+    assert [line.text for line in (*pieces, *cutter.end())] == ["größe", "zwei", "rest"]
 
 
 def test_actions_have_unique_ids_and_words() -> None:

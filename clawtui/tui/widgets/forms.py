@@ -64,7 +64,8 @@ class Form(ModalScreen[Any]):
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape", "cancel", "Cancel", show=False),
-        Binding("ctrl+s", "send", "Send", show=False, priority=True),
+        # Not before other keys: it must not overtake what was typed.
+        Binding("ctrl+s", "send", "Send", show=False),
     ]
 
     def buttons(self, verb: str) -> ComposeResult:
