@@ -5,14 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import ClassVar, Final, NamedTuple
 
-from rich.text import Text
 from textual import events
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import VerticalScroll
-from textual.widgets import Static
 
-from clawtui.tui.theme import STYLES, Piece
+from clawtui.tui.theme import Piece
+from clawtui.tui.widgets.paper import Paper
 from clawtui.tui.widgets.text import clean, fold, width
 
 LEAST_CELLS: Final = 20
@@ -82,18 +81,19 @@ class Fields(VerticalScroll, can_focus=True):
     def __init__(self, *, id: str | None = None) -> None:
         super().__init__(id=id)
         self._fields: tuple[Field, ...] = ()
-        self._shown: tuple[Piece, ...] = ()
+        self._cells = 0
 
     def compose(self) -> ComposeResult:
-        yield Static()
+        yield Paper()
 
     @property
     def plain(self) -> str:
         """All of it as text, for the clipboard."""
-        return "".join(text for text, _ in self._shown)
+        return self.query_one(Paper).plain
 
     def set_fields(self, fields: Sequence[Field]) -> None:
-        if tuple(fields) != self._fields:
+        # Coming to the front it does not always hear of the room that it has got, so that is looked at too.
+        if tuple(fields) != self._fields or self.scrollable_content_region.width != self._cells:
             self._fields = tuple(fields)
             self._lay_out()
 
@@ -104,7 +104,5 @@ class Fields(VerticalScroll, can_focus=True):
         cells = self.scrollable_content_region.width
         if not cells or not self.is_mounted:
             return
-        pieces = tuple(field_lines(self._fields, cells))
-        if pieces != self._shown:
-            self._shown = pieces
-            self.query_one(Static).update(Text.assemble(*((text, STYLES.get(style, "")) for text, style in pieces)))
+        self._cells = cells
+        self.query_one(Paper).set_pieces(field_lines(self._fields, cells))

@@ -197,6 +197,9 @@ class FleetTable(KeyedRows, can_focus=True):
         scroll_x, scroll_y = self.scroll_offset
         cells = self._cells
         if y < HEADER_LINES:
+            if cells != self.scrollable_content_region.width:
+                # Shown while something beside it scrolls, it never hears of the room that it has got.
+                self.call_later(self._take_room)
             style = self.get_component_rich_style("fleet-table--header")
             return self._painter.header(*self._sort).crop_extend(scroll_x, scroll_x + cells, style)
         base = self._painter.base(Look())
@@ -224,7 +227,10 @@ class FleetTable(KeyedRows, can_focus=True):
     def _resize_content(self) -> None:
         self.virtual_size = Size(total_width(self._painter.widths), len(self._rows) + HEADER_LINES)
 
-    def on_resize(self, event: events.Resize) -> None:
+    def on_resize(self) -> None:
+        self._take_room()
+
+    def _take_room(self) -> None:
         # The scroll bar always has its own cell, so that columns do not jump when it comes.
         self._cells = self.scrollable_content_region.width
         self._lay_out()
