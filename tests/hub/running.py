@@ -58,6 +58,20 @@ class MovedClock:
         return self._system.new_secret(kind)
 
 
+class StillClock(MovedClock):
+    """A clock on which no time passes but what the test adds."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._start = self._system.now()
+
+    def now(self) -> Now:
+        return Now(
+            self._start.wall_ms + round(self.ahead_seconds * 1000) + self.wall_ahead_ms,
+            self._start.mono + self.ahead_seconds,
+        )
+
+
 class RunningHub:
     """An open hub as tests use it: `control` is the admin's."""
 

@@ -12,7 +12,7 @@ from hub.core.model import Observed
 from hub.drivers.fake import Script, Step
 from hub.errors import DriverFailed
 from tests.end_to_end.harness import eventually
-from tests.hub.running import RunningHub, running_hub
+from tests.hub.running import RunningHub, StillClock, running_hub
 from tests.hub.test_jobs import made
 
 OFTEN = Timing(reconcile_seconds=0.05, drain_seconds=1.0)
@@ -33,24 +33,29 @@ async def reason_of(hub: RunningHub) -> str:
 
 
 async def test_an_agent_that_ended_by_itself_is_started_again_after_a_wait() -> None:
-    async with running_hub() as hub:
+    async with running_hub(clock=StillClock()) as hub:
         await made(hub)
         hub.platform.end("a", 3)
         await hub.status("a", "crashed")
         assert (await hub.control.agent("a")).exit_code == 3
         assert await reason_of(hub) == "exit code 3"
+        hub.move(2.0)
         await hub.until(lambda: hub.platform.agent("a").starts == 2, "it is started again")
 
 
 async def test_the_wait_before_a_restart_is_kept() -> None:
     """Sooner than the usual look, and not before its time."""
-    async with running_hub(timing=Timing(reconcile_seconds=3_600, drain_seconds=1.0)) as hub:
+    looks = Looks()
+    timing = Timing(reconcile_seconds=3_600, drain_seconds=1.0)
+    async with running_hub(timing=timing, script=Script(before=looks), clock=StillClock()) as hub:
         await made(hub)
         hub.platform.end("a", 1)
         await hub.status("a", "crashed")
+        enough = looks.count + 2
         hub.platform.changed()
-        await hub.kernel.settle()
+        await hub.until(lambda: looks.count >= enough, "the platform is looked at again")
         assert hub.platform.agent("a").starts == 1
+        hub.move(2.0)
         await hub.until(lambda: hub.platform.agent("a").starts == 2, "the wait is over")
 
 
@@ -76,7 +81,7 @@ async def test_a_crash_loop_is_given_up_and_an_operators_start_begins_anew() -> 
 
 
 async def test_out_of_memory_is_told() -> None:
-    async with running_hub() as hub:
+    async with running_hub(clock=StillClock()) as hub:
         await made(hub)
         hub.platform.end("a", 137, out_of_memory=True)
         await hub.status("a", "crashed")
@@ -88,7 +93,7 @@ async def test_out_of_memory_is_told() -> None:
 )
 async def test_the_restart_policy_is_kept(policy: str, code: int, restarted: bool) -> None:
     looks = Looks()
-    async with running_hub(timing=OFTEN, script=Script(before=looks)) as hub:
+    async with running_hub(timing=OFTEN, script=Script(before=looks), clock=StillClock()) as hub:
         job = await hub.create(restart=policy)
         await hub.until(lambda: hub.platform.agents)
         agent = hub.created()
@@ -169,8 +174,9 @@ async def test_a_destroy_that_failed_is_done_when_the_platform_can_again() -> No
         await made(hub)
         assert (await hub.job((await hub.control.destroy("a")).id)).state == "failed"
         await hub.until(lambda: not hub.kernel.fleet.agents and not hub.platform.agents)
+        # Memory forgets the agent first; its acts are forgotten after the commit.
+        await hub.until(lambda: hub.hub._acts._turns == {}, "nothing is kept of it")
         assert ("a", "ok") in await hub.audited("agent.destroy")
-        assert hub.hub._acts._turns == {}
 
 
 async def test_a_fault_in_a_driver_is_shown_and_does_not_end_the_hub() -> None:

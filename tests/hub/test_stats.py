@@ -15,7 +15,7 @@ from hub.errors import BadRequest, NotFound
 from hub.service import Hub
 from hub.stats import Stats
 from runtime import wire
-from tests.hub.running import PlayedAgent, RunningHub, running_hub
+from tests.hub.running import PlayedAgent, RunningHub, StillClock, running_hub
 
 PERIOD_SECONDS = 30
 
@@ -83,7 +83,7 @@ async def test_beyond_a_day_there_is_a_point_per_ten_minutes_and_beyond_a_month_
 
 
 async def test_who_watches_makes_the_agent_report_every_second() -> None:
-    async with running_hub() as hub, hub.playing() as agent:
+    async with running_hub(clock=StillClock()) as hub, hub.playing() as agent:
         await report(hub, agent, 1.0)
         async with following(hub) as points:
             assert (await coming(points)).cpu == 1.0
@@ -92,7 +92,7 @@ async def test_who_watches_makes_the_agent_report_every_second() -> None:
             hub.move(1)
             await report(hub, agent, 2.0)
             point = await coming(points)
-            assert (point.cpu, round(point.seconds)) == (2.0, 1)
+            assert (point.cpu, point.seconds) == (2.0, 1)
             async with following(hub) as others:
                 assert (await coming(others)).cpu == 2.0
             assert stats(hub).watched == 1

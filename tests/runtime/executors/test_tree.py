@@ -6,7 +6,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
@@ -91,10 +90,9 @@ async def test_whatever_it_tries_it_is_ended(nursery: Nursery, tmp_path: Path, e
     root = nursery.start(PREAMBLE + ESCAPES[escape])
     (pid,) = await read_pids(tmp_path, 1)
     family = MARKS.family(ATTEMPT, root.pid)
-    began = time.monotonic()
+    # It gives up after the grace and AFTER_KILL_SECONDS: no survivors means dead by then.
     survivors = await TreeEnder(family, signal_directly, 0.1).wait_ended()
     assert survivors == ()
-    assert time.monotonic() - began < 2.1
     assert not alive(pid)
     assert root.poll() is not None or not alive(root.pid)
 
