@@ -10,18 +10,20 @@ from typing import Any
 import pytest
 from textual.pilot import Pilot
 
+from clawtui.errors import NoHub
 from clawtui.tui import log_agents, log_output
 from clawtui.tui.actions import Where
 from clawtui.tui.app import ClawtuiApp
 from clawtui.tui.screens.log_place import LogPlace
 from clawtui.tui.widgets.dialogs import ConfirmDialog
 from clawtui.tui.widgets.log_view import LogView
-from hub.contract import RegisterAgent
+from hub.contract import LogEntry, LogQuery, RegisterAgent
 from hub.drivers.base import LogLine
 from runtime.wire import Log
+from tests.hub.api.scripted import Stream
 from tests.hub.running import RunningHub, running_hub
 from tests.hub.test_jobs import made
-from tests.tui.scripted import sees, text_of, typed, until
+from tests.tui.scripted import ScriptedHub, an_agent, sees, shown, text_of, typed, until
 
 NARROW, WIDE = (80, 24), (120, 40)
 LONG = "an-agent-with-a-name-as-long-as-may-be-x"
@@ -226,3 +228,31 @@ async def test_what_an_agent_without_a_driver_sends_is_shown_as_it_comes() -> No
             await agent.send(Log(data="once more"))
             await until(pilot, sees(app, "by hand", "once more", "2 lines"))
             assert "cannot be followed" not in text_of(app)
+
+
+async def test_a_hub_that_was_away_leaves_no_gap_and_says_nothing_twice() -> None:
+    hub = ScriptedHub(an_agent("a-1"))
+    lines, streams = [entry(n) for n in range(3)], list[Stream]()
+
+    def logs(_: str, query: LogQuery) -> Stream:
+        if not query.follow:
+            return Stream(lines, ends=True)
+        streams.append(Stream([line for line in lines if query.since is None or (line.at or "") >= query.since]))
+        return streams[-1]
+
+    hub.answers["agent_logs"] = logs
+    async with shown(hub, NARROW) as (app, pilot):
+        await app.do_words("logs a-1")
+        await until(pilot, lambda: streams and sees(app, "line 2", "3 lines")())
+        hub.lose()
+        streams[-1].fail(NoHub("the hub is gone"))
+        await until(pilot, sees(app, "no log of a-1: the hub is gone"))
+        lines.append(entry(3))
+        hub.come_back()
+        await until(pilot, sees(app, "line 3"))
+        shown_lines = [line.text for line in view_of(app).lines if line.text.startswith("line")]
+        assert shown_lines == [f"line {n}" for n in range(4)]
+
+
+def entry(number: int) -> LogEntry:
+    return LogEntry(text=f"line {number}", source="process", at=f"2026-01-02T03:04:{number:02}.000Z")
