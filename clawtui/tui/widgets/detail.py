@@ -5,10 +5,8 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING
 
-from rich.text import Text
 from textual.app import ComposeResult
 from textual.containers import Vertical, VerticalScroll
-from textual.widgets import Static
 
 from clawtui.tui.logging_view import LogFilter, follow_logs
 from clawtui.tui.now import Recent, now_lines
@@ -16,9 +14,10 @@ from clawtui.tui.presenters import OWN_TASK_COLUMNS, own_task_row
 from clawtui.tui.screens.pane import Work
 from clawtui.tui.stats_view import RecentView, StatsView
 from clawtui.tui.store import FleetStore
-from clawtui.tui.theme import STYLES, Piece
+from clawtui.tui.theme import Piece
 from clawtui.tui.widgets.fleet_table import FleetTable
 from clawtui.tui.widgets.log_view import LogView
+from clawtui.tui.widgets.paper import Paper
 from clawtui.tui.widgets.stats_pane import StatsPane
 from clawtui.tui.widgets.topbar import Line
 from hub.contract import AgentView, TaskQuery, TaskView
@@ -41,7 +40,6 @@ class Detail(Vertical):
         super().__init__(id=id)
         self.tab = "now"
         self._reads: tuple[object, ...] = ()
-        self._said: tuple[Piece, ...] = ()
         self._recent = RecentView()
         self._log_of = ""
         self._tasks: list[TaskView] = []
@@ -49,7 +47,7 @@ class Detail(Vertical):
     def compose(self) -> ComposeResult:
         yield Line(stay=True, id="detail-title")
         with VerticalScroll(id="tab-now", can_focus=True):
-            yield Static(id="now-text")
+            yield Paper(id="now-text")
         view = LogView(id="tab-logs")
         self.log_filter = LogFilter(view)
         yield view
@@ -162,9 +160,7 @@ class Detail(Vertical):
         self.query_one(StatsPane).say("No agent under the cursor")
 
     def _say(self, pieces: list[Piece]) -> None:
-        if tuple(pieces) != self._said:
-            self._said = tuple(pieces)
-            self.query_one("#now-text", Static).update(lined(pieces))
+        self.query_one("#now-text", Paper).set_pieces(pieces)
 
     def _title(self, agent: AgentView | None) -> None:
         pieces: list[Piece] = [(f" {agent.id if agent else '—'} ", "bold")]
@@ -225,7 +221,3 @@ class Detail(Vertical):
         self.tab = "tasks"
         self._reads = ()
         self._front()
-
-
-def lined(pieces: list[Piece]) -> Text:
-    return Text.assemble(*((text, STYLES.get(style, "")) for text, style in pieces))
