@@ -150,15 +150,15 @@ def why_not(entry: AuditEntry) -> str:
     """Return why nothing takes an act back; for entries of which `undoing` says None."""
     if entry.outcome != "ok":
         return "it was not carried out" if not entry.what.startswith("job.") else "it is how an act ended"
+    if entry.what in _REASONS:
+        return _REASONS[entry.what]
     if entry.detail in (UNCHANGED, AWAKE):
         return "it changed nothing" if entry.detail == UNCHANGED else "it took a snooze back itself"
     if entry.what in _ACTS:
         return (
             "what pausing kept is gone" if entry.detail.startswith(Desired.PAUSED.value) else "it does not say what was"
         )
-    if entry.what.startswith("task.") and entry.what not in _REASONS:
-        return "the task was given; cancel it instead"
-    return _REASONS.get(entry.what, "no act leads back")
+    return "the task was given; cancel it instead" if entry.what.startswith("task.") else "no act leads back"
 
 
 def outcomes(entries: Sequence[tuple[int, AuditEntry]]) -> dict[int, JobOutcome]:

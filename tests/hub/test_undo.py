@@ -67,6 +67,7 @@ def test_a_snooze_is_taken_back_by_waking() -> None:
         ("agent.stop", "running -> stopped", "refused", "not carried out"),
         ("job.stop", "", "failed", "how an act ended"),
         ("agent.pause", change(P, P), "ok", "changed nothing"),
+        ("agent.restart", change(R, R), "ok", "ran before the restart is gone"),
         ("agent.stop", change(P, S), "ok", "pausing kept"),
         ("agent.destroy", "", "ok", "destroyed is gone"),
         ("task.exec", "{}", "ok", "cancel it"),

@@ -222,7 +222,7 @@ class HubPane(Pane):
         if self.tab is Tab.CONNECTIONS and self._traffic is not None:
             shown = len(self._traffic.connections)
             more = f" of {self._traffic.total}" if shown < self._traffic.total else ""
-            pieces.append((f" {shown}{more} agents", "dim"))
+            pieces.append((f" {shown}{more} {'agent' if shown == 1 and not more else 'agents'}", "dim"))
         if self.filter_text:
             pieces.append((f" /{self.filter_text}", "bold"))
         self.query_one("#hub-title", Line).set_pieces(pieces)
