@@ -101,7 +101,7 @@ def test_acknowledgements_are_bounded() -> None:
 
 async def test_waiting_ends_with_something_to_take_or_with_the_close() -> None:
     outbox = Outbox(10, 100)
-    async with asyncio.timeout(10), asyncio.TaskGroup() as group:
+    async with asyncio.timeout(30), asyncio.TaskGroup() as group:
         waiting = group.create_task(outbox.wait_ready())
         await asyncio.sleep(0)
         outbox.put("x", 0.0)
@@ -193,7 +193,7 @@ async def test_a_clean_goodbye_is_offline_and_a_broken_connection_unreachable() 
 async def test_every_ping_of_an_agent_is_answered() -> None:
     async with running_hub() as hub, hub.playing() as agent:
         assert agent.socket is not None
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(30):
             await (await agent.socket.ping(b"are you there"))
 
 

@@ -70,7 +70,7 @@ async def test_waiting_for_the_end_and_not_longer() -> None:
     async with running_hub() as hub, hub.playing() as agent:
         task_id = await hub.ping()
         assert (await hub.control.get_task(task_id, 0.01)).status == "offered"
-        async with asyncio.timeout(10), asyncio.TaskGroup() as group:
+        async with asyncio.timeout(30), asyncio.TaskGroup() as group:
             waiting = group.create_task(hub.control.get_task(task_id, 60))
             await finish(agent)
         assert waiting.result().status == "succeeded"

@@ -271,7 +271,7 @@ async def test_a_follower_wakes_for_more_and_for_the_end(store: OutputStore) -> 
         while await store.wait_more(ONE, len(seen)):
             seen += b"".join(piece.data for piece in await store.read(ONE, len(seen), 100))
 
-    async with asyncio.timeout(10), asyncio.TaskGroup() as group:
+    async with asyncio.timeout(30), asyncio.TaskGroup() as group:
         group.create_task(follow())
         for number in range(5):
             await asyncio.sleep(0)

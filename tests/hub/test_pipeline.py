@@ -49,7 +49,7 @@ class Desk:
 @asynccontextmanager
 async def running() -> AsyncIterator[Desk]:
     desk = Desk()
-    async with asyncio.timeout(10), asyncio.TaskGroup() as group:
+    async with asyncio.timeout(30), asyncio.TaskGroup() as group:
         group.create_task(desk.pipeline.run())
         yield desk
         desk.pipeline.stop()
@@ -154,7 +154,7 @@ async def test_stop_finishes_what_is_pending() -> None:
     desk = Desk()
     desk.pipeline.push([save(), note("late")])
     desk.pipeline.stop()
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         await desk.pipeline.run()
     assert desk.done == ["late"]
 
@@ -162,7 +162,7 @@ async def test_stop_finishes_what_is_pending() -> None:
 async def test_nobody_waits_for_a_pipeline_that_has_ended() -> None:
     desk = Desk()
     desk.pipeline.stop()
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         await desk.pipeline.run()
         with pytest.raises(Unavailable) as refused:
             await desk.pipeline.commit([save()])
@@ -173,7 +173,7 @@ async def test_waiters_of_a_pipeline_that_breaks_are_told() -> None:
     """A batch under way and what came after it: nobody hangs, and nothing is performed."""
     desk = Desk()
     desk.disk.gate.clear()
-    async with asyncio.timeout(10), asyncio.TaskGroup() as group:
+    async with asyncio.timeout(30), asyncio.TaskGroup() as group:
         run = group.create_task(desk.pipeline.run())
         waiters = [group.create_task(expect_stopped(desk))]
         await desk.disk.entered.wait()

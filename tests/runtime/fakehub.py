@@ -26,6 +26,7 @@ from websockets.typing import Subprotocol
 
 from runtime import wire
 from runtime.wire import AttemptId
+from tests.runtime.harness import PATIENCE_SECONDS
 
 M = TypeVar("M", bound=wire.Message)
 
@@ -57,6 +58,7 @@ class Door:
     join_tokens: dict[str, str | None] = field(default_factory=dict)
     fail_after_bind: bool = False
     refusals: int = 0
+    refusal_headers: dict[str, str] = field(default_factory=dict)
 
     def admits(self, headers: Headers) -> bool:
         token = headers.get("Authorization", "").removeprefix("Bearer ")
@@ -149,17 +151,17 @@ class FakeHub:
         """Send a task and wait for its response."""
         return await self.wait_response(await self.submit(attempt, spec, **options))
 
-    async def wait_until(self, condition: Callable[[], bool], seconds: float = 10.0) -> None:
+    async def wait_until(self, condition: Callable[[], bool], seconds: float = PATIENCE_SECONDS) -> None:
         """Wait until something the hub saw makes the condition true."""
         async with asyncio.timeout(seconds), self._changed:
             await self._changed.wait_for(condition)
 
-    async def wait_connected(self, count: int = 1, seconds: float = 10.0) -> Peer:
+    async def wait_connected(self, count: int = 1, seconds: float = PATIENCE_SECONDS) -> Peer:
         """Wait for the `count`-th welcomed connection."""
         await self.wait_until(lambda: len(self.peers) >= count and bool(self.peers[count - 1].of(wire.Hello)), seconds)
         return self.peers[count - 1]
 
-    async def wait_response(self, attempt_id: AttemptId, seconds: float = 10.0) -> wire.Response:
+    async def wait_response(self, attempt_id: AttemptId, seconds: float = PATIENCE_SECONDS) -> wire.Response:
         """Wait for the response of an attempt, on any connection."""
         await self.wait_until(lambda: bool(self.responses(attempt_id)), seconds)
         return self.responses(attempt_id)[0]
@@ -185,7 +187,7 @@ class FakeHub:
             return _answer(status, headers)
         if not self.door.admits(request.headers):
             self.door.refusals += 1
-            return _answer(401, {})
+            return _answer(401, self.door.refusal_headers)
         if self.door.fail_after_bind and wire.CREDENTIAL_HEADER in request.headers:
             self.door.fail_after_bind = False
             return _answer(503, {})

@@ -97,13 +97,15 @@ async def test_a_new_token_is_used_without_delay_when_the_credential_is_refused(
 ) -> None:
     token_file = tmp_path / "token"
     token_file.write_text("ctj_one")
-    hub = FakeHub(door=Door(join_tokens={"ctj_one": None}))
+    # Whoever waits at all waits for an hour.
+    door = Door(join_tokens={"ctj_one": None}, refusal_headers={"Retry-After": "3600"})
+    hub = FakeHub(door=door)
     async with hub.running() as url, running_agent(tmp_path, url, AGENT_TOKEN_FILE=str(token_file)):
         await hub.wait_connected()
-        hub.door.join_tokens = {"ctj_two": None}
+        door.join_tokens = {"ctj_two": None}
         token_file.write_text("ctj_two")
         hub.drop()
-        await hub.wait_connected(2, seconds=1)
+        await hub.wait_connected(2)
     assert hub.door.refusals == 1
 
 

@@ -137,7 +137,7 @@ async def test_a_watch_cannot_be_a_flood(tmp_path: Path) -> None:
 async def test_nothing_is_reported_before_the_welcome(tmp_path: Path) -> None:
     sent: list[Health] = []
     report = reporter(tmp_path, sent, [0.0])
-    async with asyncio.timeout(5), asyncio.TaskGroup() as group:
+    async with asyncio.timeout(30), asyncio.TaskGroup() as group:
         running = group.create_task(report.run())
         await asyncio.sleep(0)
         assert sent == []

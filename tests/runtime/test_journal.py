@@ -35,7 +35,7 @@ class Loop:
         self.callbacks.put(callback)
 
     def run_one(self) -> None:
-        self.callbacks.get(timeout=5)()
+        self.callbacks.get(timeout=30)()
 
 
 @pytest.fixture
@@ -110,13 +110,13 @@ def test_one_sync_serves_everything_that_arrived_meanwhile(
         syncs.append(1)
         if len(syncs) == 1:
             first_sync.put(None)
-            go_on.get(timeout=5)
+            go_on.get(timeout=30)
 
     monkeypatch.setattr(journal_module, "sync", slow_sync)
     journal = Journal(tmp_path / "log", [], call_in_loop=loop.call, on_trouble=lambda _: None)
     done: list[int] = []
     journal.append([RECORDS[0]], lambda: done.append(0))
-    first_sync.get(timeout=5)
+    first_sync.get(timeout=30)
     for number in range(1, 20):
         journal.append([Accepted(AttemptId(f"t{number}:1"), 0)], lambda n=number: done.append(n))
     go_on.put(None)

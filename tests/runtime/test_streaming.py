@@ -61,7 +61,7 @@ def response(attempt_id: AttemptId = ONE) -> Response:
 
 
 async def wait_for(condition: Callable[[], bool]) -> None:
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(30):
         while not condition():
             await asyncio.sleep(0.005)
 

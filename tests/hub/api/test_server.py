@@ -217,7 +217,7 @@ async def test_agents_are_not_offered_to_the_world_by_the_way(host: str, served:
 async def test_a_stop_waits_for_a_request_in_progress(state_folder: Path) -> None:
     async with serving(state_folder) as served, served.local(ADMIN) as client:
         served.control.waiting.add("health")
-        async with asyncio.timeout(10), asyncio.TaskGroup() as group:
+        async with asyncio.timeout(30), asyncio.TaskGroup() as group:
             asked = group.create_task(client.get("/health"))
             await until(lambda: bool(served.door.principals))
             stopping = group.create_task(served.listeners.stop())

@@ -41,7 +41,7 @@ def test_a_busy_port_names_its_owner_and_the_way_out() -> None:
         port = int(other.stdout.readline())
         with pytest.raises(StartFailed) as refused:
             bind_hosts(["127.0.0.1"], port, "--port-api")
-        other.communicate("", timeout=10)
+        other.communicate("", timeout=30)
     assert refused.value.code == "port_busy"
     assert f"127.0.0.1:{port} is in use by pid {other.pid} (python" in refused.value.message
     assert "--port-api PORT" in refused.value.hint

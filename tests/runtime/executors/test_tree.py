@@ -46,7 +46,7 @@ class Nursery:
                 os.kill(int(text), signal.SIGKILL)
         for process in self.started:
             process.kill()
-            process.wait(timeout=5)
+            process.wait(timeout=30)
 
 
 @pytest.fixture
@@ -137,7 +137,7 @@ async def test_strangers_are_left_alone(nursery: Nursery, tmp_path: Path) -> Non
         assert stranger.poll() is None
     finally:
         stranger.kill()
-        stranger.wait(timeout=5)
+        stranger.wait(timeout=30)
 
 
 @linux_only
