@@ -17,7 +17,7 @@ from tests.faults.checker import check_side_effects
 from tests.faults.far import MARK, far_agent, output_of, run
 from tests.faults.proxy import FaultProxy, Side
 from tests.hub.running import RunningHub
-from tests.runtime.harness import wait_for
+from tests.runtime.harness import alive, read_pids, wait_for
 
 HOUR = 3_600.0
 
@@ -93,6 +93,32 @@ async def test_a_lost_task_gets_its_real_result_late(tmp_path: Path) -> None:
         assert (task.stdout, task.attempt, task.error) == ("late\n", 1, None)
         assert "late" in task.note
         assert await output_of(hub, task_id) == b"late\n"
+        check_side_effects([tmp_path / "work" / "ran.txt"])
+
+
+@pytest.mark.parametrize("early", [True, False], ids=["while it is away", "when it is back"])
+async def test_a_lost_task_that_goes_on_is_cancelled_at_the_agent(tmp_path: Path, early: bool) -> None:
+    async with far_agent(tmp_path) as (hub, proxy):
+        task_id = await run(hub, f"{MARK}; echo $$ > new; mv new s.pid; exec sleep 1000")
+        (pid,) = await read_pids(tmp_path / "work", 1)
+        await partitioned(hub, proxy, task_id)
+        assert (await hub.ended(task_id)).status == "lost"
+        if early:
+            assert (await hub.control.cancel_task(task_id)).cancelling
+        assert alive(pid)
+        proxy.heal()
+        if not early:
+            await hub.status("a", "online")
+            await hub.control.cancel_task(task_id)
+
+        async def cancelled() -> bool:
+            return (await hub.task(task_id)).status == "cancelled"
+
+        await eventually(cancelled, what="the agent says that it is cancelled")
+        assert not alive(pid)
+        task = await hub.task(task_id)
+        assert (task.attempt, task.cancelling) == (1, False)
+        assert "late" in task.note
         check_side_effects([tmp_path / "work" / "ran.txt"])
 
 
