@@ -44,7 +44,7 @@ def words(fields: list[Any]) -> str:
 
 def test_a_busy_hub_says_so_in_words_and_not_by_colour_alone() -> None:
     calm = words(load_fields(LOAD, "", writable=True))
-    assert "late now slow" not in calm
+    assert "late now slow " not in calm
     assert "warn" not in calm
     assert "none yet" in calm
     busy = replace(LOAD, loop_lag_p99_seconds=0.2, commits=9, commit_seconds=0.01, commit_p99_seconds=0.4, gaps=2,
