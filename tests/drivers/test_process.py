@@ -639,3 +639,15 @@ def test_both_ways_to_read_the_process_table_agree(bystander: subprocess.Popen[b
         assert psutils is not None
         assert msgspec.structs.replace(ours, mark="") == msgspec.structs.replace(psutils, mark="")
     assert processes._look_psutil(2**22 + 1) is None
+
+
+def test_a_folder_that_a_destroy_takes_away_while_it_is_looked_at_is_no_agent(tmp_path: Path) -> None:
+    """A list and a destroy at once: a driver that stumbled over it would count as broken."""
+    folder = AgentFolder(tmp_path, AgentId("a-1"), AgentUid("u-1"))
+    folder.path.mkdir()
+    assert folder.unfinished()
+    (folder.path / "precious").touch()
+    assert not folder.unfinished()
+    (folder.path / "precious").unlink()
+    folder.retire()
+    assert folder.unfinished()

@@ -47,6 +47,19 @@ class Terminal:
         """Press keys by tmux's names: Enter, C-c, F2, Space; a single letter is itself."""
         self._tmux("send-keys", *keys)
 
+    def tab(self, times: int) -> None:
+        """Press Tab, each time until the dialog in the middle looks otherwise: a key goes to what had the focus when
+        it came, which is still the field before."""
+        for _ in range(times):
+            before = self._dialog()
+            self.press("Tab")
+            self._wait(self._dialog, lambda now, before=before: now != before, "the focus moves")
+
+    def _dialog(self) -> str:
+        """What stands between the dialog's borders, with its colours."""
+        lines = self._tmux("capture-pane", "-p", "-e").splitlines()
+        return "\n".join(line[line.index("│") : line.rindex("│")] for line in lines if "│" in line)
+
     def resize(self, cols: int, rows: int) -> None:
         self._tmux("resize-window", "-x", str(cols), "-y", str(rows))
 

@@ -18,7 +18,7 @@ from clawtui.tui.screens.main import PANES
 from clawtui.tui.undoing import Undoing
 from clawtui.tui.widgets.command_line import CHARACTERS_MAX, LineInput
 from clawtui.tui.widgets.dialogs import ConfirmDialog, TypeNameDialog
-from clawtui.tui.widgets.forms import CreateDialog, TaskDialog
+from clawtui.tui.widgets.forms import CreateDialog, Form, TaskDialog
 from hub.contract import (
     AgentAct,
     AttentionList,
@@ -240,6 +240,17 @@ async def test_a_form_is_sent_with_all_that_was_typed_before_however_fast() -> N
         app.post_message(events.Key("ctrl+s", None))
         await until(pilot, lambda: hub.called("create_agent"))
         assert hub.called("create_agent")[0][0].name == "builder-seven"
+
+
+@pytest.mark.parametrize(
+    ("dialog", "first"),
+    [(TaskDialog(("a-1",)), "#t-fields Input"), (CreateDialog([], lambda **_: ""), "#f-name")],
+    ids=["task", "create"],
+)
+async def test_a_form_takes_what_is_typed_from_its_first_moment_on(dialog: Form, first: str) -> None:
+    async with shown(pair()) as (app, _):
+        await app.push_screen(dialog)
+        assert dialog.focused is dialog.query(first).first()
 
 
 @pytest.mark.parametrize("size", SIZES)

@@ -12,6 +12,7 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical, VerticalScroll
 from textual.screen import ModalScreen
+from textual.widget import Widget
 from textual.widgets import Button, Checkbox, Input, Label, Select, Static
 
 from clawtui.cli.values import pairs
@@ -108,6 +109,8 @@ class Form(ModalScreen[Any]):
 class CreateDialog(Form):
     """A new agent; the command that does the same is shown while it is filled in."""
 
+    AUTO_FOCUS: ClassVar[str | None] = "#f-name"
+
     def __init__(self, drivers: Sequence[DriverHealth], equivalent: Callable[..., str], agent_name: str = "") -> None:
         super().__init__()
         self._drivers, self._equivalent, self._agent_name = tuple(drivers), equivalent, agent_name
@@ -133,7 +136,6 @@ class CreateDialog(Form):
             yield from self.buttons("Create")
 
     def on_mount(self) -> None:
-        self.query_one("#f-name", Input).focus()
         self._show_command()
 
     @on(Input.Changed)
@@ -187,6 +189,9 @@ def _labelled(text: str, *fields: Any) -> ComposeResult:
 class TaskDialog(Form):
     """The form of the chosen task type; below it whom it goes to, and how it is rolled out."""
 
+    # From the first moment on: `focus()` comes later than the next key.
+    AUTO_FOCUS: ClassVar[str | None] = "#t-fields Input, #cancel"
+
     def __init__(self, names: tuple[str, ...], task_type: str = "") -> None:
         super().__init__()
         self._names = names
@@ -204,7 +209,7 @@ class TaskDialog(Form):
                     compact=True,
                 )
                 yield from _labelled("Type", kinds)
-                yield Vertical(id="t-fields")
+                yield Vertical(*self._fields(), id="t-fields")
                 yield from _labelled("Agents", Field(" ".join(self._names), placeholder="NAME NAME", id="t-agents"))
                 yield from _labelled("or selector", Field(placeholder="type=builder", id="t-selector"))
                 yield from _labelled("Canary", Field(placeholder="0: none first", id="t-canary", type="integer"))
@@ -213,17 +218,26 @@ class TaskDialog(Form):
                 yield from _labelled("Timeout s", Field(placeholder="3600", id="t-timeout", type="number"))
             yield from self.buttons("Send")
 
+    def _fields(self) -> list[Widget]:
+        form = TASK_FORMS[self._type]
+        rows = [Horizontal(Label(_title(field)), _editor(field), classes="field") for field in form.fields]
+        return [Static(Text(form.about, style=STYLES["dim"])), *rows]
+
+    def _focus_first(self) -> None:
+        """What is typed next goes into the first field."""
+        for first in self.query("#t-fields Input"):
+            first.focus()
+            break
+
     @on(Select.Changed, "#t-type")
     async def _other_type(self, event: Select.Changed) -> None:
+        if str(event.value) == self._type:
+            return
         self._type = str(event.value)
         box = self.query_one("#t-fields", Vertical)
         await box.remove_children()
-        form = TASK_FORMS[self._type]
-        rows = [Horizontal(Label(_title(field)), _editor(field), classes="field") for field in form.fields]
-        await box.mount(Static(Text(form.about, style=STYLES["dim"])), *rows)
-        for first in box.query(Input):
-            first.focus()
-            break
+        await box.mount(*self._fields())
+        self._focus_first()
 
     def answer(self) -> TaskOrder:
         task: dict[str, Any] = {"type": self._type}

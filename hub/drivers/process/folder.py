@@ -122,8 +122,11 @@ class AgentFolder:
             ) from exc
 
     def unfinished(self) -> bool:
-        """Whether the folder is what a create leaves that was killed before its record was written."""
-        return all(entry.name.startswith(".process.json.") for entry in self.path.iterdir())
+        """Whether the folder is what a create leaves that was killed before its record was written, or not there."""
+        try:
+            return all(entry.name.startswith(".process.json.") for entry in self.path.iterdir())
+        except FileNotFoundError:  # a destroy took it away since we looked
+            return True
 
     def retire(self) -> None:
         """Take the folder out of sight, in one step. Fine when it is absent."""
