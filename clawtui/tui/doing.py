@@ -28,6 +28,7 @@ WHY_NOT = {
     "undo": "nothing can be taken back now; the journal (F4) shows what can",
     "job": "no job is meant: put the cursor on one that runs",
     "token": "no token is meant: put the cursor on one (3 shows them)",
+    "log": "no log is in front: on the Fleet 2 shows an agent's",
 }
 """What is said where an action needs something that is not there."""
 

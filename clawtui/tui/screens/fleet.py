@@ -203,6 +203,9 @@ class FleetPane(Pane):
     def set_context(self, lines: int | None) -> None:
         self.detail.log_filter.set_context(lines)
 
+    def has(self, needs: str) -> bool:
+        return needs == "log" and self.is_mounted and self.detail.tab == "logs"
+
     def log_view(self) -> LogView | None:
         return self.detail.log_pane
 

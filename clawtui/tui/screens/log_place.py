@@ -102,6 +102,9 @@ class LogPlace(Pane):
         self.log_filter.set_context(lines)
         self.ui.refresh_now()
 
+    def has(self, needs: str) -> bool:
+        return needs == "log"
+
     def log_view(self) -> LogView | None:
         return self.view
 
