@@ -68,23 +68,29 @@ def start(
         "insecure_listen": insecure_listen or None, "drivers": drivers, "log_level": log_level,
         "log_file": _text(log_file),
     }  # fmt: skip
+    if link and (serve or not context.on_terminal):
+        raise UsageError("--open is for the screen: it needs a terminal, and no --serve")
     if serve:
-        if link:
-            raise UsageError("--open is for the screen; --serve has none", field="open")
-        from clawtui.root import serve as run_hub
-
-        return run_hub(context.settings.overridden(given), context.out)
+        return _hub_alone(context.settings.overridden(given), context)
     if attach is not None and any(value is not None for value in given.values()):
         raise UsageError("these options belong to a hub in this process; --attach needs none of them")
     address = attach or context.settings.hub
     settings = context.settings.overridden({**given, "hub": address or None})
     if not context.on_terminal:
-        if link:
-            raise UsageError("--open is for the screen, and there is no terminal for one", field="open")
         return _without_terminal(settings, context)
+    return _screen(settings, context, attached=bool(address), read_only=read_only, link=link)
+
+
+def _hub_alone(settings: Settings, context: Context) -> Awaitable[int]:
+    from clawtui.root import serve
+
+    return serve(settings, context.out)
+
+
+def _screen(settings: Settings, context: Context, *, attached: bool, read_only: bool, link: str) -> Awaitable[int]:
     from clawtui.tui.run import run_screen
 
-    return run_screen(settings, context.out, attached=bool(address), read_only=read_only, link=link)
+    return run_screen(settings, context.out, attached=attached, read_only=read_only, link=link)
 
 
 def _without_terminal(settings: Settings, context: Context) -> Awaitable[int]:

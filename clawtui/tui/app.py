@@ -10,7 +10,6 @@ from typing import Any, ClassVar
 
 from rich.console import RenderableType
 from rich.text import Text
-from textual.app import App
 from textual.binding import BindingType
 from textual.message import Message
 from textual.screen import Screen
@@ -22,6 +21,7 @@ from clawtui.tui.choosing import Choosing
 from clawtui.tui.doing import Doing
 from clawtui.tui.going import Going
 from clawtui.tui.guard import culprit, origin, report
+from clawtui.tui.key_order import InOrder
 from clawtui.tui.keymap import Keymap
 from clawtui.tui.links import Link
 from clawtui.tui.memory import Memory
@@ -40,7 +40,7 @@ WRITES_WAITING = 8
 """So many unwritten pictures, and the next ones are left out; Textual's own queue blocks at 30."""
 
 
-class ClawtuiApp(App[int]):
+class ClawtuiApp(InOrder):
     """One screen on one hub. The hub is not this program's: it only gets a Control, sooner or later."""
 
     CSS_PATH: ClassVar[Any] = Path(__file__).parent / "clawtui.tcss"

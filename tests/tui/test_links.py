@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import io
+from pathlib import Path
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from clawtui.cli.app import make_app
+from clawtui.cli.app import make_app, run
+from clawtui.cli.output import Mode, Output
 from clawtui.cli.world import World
 from clawtui.errors import UsageError
 from clawtui.settings import Settings
 from clawtui.tui.actions import Where
 from clawtui.tui.links import PLACES, Link, completed, parse_link, verb_words
+from clawtui.tui.run import run_screen
 from clawtui.tui.screens.fleet import FleetPane
 from clawtui.tui.screens.main import PANES
 from clawtui.tui.widgets.command_line import LineInput
@@ -188,3 +193,19 @@ async def test_a_copied_command_reaches_the_same_hub() -> None:
         assert app.clipboard.splitlines() == [
             f"clawtui --attach {reach} --open agents/a-1", f"clawtui status a-1 --hub {reach}",
         ]  # fmt: skip
+
+
+@pytest.mark.parametrize("words", [("--open", "agents"), ("--open", "agents", "--serve")], ids=len)
+def test_a_link_needs_a_screen(words: tuple[str, ...], tmp_path: Path) -> None:
+    said = io.StringIO()
+    world = World(environ={"CLAWTUI_HOME": str(tmp_path)}, stdin=io.StringIO(), stdout=io.StringIO(), stderr=said)
+    assert run(words, world) == 2
+    assert "--open is for the screen" in said.getvalue()
+
+
+async def test_a_link_that_is_none_is_refused_before_any_screen(tmp_path: Path) -> None:
+    out = Output(Mode.PLAIN, io.StringIO(), io.StringIO(), colour=False)
+    settings = Settings().overridden({"home": str(tmp_path / "home")})
+    with pytest.raises(UsageError, match="there is no place 'moon'"):
+        await run_screen(settings, out, attached=False, read_only=False, link="moon")
+    assert not (tmp_path / "home").exists()

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import fcntl
+import io
 import json
 import os
 import stat
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import msgspec
@@ -17,9 +19,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from clawtui.cli.output import Mode, Output
 from clawtui.errors import UsageError
 from clawtui.settings import Settings
 from clawtui.tui import preferences
+from clawtui.tui.app import ClawtuiApp
+from clawtui.tui.links import Link
 from clawtui.tui.memory import Memory
 from clawtui.tui.preferences import (
     HISTORY_LINES,
@@ -29,6 +34,7 @@ from clawtui.tui.preferences import (
     PreferencesFile,
     with_line,
 )
+from clawtui.tui.run import Owner, Reach
 from clawtui.tui.theme import PALETTES, STYLES
 from clawtui.tui.widgets.columns import ColumnsDialog
 from clawtui.tui.widgets.command_line import LineInput
@@ -292,6 +298,31 @@ async def test_columns_and_a_sort_that_do_not_exist_any_more_are_left_out(tmp_pa
         await until(pilot, sees(app, "by agent", "MEM"))
         assert "QUEUE" not in text_of(app)
         assert app.theme == "clawtui-dark"
+
+
+class Once(Owner):
+    """A screen that chooses a theme as soon as its hub is there, and leaves."""
+
+    def screen(self, link: Link | None = None) -> ClawtuiApp:
+        app = super().screen(link)
+        app.call_later(lambda: app.set_interval(0.05, lambda: self.leave(app)))
+        return app
+
+    def leave(self, app: ClawtuiApp) -> None:
+        if app.store is not None and app.store.live:
+            app.memory.choose(theme="light")
+            app.exit(0)
+
+    @contextlib.asynccontextmanager
+    async def open(self) -> AsyncIterator[Reach]:
+        yield Reach(fleet(), "test")
+
+
+async def test_what_was_chosen_last_is_written_before_the_program_ends(tmp_path: Path) -> None:
+    settings = Settings().overridden({"home": str(tmp_path)})
+    out = Output(Mode.TABLE, io.StringIO(), io.StringIO(), colour=False)
+    assert await Once(settings, out, attached=False, read_only=True, headless=True).run() == 0
+    assert at(tmp_path).load() == Loaded(Preferences(theme="light"))
 
 
 # --- the list of columns

@@ -26,12 +26,12 @@ class ColumnsDialog(ModalScreen[tuple[str, ...] | None]):
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape", "cancel", "Cancel", show=False),
-        Binding("ctrl+s", "apply", "Apply", show=False, priority=True),
+        Binding("ctrl+s", "apply", "Apply", show=False),
         Binding("space", "mark", "Show or hide", show=False),
         Binding("j", "cursor(1)", "Down", show=False),
         Binding("k", "cursor(-1)", "Up", show=False),
-        Binding("J,shift+down", "shift(1)", "Move down", show=False, priority=True),
-        Binding("K,shift+up", "shift(-1)", "Move up", show=False, priority=True),
+        Binding("J,shift+down", "shift(1)", "Move down", show=False),
+        Binding("K,shift+up", "shift(-1)", "Move up", show=False),
         Binding("r", "reset", "As they were", show=False),
     ]
 

@@ -125,8 +125,8 @@ class Picker(ModalScreen[str | None]):
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape", "cancel", "Cancel", show=False),
-        Binding("down", "move('cursor_down')", "Down", show=False, priority=True),
-        Binding("up", "move('cursor_up')", "Up", show=False, priority=True),
+        Binding("down", "move('cursor_down')", "Down", show=False),
+        Binding("up", "move('cursor_up')", "Up", show=False),
     ]
 
     def __init__(self, title: str, choices: Sequence[Choice]) -> None:
