@@ -34,6 +34,8 @@ LIST_SECONDS: Final = 1.0
 """The whole list is read at most this often."""
 SHARE: Final = 10.0
 """After a read that took so long, the next one waits so many times longer."""
+MOST_PAUSE_SECONDS: Final = 3.0
+"""But no longer than this: on a machine that is kept busy by others every read takes long, and the screen would age."""
 FIRST_DELAY_SECONDS: Final = 0.5
 MOST_DELAY_SECONDS: Final = 8.0
 PAGE_AGENTS: Final = 500
@@ -165,7 +167,8 @@ class FleetStore:
                 self.source = Source(SourceState.LIVE, self.mono())
                 self.kinds.update(("task", "dispatch", "audit", "job", "attention"))
                 self.revision += 1
-            await asyncio.sleep(max(PACE_SECONDS, (self.mono() - started) * SHARE))
+            pause = min((self.mono() - started) * SHARE, MOST_PAUSE_SECONDS)
+            await asyncio.sleep(max(PACE_SECONDS, pause))
             if not (self._dirty or self._all_dirty or self._jobs_dirty):
                 await self._idle()
 
