@@ -38,7 +38,7 @@ ROOT = Path(__file__).resolve().parents[1]
 DOCS = ROOT / "docs"
 PAGES = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted(DOCS.glob("*.md"))]
 TASK_TYPES: dict[str, type[Message]] = {str(kind.__struct_config__.tag): kind for kind in get_args(AnyTaskSpec)}
-WITH_VALUE = {"--hub", "--attach", "--token-file", "--ca-file", "--home", "--config"}
+WITH_VALUE = {"--hub", "--attach", "--open", "--token-file", "--ca-file", "--home", "--config"}
 """Options that stand before a verb and take a value."""
 
 

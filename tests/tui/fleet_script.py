@@ -238,6 +238,6 @@ def hub(agents: Iterable[AgentView] | None = None) -> ScriptedHub:
         "jobs": JobList(jobs=office_script.jobs()),
         "connections": office_script.connections(),
         "agent_logs": logs,
-        "agent_stats": lambda name, query: stats_script.stats(found.agents_by_id[name], query, found.now),
+        "agent_stats": lambda name, query: stats_script.stats(found._agent(name), query, found.now),
     }
     return found

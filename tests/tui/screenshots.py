@@ -15,6 +15,7 @@ from typing import Any, Final, NamedTuple
 import resvg_py  # pyright: ignore[reportMissingImports] - comes with the extra `screens`
 from textual.pilot import Pilot
 
+from clawtui.tui.memory import Memory
 from hub.errors import Unavailable
 from tests.tui import fleet_script as script
 from tests.tui.scripted import ScriptedHub, screen_on, until, wait_shown
@@ -34,6 +35,7 @@ class Shot(NamedTuple):
     steps: Steps
     size: tuple[int, int] = WIDE
     read_only: bool = False
+    theme: str = "dark"
 
 
 def pressing(*keys: str, shown: str, first: str = "builder-1") -> Steps:
@@ -111,13 +113,20 @@ SHOTS: Final = (
     Shot("read-only", pressing("D", shown="read-only: "), NARROW, read_only=True),
     Shot("pane-failed", _broken, MEDIUM),
     Shot("empty", _empty, NARROW),
+    Shot("columns-80x24", pressing("C", shown="Apply (^s)"), NARROW),
+    Shot("fleet-light", pressing(shown="Memory"), MEDIUM, theme="light"),
+    Shot("fleet-high-contrast", pressing(shown="Memory"), MEDIUM, theme="high-contrast"),
+    Shot("fleet-terminal", pressing(shown="Memory"), MEDIUM, theme="terminal"),
+    Shot("task-form-light", pressing("t", shown="Timeout s"), MEDIUM, theme="light"),
 )
 
 
 async def take(shot: Shot) -> str:
     """The screen as SVG, after its steps and when nothing moves any more."""
     hub = script.hub()
-    app = screen_on(hub, read_only=shot.read_only)
+    memory = Memory()
+    memory.choose(theme=shot.theme)
+    app = screen_on(hub, read_only=shot.read_only, memory=memory)
     async with app.run_test(size=shot.size) as pilot:
         await shot.steps(pilot, hub)
         shown_at = app._shown_at  # of the last look at the store
