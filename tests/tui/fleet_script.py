@@ -17,14 +17,12 @@ from hub.contract import (
     JournalList,
     Lifecycle,
     LogEntry,
-    LogQuery,
     RolloutRequest,
     TaskView,
     TokenList,
 )
 from hub.core.model import AgentStatus, Connection, Desired, Observed, TaskState
 from runtime.wire import Cpu, Disk, Gpu, Health, Memory, Network, TaskError
-from tests.hub.api.scripted import Stream
 from tests.tui import office_script, stats_script
 from tests.tui.office_script import NOW, ROLLOUT, ago
 from tests.tui.scripted import ScriptedHub
@@ -223,9 +221,7 @@ def hub(agents: Iterable[AgentView] | None = None) -> ScriptedHub:
     known = list(agents) if agents is not None else fleet()
     found = ScriptedHub(*known, tasks=tasks())
     found.now, found.output = NOW, OUTPUT
-
-    def logs(agent_id: str, query: LogQuery) -> Stream:
-        return Stream(found.logs.get(agent_id) or log(agent_id), ends=not query.follow)
+    found.log_of = log
 
     found.answers |= {
         "health": hub_health(known),
@@ -237,7 +233,6 @@ def hub(agents: Iterable[AgentView] | None = None) -> ScriptedHub:
         "tokens": TokenList(tokens=office_script.tokens()),
         "jobs": JobList(jobs=office_script.jobs()),
         "connections": office_script.connections(),
-        "agent_logs": logs,
         "agent_stats": lambda name, query: stats_script.stats(found._agent(name), query, found.now),
     }
     return found

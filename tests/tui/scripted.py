@@ -80,6 +80,8 @@ class ScriptedHub(ScriptedControl):
         self.board = list(tasks)
         """All tasks, newest first."""
         self.logs: dict[str, list[LogEntry]] = {}
+        self.log_of: Callable[[str], list[LogEntry]] = lambda _: [LogEntry(text="hello", source="runtime")]
+        """The log of an agent that has none in `logs`."""
         self.output = "hi\n"
         self.now = datetime.fromisoformat(WHEN)
         """The screen's clock, which stands still: all ages are those at this time."""
@@ -180,7 +182,7 @@ class ScriptedHub(ScriptedControl):
 
     def _logs(self, agent_id: str, query: LogQuery) -> Stream:
         """All of it is from before: nothing more comes to who follows from the end on."""
-        lines = self.logs.get(agent_id, [LogEntry(text="hello", source="runtime")])
+        lines = self.logs.get(agent_id) or self.log_of(agent_id)
         return Stream(lines if query.lines != 0 else [], ends=not query.follow)
 
     def _listen(self, since: int | None) -> Stream:

@@ -57,7 +57,7 @@ async def test_an_exception_while_painting_costs_the_pane_only() -> None:
 
 async def test_an_exception_in_background_work_costs_the_pane_only() -> None:
     hub = ScriptedHub(an_agent("a-1"))
-    hub.answers["audit"] = "no list of entries at all"
+    hub.answers["journal"] = "no list of entries at all"
     async with shown(hub) as (app, pilot):
         await pilot.press("f4")
         await until(pilot, sees(app, "The journal pane failed", "AttributeError"))

@@ -7,14 +7,22 @@ from typing import Any
 import msgspec
 import pytest
 
-from hub.contract import AuditList, AuditView, LogEntry, OutputChunk, TaskList
+from hub.contract import JournalEntry, JournalList, LogEntry, OutputChunk, TaskList
 from hub.errors import Unavailable
 from tests.hub.api.scripted import Stream
 from tests.tui import fleet_script as script
 from tests.tui.scripted import screen_on, text_of, wait_shown
 
 DEFECT = ValueError("the answer was of another world")
-BAD_TIME = AuditView(seq=1, at="yesterday, about noon", who="x", what="y", target="z", outcome="ok")
+BAD_TIME = JournalEntry(
+    seq=1,
+    at="yesterday, about noon",
+    who="user:x",
+    what="agent.pause",
+    target="z",
+    outcome="ok",
+    command="clawtui pause z",
+)
 
 
 @pytest.mark.parametrize(
@@ -23,9 +31,9 @@ BAD_TIME = AuditView(seq=1, at="yesterday, about noon", who="x", what="y", targe
         ("f2", "tasks", "tasks", DEFECT),
         ("f2", "tasks", "tasks", None),
         ("f2", "tasks", "tasks", TaskList(tasks=[msgspec.structs.replace(script.tasks()[0], created_at="??")])),
-        ("f4", "journal", "audit", DEFECT),
-        ("f4", "journal", "audit", AuditList(audit=[BAD_TIME])),
-        ("f5", "hub", "tokens", DEFECT),
+        ("f4", "journal", "journal", DEFECT),
+        ("f4", "journal", "journal", JournalList(journal=[BAD_TIME])),
+        ("f5", "hub", "connections", DEFECT),
         ("f3", "logs", "agent_logs", DEFECT),
         ("f3", "logs", "agent_logs", lambda *_: Stream([42])),
     ],
@@ -54,7 +62,7 @@ async def test_garbage_for_one_pane_leaves_the_others(key: str, place: str, meth
         await pilot.press(key)
         await wait_shown(pilot, "pane failed")
         await pilot.press("enter")
-        await wait_shown(pilot, {"f2": "make package", "f3": "planner.c", "f4": "two machines", "f5": "dashboard"}[key])
+        await wait_shown(pilot, {"f2": "make package", "f3": "planner.c", "f4": "Way back", "f5": "Event loop"}[key])
         assert "pane failed" not in text_of(app)
 
 
@@ -72,7 +80,9 @@ async def test_garbage_for_a_detail_leaves_the_hub_watched() -> None:
 
 async def test_garbage_as_output_of_a_task() -> None:
     hub = script.hub()
-    hub.answers["task_output"] = lambda *_: Stream([OutputChunk(offset=0, data="not base64 §", encoding="base64")])
+    hub.answers["task_output"] = lambda *_: Stream(
+        [OutputChunk(offset=0, data="not base64 §", encoding="base64")], ends=True
+    )
     app = screen_on(hub)
     async with app.run_test(size=(110, 36)) as pilot:
         await wait_shown(pilot, "builder-1")
@@ -86,7 +96,7 @@ async def test_garbage_as_output_of_a_task() -> None:
 
 async def test_a_refusal_of_the_hub_is_said_and_fails_no_pane() -> None:
     hub = script.hub()
-    hub.answers["audit"] = Unavailable("the registry is being restored", hint="try again in a minute")
+    hub.answers["journal"] = Unavailable("the registry is being restored", hint="try again in a minute")
     app = screen_on(hub)
     async with app.run_test(size=(110, 36)) as pilot:
         await wait_shown(pilot, "builder-1")
