@@ -19,8 +19,9 @@ from textual.dom import DOMNode
 from textual.message import Message
 from textual.screen import ModalScreen
 
-PATIENCE_SECONDS: Final = 1.0
-"""A key that got lost on its way, with a widget that was removed, holds up the others no longer than this."""
+PATIENCE_SECONDS: Final = 5.0
+"""A key that got lost on its way, in a widget that answers nothing any more, holds up the others no longer than this.
+Longer than a busy machine stands still: after it, the order is not kept."""
 LOOK_AGAIN_SECONDS: Final = 0.05
 TYPED_ROUNDS, OTHER_ROUNDS = 1, 3
 """How often word goes behind a key. Enter in the line tells the line's box, which tells the screen, which moves the

@@ -110,6 +110,7 @@ def variables(palette: Palette) -> dict[str, str]:
         "text-success": palette.ok, "text-warning": palette.warn, "text-error": palette.bad,
         "text-accent": palette.hint, "text-info": palette.info, "text-dim": palette.dim, "text-muted": palette.dim,
         "text-primary": palette.info, "text-disabled": palette.dim,
+        "block-cursor-background": palette.cursor, "block-cursor-foreground": palette.foreground,
         "row-cursor": palette.cursor, "row-blurred": palette.blurred, "row-marked": palette.marked,
         "ground-needs": palette.needs, "ground-banner": palette.banner, "ground-field": palette.field,
         "rule": palette.rule, "shade": palette.shade,

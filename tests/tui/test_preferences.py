@@ -258,7 +258,7 @@ async def test_a_screen_begins_as_the_one_before_ended(tmp_path: Path) -> None:
         await app.do_words("reverse")
         await app.do_words("columns driver state agent")
         await app.do_words("theme light")
-        await pilot.press("w", "T", "slash")
+        await pilot.press("2", "w", "T", "slash")
         await typed(pilot, "state:online")
         await pilot.press("enter", "colon")
         await typed(pilot, "tasks")
