@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from clawtui.tui import links
 from clawtui.tui.actions import ACTIONS, BY_ID, Action, Grade, Where, applies, completions
 from clawtui.tui.helping import help_text
-from clawtui.tui.logging_view import search
+from clawtui.tui.logs.viewing import search
 from clawtui.tui.widgets.command_line import CommandLine
 from clawtui.tui.widgets.detail import TABS
 from clawtui.tui.widgets.dialogs import Choice, Picker, TextScreen

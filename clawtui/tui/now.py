@@ -6,9 +6,9 @@ from datetime import datetime
 from typing import NamedTuple
 
 from clawtui.cli.output import age_text, printable, size_text
-from clawtui.tui.graphs import columns
 from clawtui.tui.presenters import age_cell, bar, cpu_share, level, memory_share
-from clawtui.tui.stats import METRICS, PLACES, History, scale
+from clawtui.tui.stats.graphs import columns
+from clawtui.tui.stats.series import METRICS, PLACES, History, scale
 from clawtui.tui.theme import Piece
 from clawtui.tui.widgets.spark import sparkline
 from clawtui.tui.widgets.text import paragraph

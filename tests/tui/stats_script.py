@@ -6,7 +6,7 @@ from datetime import datetime
 from math import sin
 from typing import Final
 
-from clawtui.tui.stats import rfc3339
+from clawtui.tui.stats.series import rfc3339
 from hub.contract import AgentView, StatsPoint, StatsQuery
 from hub.operations.base import parse_since
 from tests.hub.api.scripted import Stream

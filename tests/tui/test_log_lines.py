@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from clawtui.tui.log_choice import MOST_AGENTS, WINDOWS, choose, following_window
-from clawtui.tui.log_lines import (
+from clawtui.tui.logs.choice import MOST_AGENTS, WINDOWS, choose, following_window
+from clawtui.tui.logs.lines import (
     NOTICE_KEY,
     PIECE_BYTES,
     LineCutter,
@@ -18,7 +18,7 @@ from clawtui.tui.log_lines import (
     time_ms,
     time_text,
 )
-from clawtui.tui.log_merge import Border, Seen, border_of, newer_page, older_page
+from clawtui.tui.logs.merge import Border, Seen, border_of, newer_page, older_page
 from clawtui.tui.widgets.log_store import LogLineView
 from hub.contract import LogEntry
 from hub.errors import BadRequest

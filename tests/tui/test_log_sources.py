@@ -10,12 +10,13 @@ from pathlib import Path
 import pytest
 
 from clawtui.errors import UsageError
-from clawtui.tui import log_agents, log_output
-from clawtui.tui.log_agents import AgentLogs
-from clawtui.tui.log_feed import LogSource
-from clawtui.tui.log_lines import NOTICE_KEY
-from clawtui.tui.log_output import TaskOutput
-from clawtui.tui.log_saving import path_of, save
+from clawtui.tui.logs import agents as log_agents
+from clawtui.tui.logs import output as log_output
+from clawtui.tui.logs.agents import AgentLogs
+from clawtui.tui.logs.feed import LogSource
+from clawtui.tui.logs.lines import NOTICE_KEY
+from clawtui.tui.logs.output import TaskOutput
+from clawtui.tui.logs.saving import path_of, save
 from clawtui.tui.widgets.log_store import LogLineView
 from hub.drivers.base import LogLine
 from runtime.wire import AttemptId, Log, Stream

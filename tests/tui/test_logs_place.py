@@ -11,9 +11,10 @@ import pytest
 from textual.pilot import Pilot
 
 from clawtui.errors import NoHub
-from clawtui.tui import log_agents, log_output
 from clawtui.tui.actions import Where
 from clawtui.tui.app import ClawtuiApp
+from clawtui.tui.logs import agents as log_agents
+from clawtui.tui.logs import output as log_output
 from clawtui.tui.screens.log_place import LogPlace
 from clawtui.tui.widgets.dialogs import ConfirmDialog
 from clawtui.tui.widgets.log_view import LogView

@@ -11,7 +11,7 @@ from clawtui.tui.actions import ACTIONS, BY_ID, BY_WORD, completions
 from clawtui.tui.filters import parse_filter
 from clawtui.tui.helping import action_table
 from clawtui.tui.keymap import own_keys, shown
-from clawtui.tui.log_lines import LineCutter
+from clawtui.tui.logs.lines import LineCutter
 from clawtui.tui.now import now_lines
 from clawtui.tui.presenters import (
     AGENT_COLUMNS,

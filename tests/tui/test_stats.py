@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from clawtui.errors import UsageError
-from clawtui.tui.graphs import NO_SAMPLE, Bar, Stretch, axis, columns, nice, plot
-from clawtui.tui.stats import (
+from clawtui.tui.stats.graphs import NO_SAMPLE, Bar, Stretch, axis, columns, nice, plot
+from clawtui.tui.stats.series import (
     BY_NAME,
     METRICS,
     WINDOWS,

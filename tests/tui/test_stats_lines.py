@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from clawtui.tui.now import Recent, now_lines
-from clawtui.tui.stats import BY_NAME, WINDOWS, History, Window, rfc3339
-from clawtui.tui.stats_lines import Lines, View, graph_cells, graphs, head, right_edge, sentence, step_ms
+from clawtui.tui.stats.lines import Lines, View, graph_cells, graphs, head, right_edge, sentence, step_ms
+from clawtui.tui.stats.series import BY_NAME, WINDOWS, History, Window, rfc3339
 from clawtui.tui.widgets.text import width
 from hub.contract import StatsPoint
 from runtime.wire import Cpu, Health, Memory

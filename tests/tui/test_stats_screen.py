@@ -10,8 +10,8 @@ from typing import Any
 import msgspec
 import pytest
 
-from clawtui.tui.stats import BY_NAME, rfc3339
-from clawtui.tui.stats_reader import StatsReader
+from clawtui.tui.stats.reader import StatsReader
+from clawtui.tui.stats.series import BY_NAME, rfc3339
 from clawtui.tui.widgets.stats_pane import StatsPane
 from hub.contract import AgentView, StatsPoint, StatsQuery
 from hub.core.model import AgentStatus, Connection

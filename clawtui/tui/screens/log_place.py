@@ -10,9 +10,9 @@ from pathlib import Path
 from textual.app import ComposeResult
 
 from clawtui.cli.output import size_text
-from clawtui.tui.log_feed import Feed, LogSource
-from clawtui.tui.log_saving import passing, path_of, save, suggested_path
-from clawtui.tui.logging_view import LogFilter
+from clawtui.tui.logs.feed import Feed, LogSource
+from clawtui.tui.logs.saving import passing, path_of, save, suggested_path
+from clawtui.tui.logs.viewing import LogFilter
 from clawtui.tui.screens.pane import Pane
 from clawtui.tui.store import FleetStore
 from clawtui.tui.widgets.dialogs import ConfirmDialog

@@ -5,8 +5,8 @@ from __future__ import annotations
 from clawtui.cli.output import printable
 from clawtui.errors import UsageError
 from clawtui.tui.actions import Where
-from clawtui.tui.log_agents import AgentLogs
-from clawtui.tui.log_choice import ALL, WINDOWS, Choice, choose, following_window
+from clawtui.tui.logs.agents import AgentLogs
+from clawtui.tui.logs.choice import ALL, WINDOWS, Choice, choose, following_window
 from clawtui.tui.screens.log_place import LogPlace
 from clawtui.tui.screens.pane import Subject
 from clawtui.tui.store import FleetStore

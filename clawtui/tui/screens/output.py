@@ -6,7 +6,7 @@ from functools import partial
 
 from clawtui.cli.output import printable
 from clawtui.tui.actions import Where
-from clawtui.tui.log_output import TaskOutput
+from clawtui.tui.logs.output import TaskOutput
 from clawtui.tui.presenters import task_status, task_took, task_what
 from clawtui.tui.screens.log_place import LogPlace
 from clawtui.tui.screens.pane import Subject

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING
 from textual.app import ComposeResult
 from textual.containers import Vertical, VerticalScroll
 
-from clawtui.tui.logging_view import LogFilter, follow_logs
+from clawtui.tui.logs.viewing import LogFilter, follow_logs
 from clawtui.tui.now import Recent, now_lines
 from clawtui.tui.presenters import OWN_TASK_COLUMNS, own_task_row
 from clawtui.tui.screens.pane import Work
-from clawtui.tui.stats_view import RecentView, StatsView
+from clawtui.tui.stats.view import RecentView, StatsView
 from clawtui.tui.store import FleetStore
 from clawtui.tui.theme import Piece
 from clawtui.tui.widgets.fleet_table import FleetTable

@@ -10,8 +10,8 @@ from textual.geometry import Region, Size
 from textual.strip import Strip
 from textual.widget import Widget
 
-from clawtui.tui.stats import History, Window
-from clawtui.tui.stats_lines import LATE_MS, Lines, View, graphs, head, right_edge, sentence
+from clawtui.tui.stats.lines import LATE_MS, Lines, View, graphs, head, right_edge, sentence
+from clawtui.tui.stats.series import History, Window
 from clawtui.tui.theme import Piece
 
 PREFIX = "stats-pane--"

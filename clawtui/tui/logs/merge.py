@@ -7,7 +7,7 @@ from itertools import accumulate
 from operator import itemgetter
 from typing import NamedTuple
 
-from clawtui.tui.log_lines import NOTICE_KEY, Page
+from clawtui.tui.logs.lines import NOTICE_KEY, Page
 from clawtui.tui.widgets.log_store import LogLineView
 
 

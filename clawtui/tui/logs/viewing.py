@@ -6,9 +6,9 @@ import re
 from typing import Final
 
 from clawtui.errors import UsageError
-from clawtui.tui.log_agents import AgentLogs
-from clawtui.tui.log_feed import Feed
-from clawtui.tui.log_lines import notice
+from clawtui.tui.logs.agents import AgentLogs
+from clawtui.tui.logs.feed import Feed
+from clawtui.tui.logs.lines import notice
 from clawtui.tui.widgets.log_view import LogView
 from hub.control import Control
 

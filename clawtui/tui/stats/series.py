@@ -14,7 +14,7 @@ from typing import Final, NamedTuple
 
 from clawtui.cli.output import size_text
 from clawtui.errors import UsageError
-from clawtui.tui.graphs import Stretch, nice
+from clawtui.tui.stats.graphs import Stretch, nice
 from hub.contract import AgentView, StatsPoint
 
 FINE_SECONDS: Final = 30.0

@@ -11,8 +11,8 @@ from collections.abc import AsyncIterator, Sequence
 from typing import Final
 
 from clawtui.follow import Say, closed, follow_output, raw
-from clawtui.tui.log_feed import Put
-from clawtui.tui.log_lines import LineCutter, Page, first_key, last_key
+from clawtui.tui.logs.feed import Put
+from clawtui.tui.logs.lines import LineCutter, Page, first_key, last_key
 from clawtui.tui.widgets.log_store import LogLineView
 from hub.contract import OutputChunk, OutputQuery
 from hub.control import Control

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Final, NamedTuple
 
-from clawtui.tui.graphs import axis, columns, plot
 from clawtui.tui.presenters import level
-from clawtui.tui.stats import METRICS, History, Metric, Summary, Window, scale
+from clawtui.tui.stats.graphs import axis, columns, plot
+from clawtui.tui.stats.series import METRICS, History, Metric, Summary, Window, scale
 from clawtui.tui.theme import Piece
 from clawtui.tui.widgets.text import clean, fit, paragraph, truncate, width
 

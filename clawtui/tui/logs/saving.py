@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import IO, Final
 
 from clawtui.errors import UsageError
-from clawtui.tui.log_lines import time_text
+from clawtui.tui.logs.lines import time_text
 from clawtui.tui.widgets.log_paint import prefix
 from clawtui.tui.widgets.log_store import Filter, LogLineView
 from clawtui.tui.widgets.text import clean

@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Final
 
 from clawtui.follow import closed
-from clawtui.tui.stats import History, Window, at_ms, rfc3339
+from clawtui.tui.stats.series import History, Window, at_ms, rfc3339
 from hub.contract import StatsPoint, StatsQuery
 from hub.control import Control
 from hub.errors import HubError

@@ -12,9 +12,9 @@ from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, 
 from typing import Final
 
 from clawtui.follow import closed
-from clawtui.tui.log_feed import Put
-from clawtui.tui.log_lines import Page, entry_line, notice, time_text
-from clawtui.tui.log_merge import Border, Seen, border_of, newer_page, older_page
+from clawtui.tui.logs.feed import Put
+from clawtui.tui.logs.lines import Page, entry_line, notice, time_text
+from clawtui.tui.logs.merge import Border, Seen, border_of, newer_page, older_page
 from clawtui.tui.widgets.log_store import LogLineView
 from hub.contract import LogQuery
 from hub.control import Control

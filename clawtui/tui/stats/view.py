@@ -10,8 +10,8 @@ from functools import partial
 from clawtui.cli.output import age_text
 from clawtui.tui.now import no_health
 from clawtui.tui.presenters import age_cell
-from clawtui.tui.stats import BY_NAME, History, Window, find_window, health_point, next_window, rfc3339
-from clawtui.tui.stats_reader import StatsReader, filled, read_points
+from clawtui.tui.stats.reader import StatsReader, filled, read_points
+from clawtui.tui.stats.series import BY_NAME, History, Window, find_window, health_point, next_window, rfc3339
 from clawtui.tui.store import FleetStore
 from clawtui.tui.widgets.stats_pane import Shown, StatsPane
 from hub.contract import AgentView

@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from typing import Final, Protocol
 
-from clawtui.tui.log_lines import Page, notice
+from clawtui.tui.logs.lines import Page, notice
 from clawtui.tui.widgets.log_store import LogLineView
 from clawtui.tui.widgets.log_view import LogView, Want
 from hub.errors import HubError

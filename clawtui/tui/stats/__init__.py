@@ -1,0 +1,1 @@
+"""What an agent uses over time: read, brought into columns, drawn."""
