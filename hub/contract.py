@@ -663,7 +663,8 @@ class Event(Shape, frozen=True):
     """One change. `seq` counts within `hub_id` and one run of the hub (`run`).
 
     `kind` is agent, task, dispatch, job, health, attention, or `gap`: events were dropped for this
-    observer, re-read what you show. An `attention` without `id` stands for many changes.
+    observer, re-read what you show. An `attention` without `id` stands for many changes. `agent`: whose task
+    changed; what that agent runs and what waits for it may have changed too.
     """
 
     seq: int
@@ -672,6 +673,7 @@ class Event(Shape, frozen=True):
     id: str = ""
     gone: bool = False
     at: str = ""
+    agent: str = ""
     data: Any = None
 
 

@@ -33,6 +33,7 @@ class _Change(NamedTuple):
     id: str
     gone: bool
     at_ms: int
+    agent: str
     data: Any
 
 
@@ -82,10 +83,10 @@ class Feed:
         """Events that wait for the observer who is furthest behind."""
         return max((subscriber.pending for subscriber in self._subscribers), default=0)
 
-    def publish(self, kind: str, id: str, gone: bool = False, data: Any = None) -> None:
-        """Tell everybody that `id` changed. Never waits, never fails."""
+    def publish(self, kind: str, id: str, gone: bool = False, *, agent: str = "", data: Any = None) -> None:
+        """Tell everybody that `id` changed; `agent`: whose task it is. Never waits, never fails."""
         self.seq += 1
-        change = _Change(self.seq, kind, id, gone, self._clock_ms(), data)
+        change = _Change(self.seq, kind, id, gone, self._clock_ms(), agent, data)
         self._ring.append(change)
         for subscriber in self._subscribers:
             subscriber._offer(change)
@@ -163,6 +164,7 @@ class Feed:
             id=change.id,
             gone=change.gone,
             at=rfc3339(change.at_ms) or "",
+            agent=change.agent,
             data=change.data,
         )
 

@@ -151,7 +151,7 @@ class Kernel:
             case Close():
                 self.links.close(effect)
             case Publish():
-                self.feed.publish(effect.kind, effect.id, effect.gone)
+                self.feed.publish(effect.kind, effect.id, effect.gone, agent=effect.agent)
             case Save(record=Task() as task, overlay=False):
                 self._task_saved(task)
             case Save() | Delete():

@@ -152,6 +152,8 @@ class FleetStore:
                 self._all_dirty = True
         else:
             self._jobs_dirty |= event.kind == "job"
+            if event.agent:  # of a task: what the agent runs and what waits for it changed with it
+                self._dirty.add(event.agent)
             self.kinds[event.kind] += 1
             self.revision += 1
         self._moved.set()

@@ -241,12 +241,12 @@ class TaskBook:
 
     def put(self, task: Task) -> list[Effect]:
         self.tasks[task.id] = task
-        return [Save(task), Publish(Kind.TASK, task.id)]
+        return [Save(task), Publish(Kind.TASK, task.id, agent=task.agent_id)]
 
     def cancelling(self, task: Task, wanted: bool) -> list[Effect]:
         """Put the overlay on a task, or take it off: a cancel that the agent has to confirm."""
         task = self.tasks[task.id] = replace(task, cancelling=wanted)
-        return [Save(task, overlay=True), Publish(Kind.TASK, task.id)]
+        return [Save(task, overlay=True), Publish(Kind.TASK, task.id, agent=task.agent_id)]
 
     def started(self, task: Task, now: Now) -> list[Effect]:
         """The agent says that the attempt runs."""

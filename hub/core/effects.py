@@ -65,11 +65,12 @@ class Kind(enum.StrEnum):
 
 
 class Publish(msgspec.Struct, frozen=True):
-    """Tell observers that `id` changed; `gone` when it exists no more."""
+    """Tell observers that `id` changed; `gone` when it exists no more. `agent`: whose task it is."""
 
     kind: Kind
     id: str
     gone: bool = False
+    agent: str = ""
 
 
 Effect = Save | Delete | Send | Close | Publish

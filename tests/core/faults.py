@@ -27,8 +27,8 @@ FAULTS = (
     Fault(
         "a change is published before it is saved",
         "book",
-        "return [Save(task), Publish(Kind.TASK, task.id)]",
-        "return [Publish(Kind.TASK, task.id), Save(task)]",
+        "return [Save(task), Publish(Kind.TASK, task.id, agent=task.agent_id)]",
+        "return [Publish(Kind.TASK, task.id, agent=task.agent_id), Save(task)]",
     ),
     Fault(
         "a response is acknowledged before its end is saved",

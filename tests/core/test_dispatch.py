@@ -22,7 +22,7 @@ def test_a_submission_is_saved_and_published_before_anything_is_sent() -> None:
     names = [type(effect).__name__ for effect in effects]
     assert names == ["Save", "Publish", "Save", "Publish", "Send"]
     assert [task.state for task in saved(effects, Task)] == [TaskState.QUEUED, TaskState.OFFERED]
-    assert effects[1] == Publish(Kind.TASK, "t")
+    assert effects[1] == Publish(Kind.TASK, "t", agent="a")
 
 
 def test_a_task_frame_has_the_tasks_own_fields_and_the_delivery_part() -> None:

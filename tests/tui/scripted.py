@@ -114,9 +114,9 @@ class ScriptedHub(ScriptedControl):
         del self.agents_by_id[name]
         self.tell("agent", name)
 
-    def tell(self, kind: str, id: str = "") -> None:
-        """Give one change to whoever listens; kind `gap`: everything may have changed."""
-        event = Event(seq=next(self._numbers), run="r", kind=kind, id=id)
+    def tell(self, kind: str, id: str = "", agent: str = "") -> None:
+        """Give one change to whoever listens; kind `gap`: everything may have changed. `agent`: of a task."""
+        event = Event(seq=next(self._numbers), run="r", kind=kind, id=id, agent=agent)
         for stream in self._listeners:
             stream.give(event)
 

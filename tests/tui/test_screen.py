@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
+import msgspec
 import pytest
 from textual import events
 
@@ -66,6 +67,15 @@ async def test_a_change_is_read_again_and_shown() -> None:
         await until(pilot, sees(app, "■ stopped"))
         hub.remove("a-2")
         await until(pilot, lambda: "a-2" not in text_of(app))
+
+
+async def test_a_task_that_begins_or_ends_changes_its_agents_row() -> None:
+    hub = pair()
+    async with shown(hub) as (app, pilot):
+        await until(pilot, sees(app, "● online"))
+        hub.agents_by_id["a-1"] = msgspec.structs.replace(hub.agents_by_id["a-1"], queued=321)
+        hub.tell("task", "t-1", agent="a-1")
+        await until(pilot, sees(app, "321"))
 
 
 async def test_a_lost_hub_is_announced_what_was_read_stays_and_it_comes_back_by_itself() -> None:
