@@ -132,7 +132,7 @@ def _health(agent: AgentView, now: datetime, recent: Recent | None, cells: int) 
         drawn += (spark := _spark(recent, "memory", text, cells, now))
         lines += _field("Memory", (text, level(memory) or "ok"), *spark)
     if drawn and recent is not None:
-        said += f", lines of the last {recent.history.window.words}"
+        said += f", lines: {recent.history.window.words}"
     return [("\n", ""), *_field("Health", (said, "dim")), *lines, *_rest(agent)]
 
 

@@ -23,7 +23,7 @@ from tests.tui.scripted import ScriptedHub, screen_on, until, wait_shown
 FOLDER: Final = Path(__file__).parents[2] / "screenshots"
 FONT: Final = "DejaVu Sans Mono"
 WIDE, MEDIUM, NARROW = (160, 45), (110, 36), (80, 24)
-SPARKS: Final = "lines of the last 15 minutes"
+SPARKS: Final = "lines: 15 minutes"
 """Said once the small lines of the Now tab are there."""
 Steps = Callable[[Pilot[Any], ScriptedHub], Awaitable[None]]
 

@@ -155,5 +155,5 @@ def test_the_now_tab_has_small_lines_where_there_is_room(cells: int, sparks: int
     now = datetime.fromtimestamp(found.end_ms / 1000, UTC)
     lines = "".join(text for text, _ in now_lines(agent, now, recent=Recent(found), cells=cells)).splitlines()
     assert sum("·" in line for line in lines) == sparks
-    assert any("lines of the last 15 minutes" in line for line in lines) == bool(sparks)
+    assert any("lines: 15 minutes" in line for line in lines) == bool(sparks)
     assert all(width(line) < cells for line in lines if "·" in line)

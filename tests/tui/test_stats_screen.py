@@ -210,7 +210,7 @@ async def test_a_failing_history_says_so_and_an_unknown_window_names_the_known_o
 async def test_the_now_tab_reads_the_last_minutes_once_per_agent() -> None:
     hub = told("a-1", "a-2")
     async with shown(hub, (160, 40)) as (app, pilot):
-        await until(pilot, sees(app, "lines of the last 15 minutes"))
+        await until(pilot, sees(app, "lines: 15 minutes"))
         for _ in range(10):
             healthy(hub, "a-1", 0.7)
             app.refresh_now()
