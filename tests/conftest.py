@@ -6,6 +6,7 @@ from __future__ import annotations
 import fcntl
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -21,6 +22,9 @@ ENGINE_PROBE_TIMEOUT_SECONDS = 10
 
 DOCKER_TEST_TIMEOUT_SECONDS = 300
 """The first Docker test builds the agents' base image, which installs packages."""
+
+# A suite that a script runs in the background ignores interrupts, and every program that it starts would, too.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 hypothesis.settings.register_profile("dev", deadline=None, max_examples=100)
 hypothesis.settings.register_profile("deep", deadline=None, max_examples=2_000)

@@ -327,7 +327,7 @@ class JobState(enum.StrEnum):
     CANCELLED = "cancelled"
 
 
-class JobStep(Record, frozen=True):
+class JobStep(msgspec.Struct, frozen=True, kw_only=True):
     """What a job said it was doing, from `at` on (ms since the epoch)."""
 
     at: int

@@ -81,6 +81,7 @@ class RelayReach(Reach):
     def __init__(self, hub_id: str, folder: Path, agents_port: int) -> None:
         super().__init__(hub_id, folder, agents_port)
         self.relays: list[asyncio.Server] = []
+        self._relayed: set[asyncio.StreamWriter] = set()
 
     async def listen_agents_on(self, host: str) -> None:
         if host not in self.listening:
@@ -90,12 +91,17 @@ class RelayReach(Reach):
     def close(self) -> None:
         for relay in self.relays:
             relay.close()
+        for writer in self._relayed:
+            writer.close()
 
     async def _relay(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         there_reader, there_writer = await asyncio.open_connection("127.0.0.1", self.agents_port)
+        ends = {writer, there_writer}
+        self._relayed |= ends
         async with asyncio.TaskGroup() as group:
             group.create_task(_copy(reader, there_writer))
             group.create_task(_copy(there_reader, writer))
+        self._relayed -= ends
 
 
 async def _copy(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
