@@ -63,7 +63,7 @@ async def _empty(pilot: Pilot[Any], hub: ScriptedHub) -> None:
 
 async def _broken(pilot: Pilot[Any], hub: ScriptedHub) -> None:
     await wait_shown(pilot, "builder-1")
-    hub.answers["audit"] = ValueError("the answer was no journal")
+    hub.answers["journal"] = ValueError("the answer was no journal")
     await pilot.press("f4")
     await wait_shown(pilot, "The journal pane failed")
 
@@ -100,10 +100,14 @@ SHOTS: Final = (
     Shot("logs", pressing("f3", shown="planner.c"), MEDIUM),
     Shot("logs-filter", pressing("f3", "slash", *"timed out", "enter", "plus", shown="±2"), MEDIUM),
     Shot("logs-80x24", pressing("f3", shown="planner.c"), NARROW),
-    Shot("journal", pressing("f4", shown="two machines"), MEDIUM),
-    Shot("journal-80x24", pressing("f4", shown="reviewer-3"), NARROW),
+    Shot("journal", pressing("f4", shown="WAY BACK"), MEDIUM),
+    Shot("journal-80x24", pressing("f4", shown="WAY BACK"), NARROW),
+    Shot("journal-audit", pressing("f4", "2", shown="OUTCOME"), MEDIUM),
     Shot("hub", pressing("f5", shown="Drivers"), MEDIUM),
     Shot("hub-80x24", pressing("f5", shown="Drivers"), NARROW),
+    Shot("hub-connections", pressing("f5", "2", shown="builder-1"), MEDIUM),
+    Shot("jobs", pressing("f6", shown="gpu-trainer-2"), MEDIUM),
+    Shot("jobs-80x24", pressing("f6", shown="gpu-trainer-2"), NARROW),
     Shot("help", pressing("question_mark", shown="Here: fleet"), MEDIUM),
     Shot("help-80x24", pressing("question_mark", shown="Here: fleet"), NARROW),
     Shot("palette", pressing("ctrl+p", *"log", shown="Palette"), MEDIUM),
