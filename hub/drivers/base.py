@@ -18,7 +18,10 @@ from typing import Protocol
 import msgspec
 
 from hub.core.model import AgentId, AgentUid, Observed
+from hub.drivers.snapshots import Seed, Snapshotter
 from hub.errors import NotFound
+from profiles.image import Recipe
+from profiles.model import Machine
 
 
 class AgentGone(NotFound):
@@ -93,6 +96,10 @@ class AgentPlan(msgspec.Struct, frozen=True, kw_only=True):
     mounts: tuple[Mount, ...] = ()
     tmpfs: tuple[str, ...] = ()
     read_only: bool = False
+    machine: Machine = Machine()
+    """What the profile says, for what has no field of its own here."""
+    recipe: Recipe | None = None
+    """What the image is made from; None = the base image. Drivers without images do nothing with it."""
 
 
 class AgentHandle(msgspec.Struct, frozen=True):
@@ -181,8 +188,14 @@ class Driver(Protocol):
 
     async def fingerprint(self) -> Fingerprint: ...
 
-    async def create(self, plan: AgentPlan, progress: Progress) -> AgentHandle:
-        """Make and start the agent. On failure nothing of it is left, or the error names it."""
+    @property
+    def snapshots(self) -> Snapshotter | None:
+        """How agents are saved and made again; None when `features.snapshot` is False."""
+        ...
+
+    async def create(self, plan: AgentPlan, progress: Progress, seed: Seed | None = None) -> AgentHandle:
+        """Make and start the agent, with a `seed` from a snapshot. On failure nothing of it is left, or the error
+        names it."""
         ...
 
     async def start(self, handle: AgentHandle) -> None: ...

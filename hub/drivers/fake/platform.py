@@ -22,6 +22,11 @@ class FakeAgent:
         self.starts = 0
         self.log: list[LogLine] = []
         self.created_at = started_at
+        self.files: dict[str, bytes] = {}
+        """The workspace."""
+        self.generation = 0
+        self.aside: dict[int, dict[str, bytes]] = {}
+        """Generations of the workspace that are not active."""
 
 
 class FakePlatform:
@@ -31,6 +36,8 @@ class FakePlatform:
         self.agents: dict[tuple[AgentId, AgentUid], FakeAgent] = {}
         self.foreign: set[AgentId] = set()
         """Names taken by things that no hub made."""
+        self.images: set[str] = set()
+        """Ids of snapshots that have an image."""
         self._now_ms = now_ms
         self._ticks = 0
         self._watchers: set[asyncio.Event] = set()
