@@ -123,6 +123,8 @@ class MountRequest(Request, frozen=True):
 
 
 class CreateAgent(Request, frozen=True):
+    """What is empty or None is as the profile says, else the driver's own."""
+
     name: str
     driver: str = ""
     profile: str = ""
@@ -137,7 +139,7 @@ class CreateAgent(Request, frozen=True):
     mounts: list[MountRequest] = []
     tmpfs: list[str] = []
     read_only: bool = False
-    restart: str = "unless-stopped"
+    restart: str = ""
 
 
 class AgentAct(enum.StrEnum):
