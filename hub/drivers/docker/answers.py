@@ -102,6 +102,16 @@ class Image(Pascal, frozen=True):
     config: ImageConfig | None = None
 
 
+class ImageLine(Pascal, frozen=True):
+    """One line of a list of images. `created`: seconds since the epoch."""
+
+    id: str
+    created: int = 0
+    size: int = 0
+    repo_tags: list[str] | None = None
+    labels: dict[str, str] | None = None
+
+
 class System(Pascal, frozen=True):
     """The engine and the machine it runs on. `mem_total`: bytes."""
 
