@@ -120,13 +120,15 @@ def _entry(meter: Meter, tar: tarfile.TarFile, member: tarfile.TarInfo, prefix: 
 
 
 def content_digest(meter: Meter, content: IO[bytes], pieces: list[tuple[int, int]], size: int) -> str:
-    """Return the digest of a file whose data is in `pieces`; see the module's docstring."""
+    """Return the digest of a file whose data is in `pieces`; see the module's docstring. A stream will do when there is
+    one piece from the beginning on."""
     digest = hashlib.sha256()
     done = 0
     for offset, length in pieces:
         # Whole blocks around the piece; what lies before it in its first block was read with the one before.
         position = max(done, offset - offset % BLOCK_BYTES)
-        content.seek(position)
+        if position != done:
+            content.seek(position)
         while position < offset + length:
             block = content.read(min(BLOCK_BYTES, size - position))
             if not block:

@@ -30,6 +30,8 @@ class Meter:
     def __init__(self) -> None:
         self.done_bytes = 0
         self._cancelled = threading.Event()
+        self.on_cancel: Callable[[], None] | None = None
+        """Ends what the work waits for; called from another thread."""
 
     def advance(self, size: int) -> None:
         """Count `size` bytes as done. Raises Abandoned."""
@@ -39,6 +41,8 @@ class Meter:
 
     def cancel(self) -> None:
         self._cancelled.set()
+        if self.on_cancel is not None:
+            self.on_cancel()
 
 
 class Workers:

@@ -15,7 +15,7 @@ from hub.drivers.base import AgentHandle, AgentPlan, Progress
 from hub.drivers.fake.platform import FakeAgent, FakePlatform
 from hub.drivers.fake.steps import Step
 from hub.drivers.snapshots import WORKSPACE_ARCHIVE, Captured, CaptureOrder, Estimate, Seed, VolumeArchive
-from hub.errors import Conflict
+from hub.errors import Conflict, DriverFailed
 
 
 class Life(Protocol):
@@ -89,6 +89,8 @@ class FakeSnapshots:
         agent = self._life.present(handle)
         await self._life.step(Step.ACTIVATE, agent.plan.agent_id)
         if agent.generation != generation:
+            if generation not in agent.aside:
+                raise DriverFailed(f"there is no generation {generation}", retryable=False)
             agent.state = Observed.EXITED
             agent.aside[agent.generation] = agent.files
             agent.files = agent.aside.pop(generation)
@@ -123,4 +125,4 @@ def read_files(seed: Seed) -> dict[str, bytes]:
     check(Meter(), seed.archive, seed.sha256)
     with tarfile.open(seed.archive) as tar:
         contents = {member.name.removeprefix("./"): tar.extractfile(member) for member in tar.getmembers()}
-    return {name: content.read() for name, content in contents.items() if content is not None}
+        return {name: content.read() for name, content in contents.items() if content is not None}

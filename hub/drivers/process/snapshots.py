@@ -147,6 +147,7 @@ class ProcessSnapshots:
         async with self._life.lock(folder.uid):
             record = await self._pool.run(self._keeper.present, folder)
             if record.switching is not None or record.generation != generation:
+                await self._pool.run(_check_there, folder, record, generation)
                 await self._life.stop_held(folder, grace_seconds)
                 record = await self._pool.run(switch, folder, generation)
             if run:
@@ -171,6 +172,14 @@ def _remove(path: Path) -> None:
         remove_tree(path)
 
 
+def _check_there(folder: AgentFolder, record: Record, generation: int) -> None:
+    """Raises DriverFailed when there is no such generation; the agent runs on then."""
+    if generation not in (record.generation, record.switching) and not folder.aside(generation).is_dir():
+        raise DriverFailed(
+            f"generation {generation} of {folder.agent_id}'s workspace is not there", retryable=False, driver=NAME
+        )
+
+
 def switch(folder: AgentFolder, generation: int) -> Record:
     """Let a generation take the workspace's place; the agent does not run. Blocks. Returns the record."""
     record = folder.read()
@@ -179,10 +188,6 @@ def switch(folder: AgentFolder, generation: int) -> Record:
     record = finish_switch(folder, record)
     if record.generation == generation:
         return record
-    if not folder.aside(generation).is_dir():
-        raise DriverFailed(
-            f"generation {generation} of {folder.agent_id}'s workspace is not there", retryable=False, driver=NAME
-        )
     record = msgspec.structs.replace(record, switching=generation)
     folder.write(record)
     return finish_switch(folder, record)
