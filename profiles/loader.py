@@ -75,20 +75,18 @@ class Found(msgspec.Struct, frozen=True, kw_only=True):
         return self.profile
 
 
-def standard_sources(user: Path, project: Path) -> tuple[Source, ...]:
-    """Return the user's and the project's folder, weakest first; built-in profiles are always there."""
-    return (Source(Origin.USER, user), Source(Origin.PROJECT, project))
+def find_profiles(sources: Sequence[Source], name: str | None = None) -> dict[str, list[Found]]:
+    """Return every profile (or those of one name) by name, the effective one first.
 
-
-def find_profiles(sources: Sequence[Source]) -> dict[str, list[Found]]:
-    """Return every profile by name, the effective one first. Reads files; raises nothing."""
+    Built-in profiles are always there, below all sources. Reads files; raises nothing.
+    """
     found: dict[str, list[Found]] = {}
-    for one in _built_in():
+    for one in _built_in(name):
         found.setdefault(one.name, []).insert(0, one)
     for source in sources:
-        for one in _of_folder(source):
+        for one in _of_folder(source, name):
             found.setdefault(one.name, []).insert(0, one)
-    return {name: _layered(found[name]) for name in sorted(found)}
+    return {each: _layered(found[each]) for each in sorted(found)}
 
 
 def check_text(text: str, format: str, name: str = "") -> Profile:
@@ -128,14 +126,14 @@ def _surprises(found: Found) -> Iterator[str]:
 # --- reading files -----------------------------------------------------------------------------------
 
 
-def _built_in() -> Iterator[Found]:
+def _built_in(wanted: str | None) -> Iterator[Found]:
     for entry in sorted(importlib.resources.files("profiles").joinpath("builtin").iterdir(), key=lambda it: it.name):
         stem, ending = os.path.splitext(entry.name)
-        if ending in FORMATS:
+        if ending in FORMATS and wanted in (None, stem):
             yield _read(stem, Origin.BUILT_IN, entry, FORMATS[ending])
 
 
-def _of_folder(source: Source) -> Iterator[Found]:
+def _of_folder(source: Source, wanted: str | None) -> Iterator[Found]:
     try:
         names = sorted(os.listdir(source.folder))
     except OSError:
@@ -147,7 +145,7 @@ def _of_folder(source: Source) -> Iterator[Found]:
         if path.suffix in FORMATS and not name.startswith(".") and path.is_file():
             data.setdefault(path.stem, []).append(path)
     dockerfiles = [name.removesuffix(DOCKERFILE_SUFFIX) for name in names if name.endswith(DOCKERFILE_SUFFIX)]
-    for stem in sorted({*data, *dockerfiles}):
+    for stem in sorted(each for each in {*data, *dockerfiles} if wanted in (None, each)):
         found = _of_stem(stem, source.origin, data.get(stem, []))
         yield _with_dockerfile(found, source.folder) if stem in dockerfiles else found
 

@@ -10,6 +10,7 @@ import asyncio
 import os
 from collections.abc import AsyncIterator, Mapping
 from contextlib import aclosing
+from pathlib import Path
 from typing import Final
 from weakref import WeakValueDictionary
 
@@ -30,7 +31,8 @@ from hub.drivers.docker.answers import Container, System
 from hub.drivers.docker.checks import features_of, fingerprint_of, host_of
 from hub.drivers.docker.docker_py import Connector
 from hub.drivers.docker.engine import DOCTOR, NAME, Connect, Engine, EngineNotFound
-from hub.drivers.docker.image import BaseImage, BuildOptions
+from hub.drivers.docker.image import BuildOptions
+from hub.drivers.docker.images import DockerImages
 from hub.drivers.docker.labels import HUB, OWNER, OWNER_NAME, Identity
 from hub.drivers.docker.logs import LogDecoder, log_call
 from hub.drivers.docker.network import Networks
@@ -38,6 +40,7 @@ from hub.drivers.docker.observe import handle_of, identity_in, observe
 from hub.drivers.docker.plan import check_plan, plan_container
 from hub.drivers.docker.pool import STEP_DEADLINE_SECONDS, Pool, Streams
 from hub.drivers.docker.watch import Watch
+from hub.drivers.images import ImageOrder
 from hub.errors import DriverFailed, HubError
 
 IMAGE_SHARE: Final = 0.6
@@ -76,7 +79,14 @@ class DockerDriver:
         self._command = command
         self._pool = Pool(connect or connector)
         self._streams = Streams(connect or connector)
-        self._image = BaseImage(self._pool, self._streams, build or BuildOptions.from_environment(surroundings))
+        self.images = DockerImages(
+            self._pool,
+            self._streams,
+            build or BuildOptions.from_environment(surroundings),
+            Path(hub.state_folder, "logs", "builds"),
+            connector.url,
+            surroundings,
+        )
         self._networks = Networks(self._pool, hub, local=connector.local, agents_url=agents_url)
         self._watch = Watch(self._streams, hub.hub_id)
         self._locks: WeakValueDictionary[AgentId, asyncio.Lock] = WeakValueDictionary()
@@ -122,7 +132,8 @@ class DockerDriver:
     async def _make(self, plan: AgentPlan, identity: Identity, progress: Progress) -> None:
         progress(0.0, "asking the engine what it has")
         system = await self._look()
-        image = await self._image.ensure(lambda done, line: progress(done * IMAGE_SHARE, line), sudo=plan.sudo)
+        order = ImageOrder(recipe=plan.recipe, sudo=plan.sudo)
+        image = (await self.images.ensure(order, lambda done, line: progress(done * IMAGE_SHARE, line))).image
         progress(0.65, f"preparing the network for {plan.agent_id}")
         async with self._networks.prepared(plan, system) as way:
             container, notes = plan_container(plan, identity, image, host_of(system), way, self._command)
