@@ -148,11 +148,15 @@ class Fleet:
         agent = self.agents[agent_id]
         self.lifecycle.forget(agent_id)
         effects = self.change_agent(replace(agent, desired=desired))
-        paused = desired is Desired.PAUSED
-        effects += self._freshness(self.freshness.set_paused(agent_id, paused, now), now)
-        self.dispatcher.set_paused(agent_id, paused, now)
+        effects += self.hold_still(agent_id, desired is Desired.PAUSED, now)
         accepting = desired is Desired.RUNNING and not agent.quarantined
         return effects + self.dispatcher.set_accepting(agent_id, accepting, now)
+
+    def hold_still(self, agent_id: AgentId, still: bool, now: Now) -> list[Effect]:
+        """While the hub itself holds the agent still, its silence means nothing."""
+        effects = self._freshness(self.freshness.set_paused(agent_id, still, now), now)
+        self.dispatcher.set_paused(agent_id, still, now)
+        return effects
 
     def observe(self, agent_id: AgentId, observed: Observed, exit_code: int | None, reason: str) -> list[Effect]:
         """A driver looked at the agent."""
