@@ -25,6 +25,9 @@ from hub.contract import (
     AuditList,
     BackupAnswer,
     BackupRequest,
+    BuildImage,
+    BuildLogLine,
+    BuildLogQuery,
     CreateAgent,
     CreatedToken,
     CreateToken,
@@ -32,6 +35,7 @@ from hub.contract import (
     DispatchView,
     Event,
     HubHealth,
+    ImageList,
     JobList,
     JobView,
     JournalList,
@@ -41,6 +45,11 @@ from hub.contract import (
     OutputQuery,
     PageQuery,
     PolicyList,
+    ProfileCheck,
+    ProfileList,
+    ProfileQuery,
+    ProfileText,
+    ProfileView,
     RegisterAgent,
     RegisteredAgent,
     SnoozeRequest,
@@ -51,6 +60,7 @@ from hub.contract import (
     TaskQuery,
     TaskView,
     TokenList,
+    TransferImage,
     UndoAnswer,
 )
 from hub.control import ShellSession
@@ -173,6 +183,43 @@ class RemoteControl:
 
     async def retry_task(self, task_id: str) -> Submitted:
         return await self._post(Submitted, _path("tasks", task_id, "retry"))
+
+    # --- profiles and images
+
+    async def profiles(self, query: ProfileQuery) -> ProfileList:
+        return await self._get(ProfileList, "/profiles", _params(query))
+
+    async def profile(self, name: str) -> ProfileView:
+        return await self._get(ProfileView, _path("profiles", name))
+
+    async def validate_profile(self, request: ProfileText) -> ProfileCheck:
+        return await self._post(ProfileCheck, "/profiles/validate", request)
+
+    async def save_profile(self, name: str, request: ProfileText) -> ProfileView:
+        return decoded(await self._http.call("PUT", _path("profiles", name), body=request), ProfileView)
+
+    async def delete_profile(self, name: str) -> None:
+        await self._http.call("DELETE", _path("profiles", name))
+
+    async def build_profile(self, name: str, request: BuildImage) -> JobView:
+        return await self._post(JobView, _path("profiles", name, "build"), request)
+
+    async def images(self) -> ImageList:
+        return await self._get(ImageList, "/images")
+
+    async def build_image(self, request: BuildImage) -> JobView:
+        return await self._post(JobView, "/images/build", request)
+
+    async def push_image(self, request: TransferImage) -> JobView:
+        return await self._post(JobView, "/images/push", request)
+
+    async def pull_image(self, request: TransferImage) -> JobView:
+        return await self._post(JobView, "/images/pull", request)
+
+    async def build_log(self, name: str, query: BuildLogQuery) -> AsyncGenerator[BuildLogLine, None]:
+        async with contextlib.aclosing(self._http.lines(_path("images", name, "log"), _params(query))) as lines:
+            async for line in lines:
+                yield decoded(line, BuildLogLine)
 
     # --- jobs
 

@@ -37,10 +37,12 @@ from hub.errors import BadRequest, Conflict, DriverFailed, NotAvailable
 from hub.jobs import JobHandle, Jobs, Work
 from hub.kernel import Kernel
 from hub.keylock import KeyLocks
-from hub.planning import make_plan, new_agent
+from hub.planning import make_plan, new_agent, spoken
+from hub.profiles import ProfileBook
 from hub.stats import Stats
 from hub.tokens import agent_token
 from hub.undo import change
+from profiles.image import Recipe
 from runtime.wire import TaskError
 
 ONLINE_SECONDS: Final = 60.0
@@ -58,12 +60,15 @@ _DESIRED: Final = {
 class Acts:
     """Carries out acts, one at a time per agent."""
 
-    def __init__(self, kernel: Kernel, drivers: DriverSet, jobs: Jobs, logs: AgentLogs, stats: Stats) -> None:
+    def __init__(
+        self, kernel: Kernel, drivers: DriverSet, jobs: Jobs, logs: AgentLogs, stats: Stats, profiles: ProfileBook
+    ) -> None:
         self._kernel = kernel
         self._drivers = drivers
         self._jobs = jobs
         self._logs = logs
         self._stats = stats
+        self._profiles = profiles
         self._locks = KeyLocks()
         self._turns: Counter[AgentUid] = Counter()
         self.resumers: dict[str, Callable[[Job], Work]] = {}
@@ -95,16 +100,27 @@ class Acts:
         kernel = self._kernel
         driver = await self._drivers.choose(request.driver)
         uid = AgentUid(kernel.clock.new_id("u"))
-        agent = new_agent(request, uid, driver.name, driver.features, kernel.now())
-        audit = kernel.audited(by, "agent.create", agent.id, detail=agent.spec or "")
-        return await self.make(driver, agent, by, [audit])
+        profile = await self._profiles.usable(request.profile) if request.profile else None
+        machine = profile.valid().machine if profile else None
+        agent = new_agent(request, uid, driver.name, driver.features, kernel.now(), machine)
+        audit = kernel.audited(by, "agent.create", agent.id, detail=spoken(request))
+        return await self.make(driver, agent, by, [audit], recipe=profile.recipe() if profile else None)
 
     async def make(
-        self, driver: Driver, agent: Agent, by: str, effects: Sequence[Effect], seed: Seed | None = None
+        self,
+        driver: Driver,
+        agent: Agent,
+        by: str,
+        effects: Sequence[Effect],
+        seed: Seed | None = None,
+        recipe: Recipe | None = None,
     ) -> Job:
-        """Commit a new agent's record with `effects` and start making it, from a snapshot with a `seed`."""
+        """Commit a new agent's record with `effects` and start making it, from a snapshot with a `seed`.
+
+        `recipe` is what its image is made from; None = the base image.
+        """
         added = self._kernel.fleet.add_agent(agent, self._kernel.now())
-        work: Work = lambda job: self._create(driver, agent, job, seed)  # noqa: E731
+        work: Work = lambda job: self._create(driver, agent, job, seed, recipe)  # noqa: E731
         return await self._jobs.start("create", agent.id, by, work, effects=[*added, *effects])
 
     async def act(self, agent_id: str, act: AgentAct, by: str) -> Job:
@@ -206,13 +222,17 @@ class Acts:
 
     # --- the work
 
-    async def _create(self, driver: Driver, agent: Agent, job: JobHandle, seed: Seed | None) -> dict[str, Any]:
+    async def _create(
+        self, driver: Driver, agent: Agent, job: JobHandle, seed: Seed | None, recipe: Recipe | None
+    ) -> dict[str, Any]:
         kernel = self._kernel
         async with self.hold(agent.uid):
             token, secret = self.join_token(agent)
             await kernel.commit(kernel.fleet.identity.add(token))
             try:
-                plan = make_plan(agent, kernel.feed.hub_id, secret)
+                plan = replace(make_plan(agent, kernel.feed.hub_id, secret), recipe=recipe)
+                if driver.images is None and recipe is not None and (left := recipe.installs()):
+                    job.progress(0.0, f"driver {driver.name} installs nothing: {left} of the profile stay out")
                 handle = await driver.create(plan, job.progress, seed)
             except BaseException:
                 kernel.push(kernel.fleet.remove_agent(agent.id, kernel.now()))

@@ -75,6 +75,8 @@ class HubConfig(msgspec.Struct, frozen=True, kw_only=True):
     insecure_listen: bool = False
     drivers: tuple[str, ...] = ("docker", "process")
     default_driver: str = ""
+    profiles_folder: Path | None = None
+    """Of the project's profiles; None = there are none beside the user's."""
     version: str = ""
     retention: Retention = Retention()
     timing: Timing = Timing()

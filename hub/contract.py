@@ -7,7 +7,7 @@ the name says so. Fields may be added, those that stand here stay.
 from __future__ import annotations
 
 import enum
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import msgspec
 from msgspec import Meta
@@ -293,6 +293,119 @@ class DispatchView(Shape, frozen=True):
     tasks: list[DispatchMember] = []
     counts: dict[str, int] = {}
     retry_of: str | None = None
+
+
+# --- profiles and images --------------------------------------------------------------------------
+
+
+class ProblemView(Shape, frozen=True):
+    """A mistake in a profile. `field` is its path, as in `resources.memory`."""
+
+    field: str
+    message: str
+    hint: str = ""
+
+
+class ProfileView(Shape, frozen=True):
+    """A profile of one source: `built-in`, `user` or `project`; the stronger one hides the others.
+
+    `path` and `dockerfile` are files on the hub's machine. `effective` is everything it means, with
+    defaults; it and the texts are there when one profile is shown, not in a list.
+    """
+
+    name: str
+    source: str
+    valid: bool
+    description: str = ""
+    path: str = ""
+    dockerfile: str = ""
+    shadows: list[str] = []
+    hidden: bool = False
+    repository: str = ""
+    problems: list[ProblemView] = []
+    notes: list[str] = []
+    format: str = "json"
+    text: str | None = None
+    dockerfile_text: str | None = None
+    effective: Any = None
+    image: str | None = None
+    """The full name of its image as the profile is now; None where that is not known."""
+    built: bool | None = None
+
+
+class ProfileList(Shape, frozen=True):
+    profiles: list[ProfileView]
+    next: str | None = None
+
+
+class ProfileQuery(Request, frozen=True):
+    """`all`: also those that stronger ones hide."""
+
+    all: bool = False
+
+
+class ProfileText(Request, frozen=True):
+    """The text of a profile's file; `format` json or yaml. `name` is what the file is called."""
+
+    text: str
+    format: Literal["json", "yaml"] = "json"
+    name: str = ""
+
+
+class ProfileCheck(Shape, frozen=True):
+    valid: bool
+    problems: list[ProblemView] = []
+
+
+class BuildImage(Request, frozen=True):
+    """`rebuild`: build again although nothing has changed. `platform` such as linux/arm64, empty = the engine's.
+
+    `build_args` belong to this machine, such as a mirror's address: they are no part of the tag.
+    """
+
+    rebuild: bool = False
+    platform: str = ""
+    build_args: dict[str, str] = {}
+    driver: str = ""
+
+
+class ImageView(Shape, frozen=True):
+    """One image of ours. `profile` is empty for the base image."""
+
+    name: str
+    tag: str
+    id: str
+    profile: str
+    created_at: str
+    size_bytes: int
+    latest: bool = False
+
+
+class ImageList(Shape, frozen=True):
+    images: list[ImageView]
+    next: str | None = None
+
+
+class TransferImage(Request, frozen=True):
+    """`image`: a profile's name or `base`, with a tag after a colon; without one what the profile makes now.
+
+    `registry`: a host with its port and perhaps a folder, such as localhost:5000/team.
+    """
+
+    image: str
+    registry: str
+    driver: str = ""
+
+
+class BuildLogQuery(Request, frozen=True):
+    """`tag` empty = the newest build; `lines` 0 = all."""
+
+    tag: str = ""
+    lines: Count = 0
+
+
+class BuildLogLine(Shape, frozen=True):
+    text: str
 
 
 # --- jobs, tokens, policies, audit ----------------------------------------------------------------

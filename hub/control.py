@@ -23,6 +23,9 @@ from hub.contract import (
     AttentionView,
     AuditList,
     BackupAnswer,
+    BuildImage,
+    BuildLogLine,
+    BuildLogQuery,
     CreateAgent,
     CreatedToken,
     CreateToken,
@@ -30,6 +33,7 @@ from hub.contract import (
     DispatchView,
     Event,
     HubHealth,
+    ImageList,
     JobList,
     JobView,
     JournalList,
@@ -39,6 +43,11 @@ from hub.contract import (
     OutputQuery,
     PageQuery,
     PolicyList,
+    ProfileCheck,
+    ProfileList,
+    ProfileQuery,
+    ProfileText,
+    ProfileView,
     RegisterAgent,
     RegisteredAgent,
     StatsPoint,
@@ -48,6 +57,7 @@ from hub.contract import (
     TaskQuery,
     TaskView,
     TokenList,
+    TransferImage,
     UndoAnswer,
 )
 from hub.core.model import Role
@@ -128,6 +138,39 @@ class Control(Protocol):
     async def cancel_task(self, task_id: str) -> TaskView: ...
 
     async def retry_task(self, task_id: str) -> Submitted: ...
+
+    # --- profiles and images
+    async def profiles(self, query: ProfileQuery) -> ProfileList: ...
+
+    async def profile(self, name: str) -> ProfileView:
+        """One profile with its texts and everything it means."""
+        ...
+
+    async def validate_profile(self, request: ProfileText) -> ProfileCheck:
+        """What is wrong with a text; nothing is changed."""
+        ...
+
+    async def save_profile(self, name: str, request: ProfileText) -> ProfileView:
+        """Write a profile of the user's. Raises BadRequest for a wrong one."""
+        ...
+
+    async def delete_profile(self, name: str) -> None: ...
+
+    async def build_profile(self, name: str, request: BuildImage) -> JobView: ...
+
+    async def images(self) -> ImageList: ...
+
+    async def build_image(self, request: BuildImage) -> JobView:
+        """Build the base image."""
+        ...
+
+    async def push_image(self, request: TransferImage) -> JobView: ...
+
+    async def pull_image(self, request: TransferImage) -> JobView: ...
+
+    def build_log(self, name: str, query: BuildLogQuery) -> AsyncIterator[BuildLogLine]:
+        """The output of the newest build of a profile's image, or of `base`."""
+        ...
 
     # --- jobs
     async def jobs(self, query: PageQuery) -> JobList: ...

@@ -43,6 +43,11 @@ class Kept(CreateAgent, frozen=True):
     machine: Machine | None = None
 
 
+def spoken(request: CreateAgent) -> str:
+    """Return a create request as the audit keeps it."""
+    return msgspec.json.encode(request).decode()
+
+
 def new_agent(
     request: CreateAgent, uid: AgentUid, driver: str, features: Features, now: Now, machine: Machine | None = None
 ) -> Agent:

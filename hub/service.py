@@ -26,15 +26,19 @@ from hub.core.view import rfc3339
 from hub.driverset import DriverSet
 from hub.errors import HubError, Unauthorized
 from hub.feed import Feed
+from hub.image_jobs import KINDS as IMAGE_JOBS
+from hub.image_jobs import ImageJobs
 from hub.jobs import Jobs
 from hub.kernel import Kernel
 from hub.keylock import KeyLocks
 from hub.metrics import Metrics
 from hub.operations.attention import AttentionOperations
 from hub.operations.base import Inside
+from hub.operations.images import ImageOperations
 from hub.operations.journal import JournalOperations
 from hub.operations.tasks import TaskOperations
 from hub.output import OutputStore
+from hub.profiles import ProfileBook
 from hub.reach import DriverFactory, Reach, built_in_drivers, short_id
 from hub.reception import AUDITED_REFUSALS_BURST, AUDITED_REFUSALS_PER_SECOND, Reception
 from hub.reconcile import Reconciler
@@ -52,7 +56,7 @@ CLOSE_GOING_AWAY = 1001
 log = structlog.get_logger("hub.service")
 
 
-class LocalControl(JournalOperations, TaskOperations, AttentionOperations):
+class LocalControl(JournalOperations, TaskOperations, AttentionOperations, ImageOperations):
     """`Control` on a hub in this process, bound to one principal."""
 
 
@@ -71,13 +75,16 @@ class Hub:
         self._shells = Shells(kernel.links, kernel.config.limits.shells_per_agent)
         self._stats = Stats(kernel, folder.path / "metrics.db")
         self._jobs = Jobs(kernel, group)
-        self._acts = Acts(kernel, drivers, self._jobs, self._logs, self._stats)
+        profiles = ProfileBook(folder.path, kernel.config.profiles_folder)
+        images = ImageJobs(profiles, drivers)
+        self._acts = Acts(kernel, drivers, self._jobs, self._logs, self._stats, profiles)
+        self._acts.resumers |= dict.fromkeys(IMAGE_JOBS, images.again)
         self._upkeep = Upkeep(kernel, drivers)
         self._reconcilers = [Reconciler(kernel, self._acts, driver) for driver in drivers]
         self._attention = AttentionDesk(kernel, self._reconcilers, self._registry_problems)
         self._inside = Inside(
             kernel, drivers, self._jobs, self._acts, self._shells, self._logs, KeyLocks(), self, self._attention,
-            self._stats,
+            self._stats, profiles, images,
         )  # fmt: skip
         self._listeners = Listeners(kernel.config, self._parts())
         reach.connect(self._listeners)

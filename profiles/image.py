@@ -63,6 +63,17 @@ class Recipe(msgspec.Struct, frozen=True, kw_only=True):
             return render(self.contents, base, pip_secret=pip_secret)
         return extend(self.dockerfile, self.files, self.contents.build_arguments, base)
 
+    def installs(self) -> str:
+        """Name what it puts into an image, for people; empty = nothing."""
+        if self.dockerfile is not None:
+            return "the Dockerfile"
+        parts = {
+            "packages": self.contents.packages,
+            "setup tasks": self.contents.setup_tasks,
+            "files": self.contents.files,
+        }
+        return ", ".join(name for name, part in parts.items() if part)
+
 
 def image_name(profile: str) -> str:
     """Return the repository of a profile's images."""

@@ -18,6 +18,7 @@ from typing import Protocol
 import msgspec
 
 from hub.core.model import AgentId, AgentUid, Observed
+from hub.drivers.images import Images
 from hub.drivers.snapshots import Seed, Snapshotter
 from hub.errors import NotFound
 from profiles.image import Recipe
@@ -187,6 +188,11 @@ class Driver(Protocol):
     def features(self) -> Features: ...
 
     async def fingerprint(self) -> Fingerprint: ...
+
+    @property
+    def images(self) -> Images | None:
+        """What its agents run from; None where they run on the machine as it is."""
+        ...
 
     @property
     def snapshots(self) -> Snapshotter | None:

@@ -15,9 +15,11 @@ from hub.contract import HubHealth
 from hub.control import Principal
 from hub.driverset import DriverSet
 from hub.errors import BadRequest
+from hub.image_jobs import ImageJobs
 from hub.jobs import Jobs
 from hub.kernel import Kernel
 from hub.keylock import KeyLocks
+from hub.profiles import ProfileBook
 from hub.shells import Shells
 from hub.stats import Stats
 
@@ -51,6 +53,8 @@ class Inside(msgspec.Struct, frozen=True):
     health: HealthSource
     attention: AttentionDesk
     stats: Stats
+    profiles: ProfileBook
+    images: ImageJobs
 
 
 class Operations:

@@ -79,6 +79,10 @@ class FakeDriver:
         return self._snapshots if self._features.snapshot else None
 
     @property
+    def images(self) -> None:
+        """Agents run on this machine as it is."""
+
+    @property
     def name(self) -> str:
         return self._name
 

@@ -78,6 +78,10 @@ class ProcessDriver:
         return self._snapshots
 
     @property
+    def images(self) -> None:
+        """Agents run on this machine as it is."""
+
+    @property
     def name(self) -> str:
         return NAME
 
