@@ -12,7 +12,7 @@ import msgspec
 from hub.contract import ProblemView, ProfileCheck, ProfileList, ProfileText, ProfileView
 from hub.errors import BadRequest, Conflict, NotFound, StorageFull
 from profiles.errors import ProfileError
-from profiles.image import image_name
+from profiles.image import BASE, image_name
 from profiles.loader import DOCKERFILE_SUFFIX, Found, Origin, Source, check_text, find_profiles
 from profiles.reading import FORMATS
 from profiles.values import parse_name
@@ -139,9 +139,17 @@ def view(found: Found, *, hidden: bool = False, whole: bool = False) -> ProfileV
         notes=list(found.notes),
         text=found.text if whole else None,
         format=found.format,
-        dockerfile_text=found.dockerfile if whole and found.dockerfile_path else None,
+        dockerfile_text=_dockerfile(found) if whole else None,
         effective=_effective(found) if whole and profile else None,
     )
+
+
+def _dockerfile(found: Found) -> str | None:
+    """What its image is built from; for a wrong one what somebody wrote, if anything."""
+    try:
+        return found.recipe().build(BASE).dockerfile
+    except ProfileError:
+        return found.dockerfile or None
 
 
 def _effective(found: Found) -> dict[str, Any]:

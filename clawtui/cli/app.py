@@ -45,6 +45,8 @@ VERBS: Final[dict[str, str]] = {
     "register": "clawtui.cli.lifecycle:register",
     "release": "clawtui.cli.lifecycle:release",
     "adopt": "clawtui.cli.lifecycle:adopt",
+    "profile": "clawtui.cli.profile:profile",
+    "image": "clawtui.cli.image:image",
     "jobs": "clawtui.cli.admin:jobs",
     "policy": "clawtui.cli.admin:policy",
     "token": "clawtui.cli.admin:token",

@@ -16,8 +16,6 @@ LATER_VERBS: Final[dict[str, str]] = {
     "restore": "Put an agent back to a snapshot",
     "fork": "Make agents from a snapshot",
     "network": "Create, list, remove and connect networks",
-    "image": "Build, push and pull images",
-    "profile": "List, show, validate, migrate and build profiles",
     "sync": "Keep agents' workspaces in step with their profiles",
     "gateway": "Provision OpenClaw gateways and keep them healthy",
     "compose": "Export a fleet as a Compose file",
