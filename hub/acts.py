@@ -181,7 +181,8 @@ class Acts:
 
         A create that has no agent to show for it yet is undone.
         """
-        for job in unfinished:
+        # Those that wait for others' ends come last, when the others run again.
+        for job in sorted(unfinished, key=lambda job: job.kind in self.resumers):
             if self._jobs.running(job.id) is not None:
                 continue
             if (resumer := self.resumers.get(job.kind)) is not None:

@@ -71,6 +71,9 @@ def _pairs(before: Iterator[Entry], after: Iterator[Entry]) -> Iterator[tuple[En
 
 
 def _difference(old: Entry | None, new: Entry | None) -> Difference | None:
+    old, new = _there(old, new), _there(new, old)
+    if old is None and new is None:
+        return None
     if old is None:
         assert new is not None
         return Difference(new.path, Change.ADDED, new.kind, after_bytes=_size(new))
@@ -79,6 +82,15 @@ def _difference(old: Entry | None, new: Entry | None) -> Difference | None:
     if (what := _what(old, new)) == "":
         return None
     return Difference(new.path, Change.CHANGED, new.kind, what, _size(old), _size(new))
+
+
+def _there(entry: Entry | None, other: Entry | None) -> Entry | None:
+    """Return the entry, None when it is not there; what only the other list has is as in the plain image."""
+    if entry is None and other is not None and other.base:
+        return Entry(
+            other.path, "file" if other.kind == "gone" else other.kind, other.size, other.mode, "as in the image"
+        )
+    return None if entry is None or entry.kind == "gone" else entry
 
 
 def _what(old: Entry, new: Entry) -> str:

@@ -24,14 +24,15 @@ _ZEROS: Final = bytes(BLOCK_BYTES)
 
 
 class Entry(msgspec.Struct, frozen=True, array_like=True):
-    """`path` is absolute, as the agent sees it. `kind`: file, folder, link, other. `digest`: of a file's content,
-    a link's target, or "" when the content is not known."""
+    """`path` is absolute, as the agent sees it. `kind`: file, folder, link, other, gone. `digest`: of a file's content,
+    a link's target, or "" when the content is not known. `base`: the plain image has something of this path, too."""
 
     path: str
     kind: str
     size: int
     mode: int
     digest: str = ""
+    base: bool = False
 
     @property
     def order(self) -> tuple[bytes, ...]:
@@ -89,7 +90,7 @@ def _line(entry: Entry) -> bytes:
     # Names that are no text are kept as escapes: JSON has no lone surrogates.
     path, digest = (text.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
                     for text in (entry.path, entry.digest))  # fmt: skip
-    return _encode(Entry(path, entry.kind, entry.size, entry.mode, digest)) + b"\n"
+    return _encode(Entry(path, entry.kind, entry.size, entry.mode, digest, entry.base)) + b"\n"
 
 
 def read_index(path: Path) -> Iterator[Entry]:

@@ -383,8 +383,8 @@ class SnapshotState(enum.StrEnum):
 class Snapshot(Record, frozen=True):
     """A saved agent. `name` is unique among the snapshots of all agents of one name.
 
-    `spec` is the agent's create request as JSON, so that it can be made again. `parent` is the snapshot that the agent
-    was at before. `image_parent` is the one on whose image this one's is built. `size_bytes` is all of it,
+    `template` is the agent's record as it was made, so that it can be made again. `parent` is the snapshot that the
+    agent was at before. `image_parent` is the one on whose image this one's is built. `size_bytes` is all of it,
     `volume_bytes` the archives' part. `scheduled`: retention may delete it.
     """
 
@@ -394,12 +394,11 @@ class Snapshot(Record, frozen=True):
     name: str
     driver: str
     created_at: int
+    template: Agent
     consistency: Consistency = Consistency.CRASH
     state: SnapshotState = SnapshotState.CREATING
     parent: str | None = None
     image_parent: str | None = None
-    spec: str | None = None
-    profile: str = ""
     profile_hash: str = ""
     image: str = ""
     image_id: str = ""
@@ -431,7 +430,8 @@ class SnapshotLine(Record, frozen=True):
     """Where one incarnation of an agent stands among snapshots. `parent`: the one it was made from, restored to, or
     saved in last. `generation`: its workspace now; `newest`: the highest one ever given out.
 
-    `undo_*` until `undo_until`: what the last restore replaced. `next_at`: when the schedule is due.
+    `undo_*` until `undo_until`: what the last restore replaced. `stale`: generations to be dropped. `next_at`: when
+    the schedule is due.
     """
 
     uid: AgentUid
@@ -442,6 +442,7 @@ class SnapshotLine(Record, frozen=True):
     undo_generation: int | None = None
     undo_parent: str | None = None
     undo_until: int | None = None
+    stale: tuple[int, ...] = ()
     schedule: Schedule | None = None
     next_at: int | None = None
 

@@ -54,13 +54,14 @@ class VolumeArchive(msgspec.Struct, frozen=True):
 
 class SystemChange(msgspec.Struct, frozen=True, array_like=True):
     """A path outside the volumes that differs from the image the agent was made from. `kind`: file, folder, link,
-    other or gone; `digest` as in an archive's list."""
+    other or gone; `digest` and `base` as in an archive's list."""
 
     path: str
     kind: str
     size: int = 0
     mode: int = 0
     digest: str = ""
+    base: bool = False
 
 
 class Captured(msgspec.Struct, frozen=True, kw_only=True):

@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import contextlib
 import tarfile
-from collections.abc import Generator
+from collections.abc import Generator, Iterable
 from typing import Any, Final
+
+import msgspec
 
 from hub.archives.index import content_digest
 from hub.archives.work import Meter
@@ -27,6 +29,7 @@ NOT_THE_AGENTS: Final = (
     WORKSPACE, STATE, SOCKET_FOLDER, "/dev", "/proc", "/sys", "/etc/hosts", "/etc/hostname", "/etc/resolv.conf",
     "/etc/mtab", "/.dockerenv",
 )  # fmt: skip
+MODIFIED: Final = 0
 DELETED: Final = 2
 
 
@@ -35,12 +38,12 @@ class _Change(Pascal, frozen=True):
     kind: int
 
 
-def changed_paths(engine: Engine, container_id: str) -> list[tuple[str, bool]]:
-    """Return each path that the container has changed and whether it is still there, without the volumes'."""
+def changed_paths(engine: Engine, container_id: str) -> dict[str, int]:
+    """Return each path that the container has changed and how, without the volumes'."""
     answer = engine.call(Call("GET", f"/containers/{container_id}/changes", timeout_seconds=300))
     # One that has changed nothing has no list at all.
     found = decode(answer, list[_Change]) if answer.strip() != b"null" else []
-    return [(one.path, one.kind != DELETED) for one in found if not _is_below(one.path, NOT_THE_AGENTS)]
+    return {one.path: one.kind for one in found if not _is_below(one.path, NOT_THE_AGENTS)}
 
 
 def _is_below(path: str, places: tuple[str, ...]) -> bool:
@@ -48,24 +51,25 @@ def _is_below(path: str, places: tuple[str, ...]) -> bool:
 
 
 def describe(
-    engine: Engine, paths: list[tuple[str, bool]], image_id: str, hub_id: str, operation: str
+    engine: Engine, paths: dict[str, int], image_id: str, hub_id: str, operation: str
 ) -> tuple[tuple[SystemChange, ...], tuple[str, ...]]:
     """Return the changes with sizes and digests as the image has them, and what is not in them, one line each."""
-    folders = _folders_of([path for path, _ in paths])
-    wanted = [(path, there) for path, there in paths if path not in folders]
+    folders = _folders_of(paths)
+    wanted = [path for path in paths if path not in folders]
     notes: tuple[str, ...] = ()
     if len(wanted) > MOST_PATHS:
         notes = (f"{len(wanted) - MOST_PATHS} more changed files outside the volumes are in the image, not in lists",)
-    changes = [SystemChange(path, "gone") for path, there in wanted[:MOST_PATHS] if not there]
-    there = [path for path, is_there in wanted[:MOST_PATHS] if is_there]
+    changes = [SystemChange(path, "gone", base=True) for path in wanted[:MOST_PATHS] if paths[path] == DELETED]
+    there = [path for path in wanted[:MOST_PATHS] if paths[path] != DELETED]
     if there:
         with _container(engine, image_id, hub_id, operation) as container_id:
             reader = _Reader(engine, container_id)
-            changes += [found for path in there if (found := reader.look(path)) is not None]
+            found = (reader.look(path) for path in there)
+            changes += [msgspec.structs.replace(one, base=paths[one.path] == MODIFIED) for one in found if one]
     return tuple(changes), notes
 
 
-def _folders_of(paths: list[str]) -> set[str]:
+def _folders_of(paths: Iterable[str]) -> set[str]:
     """The folders on the way to changed paths; the engine names them too."""
     found: set[str] = set()
     for path in paths:
