@@ -19,6 +19,7 @@ import msgspec
 
 from hub.core.model import AgentId, AgentUid, Observed
 from hub.drivers.images import Images
+from hub.drivers.networks import NetworkAdmin
 from hub.drivers.snapshots import Seed, Snapshotter
 from hub.errors import NotFound
 from profiles.image import Recipe
@@ -188,6 +189,11 @@ class Driver(Protocol):
     def features(self) -> Features: ...
 
     async def fingerprint(self) -> Fingerprint: ...
+
+    @property
+    def networks(self) -> NetworkAdmin | None:
+        """Networks of the operator's own; None on platforms without."""
+        ...
 
     @property
     def images(self) -> Images | None:

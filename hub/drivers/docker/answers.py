@@ -42,6 +42,13 @@ class ContainerMount(Pascal, frozen=True):
 class HostConfig(Pascal, frozen=True):
     extra_hosts: list[str] | None = None
     mounts: list[ContainerMount] | None = None
+    network_mode: str = ""
+
+
+class Endpoints(Pascal, frozen=True):
+    """The networks that a container is in, by name."""
+
+    networks: dict[str, object] | None = None
 
 
 class Container(Pascal, frozen=True):
@@ -51,6 +58,10 @@ class Container(Pascal, frozen=True):
     name: str = ""
     host_config: HostConfig = HostConfig()
     restart_count: int = 0
+    network_settings: Endpoints = Endpoints()
+
+    def networks(self) -> set[str]:
+        return set(self.network_settings.networks or ())
 
 
 class ContainerEntry(Pascal, frozen=True):
@@ -59,6 +70,14 @@ class ContainerEntry(Pascal, frozen=True):
     id: str
     names: list[str] | None = None
     labels: dict[str, str] | None = None
+    network_settings: Endpoints = Endpoints()
+
+    @property
+    def name(self) -> str:
+        return (self.names or [self.id])[0].removeprefix("/")
+
+    def networks(self) -> set[str]:
+        return set(self.network_settings.networks or ())
 
 
 class Created(Pascal, frozen=True):
@@ -77,6 +96,7 @@ class Volumes(Pascal, frozen=True):
 
 class AddressPool(Pascal, frozen=True):
     gateway: str = ""
+    subnet: str = ""
 
 
 class AddressPlan(Pascal, frozen=True):
@@ -90,6 +110,7 @@ class Network(Pascal, frozen=True):
     driver: str = ""
     internal: bool = False
     labels: dict[str, str] | None = None
+    options: dict[str, str] | None = None
     addresses: AddressPlan = msgspec.field(name="IPAM", default=AddressPlan())
 
 

@@ -79,6 +79,10 @@ class FakeDriver:
         return self._snapshots if self._features.snapshot else None
 
     @property
+    def networks(self) -> None:
+        """Agents have this machine's."""
+
+    @property
     def images(self) -> None:
         """Agents run on this machine as it is."""
 

@@ -78,6 +78,10 @@ class ProcessDriver:
         return self._snapshots
 
     @property
+    def networks(self) -> None:
+        """Agents have this machine's."""
+
+    @property
     def images(self) -> None:
         """Agents run on this machine as it is."""
 
