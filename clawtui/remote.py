@@ -7,12 +7,14 @@ import time
 import uuid
 from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from typing import Any, TypeVar
-from urllib.parse import quote
 
 import msgspec
 
+from clawtui.remote_calls import params as _params
+from clawtui.remote_calls import path as _path
+from clawtui.remote_snapshots import SnapshotCalls
 from clawtui.settings import Settings
-from clawtui.transport import Params, Transport, decoded
+from clawtui.transport import Transport, decoded
 from hub.contract import (
     AdoptAnswer,
     AgentAct,
@@ -73,27 +75,8 @@ ALL_LINES = 2**31 - 1
 """More than any log keeps, and what every part on the way takes for a number."""
 
 
-def _path(*parts: str) -> str:
-    return "/" + "/".join(quote(part, safe="") for part in parts)
-
-
-def _params(query: msgspec.Struct) -> dict[str, Any]:
-    """What differs from the query's defaults."""
-    defaults = msgspec.to_builtins(type(query)())
-    return {name: value for name, value in msgspec.to_builtins(query).items() if value != defaults[name]}
-
-
-class RemoteControl:
+class RemoteControl(SnapshotCalls):
     """Control over one hub's HTTP API. Use `open_remote`, which closes it."""
-
-    def __init__(self, transport: Transport) -> None:
-        self._http = transport
-
-    async def _get(self, kind: type[T], path: str, params: Params | None = None, wait_seconds: float = 0.0) -> T:
-        return decoded(await self._http.call("GET", path, params=params, wait_seconds=wait_seconds), kind)
-
-    async def _post(self, kind: type[T], path: str, body: Any = None, key: str | None = None) -> T:
-        return decoded(await self._http.call("POST", path, body=body, key=key), kind)
 
     # --- the hub
 

@@ -12,7 +12,17 @@ from typing import Annotated, Any, Literal
 import msgspec
 from msgspec import Meta
 
-from hub.core.model import AgentStatus, Connection, Desired, Observed, RetryOn, Role, TaskState
+from hub.core.model import (
+    AgentStatus,
+    Connection,
+    Consistency,
+    Desired,
+    Observed,
+    RetryOn,
+    Role,
+    SnapshotState,
+    TaskState,
+)
 from runtime.wire import Health, OnDisconnect, TaskError
 
 
@@ -626,6 +636,128 @@ class UndoAnswer(Shape, frozen=True):
     job: JobView | None = None
 
 
+# --- snapshots -----------------------------------------------------------------------------------
+
+
+class TakeSnapshot(Request, frozen=True):
+    """`name` empty = one made of the time. `consistency`: `crash` freezes the agent meanwhile, `clean` stops it."""
+
+    name: str = ""
+    consistency: Consistency = Consistency.CRASH
+
+
+class SnapshotView(Shape, frozen=True):
+    """A saved agent. `name` is unique among the snapshots of its agent; `parent` is the id of the one before it.
+
+    `size_bytes` is all of it: `volume_bytes` on the hub's disk and `image_bytes`, which its image adds to the one
+    below. `current`: the agent of that name stands at it. `state`: creating, ready, broken; `reason` says why.
+    """
+
+    id: str
+    agent_id: str
+    name: str
+    consistency: Consistency
+    created_at: str
+    size_bytes: int
+    parent: str | None = None
+    state: SnapshotState = SnapshotState.READY
+    agent_uid: str = ""
+    driver: str = ""
+    profile: str = ""
+    profile_hash: str = ""
+    image: str = ""
+    image_parent: str | None = None
+    image_bytes: int = 0
+    volume_bytes: int = 0
+    files: int = 0
+    scheduled: bool = False
+    current: bool = False
+    by: str = ""
+    notes: list[str] = []
+    reason: str | None = None
+
+
+class SnapshotList(Shape, frozen=True):
+    snapshots: list[SnapshotView]
+    next: str | None = None
+
+
+class SnapshotQuery(Request, frozen=True):
+    """Newest first. `agent`: only those of agents of this name, living or destroyed."""
+
+    agent: str | None = None
+    limit: PageSize = 500
+    cursor: str | None = None
+
+
+class SnapshotEstimate(Shape, frozen=True):
+    """What a snapshot of the agent would take now, roughly, and the room on the hub's disk."""
+
+    agent_id: str
+    volume_bytes: int
+    image_bytes: int
+    free_bytes: int
+
+
+class ForkRequest(Request, frozen=True):
+    """`count` agents with names made from the snapshot's agent, or one per name in `names`."""
+
+    count: Annotated[int, Meta(ge=0, le=64)] = 0
+    names: list[str] = []
+
+
+class DiffQuery(Request, frozen=True):
+    """`other`: the snapshot to compare with, by id or AGENT:NAME; `limit`: entries in the answer."""
+
+    other: str = ""
+    limit: Annotated[int, Meta(ge=1, le=10_000)] = 1_000
+
+
+class DiffEntry(Shape, frozen=True):
+    """One path. `change`: added, removed, changed; `what` of a change: content, mode, kind, target."""
+
+    path: str
+    change: str
+    kind: str
+    what: str = ""
+    before_bytes: int | None = None
+    after_bytes: int | None = None
+
+
+class SnapshotDiff(Shape, frozen=True):
+    """What is different in `after`. `counts` and bytes are of everything; `truncated`: not all entries are here."""
+
+    before: str
+    after: str
+    entries: list[DiffEntry]
+    counts: dict[str, int]
+    bytes_added: int = 0
+    bytes_removed: int = 0
+    truncated: bool = False
+    base_image_changed: bool = False
+
+
+class SnapshotSchedule(Request, frozen=True):
+    """`interval_seconds` 0 = no schedule. Of the scheduled snapshots the last `keep_last` stay, and none older than
+    `keep_days`; 0 = no such bound. The newest always stays, those that a person took are never deleted."""
+
+    interval_seconds: Annotated[int, Meta(ge=0, le=366 * 86_400)] = 0
+    keep_last: Annotated[int, Meta(ge=0, le=10_000)] = 0
+    keep_days: Annotated[float, Meta(ge=0, le=36_500)] = 0.0
+    consistency: Consistency = Consistency.CRASH
+
+
+class SnapshotPlace(Shape, frozen=True):
+    """Where an agent stands among snapshots: `parent` is the id of the one it was saved in, restored to, or made from
+    last. `undo_until`: how long its last restore can be undone."""
+
+    agent_id: str
+    parent: str | None = None
+    undo_until: str | None = None
+    schedule: SnapshotSchedule = SnapshotSchedule()
+    next_at: str | None = None
+
+
 # --- the hub itself ------------------------------------------------------------------------------
 
 
@@ -656,7 +788,7 @@ class HubHealth(Shape, frozen=True):
 class Event(Shape, frozen=True):
     """One change. `seq` counts within `hub_id` and one run of the hub (`run`).
 
-    `kind` is agent, task, dispatch, job, health, attention, or `gap`: events were dropped for this
+    `kind` is agent, task, dispatch, job, health, attention, snapshot, or `gap`: events were dropped for this
     observer, re-read what you show. An `attention` without `id` stands for many changes.
     """
 

@@ -29,9 +29,11 @@ from hub.contract import (
     CreateAgent,
     CreatedToken,
     CreateToken,
+    DiffQuery,
     DispatchRequest,
     DispatchView,
     Event,
+    ForkRequest,
     HubHealth,
     ImageList,
     JobList,
@@ -50,9 +52,17 @@ from hub.contract import (
     ProfileView,
     RegisterAgent,
     RegisteredAgent,
+    SnapshotDiff,
+    SnapshotEstimate,
+    SnapshotList,
+    SnapshotPlace,
+    SnapshotQuery,
+    SnapshotSchedule,
+    SnapshotView,
     StatsPoint,
     StatsQuery,
     Submitted,
+    TakeSnapshot,
     TaskList,
     TaskQuery,
     TaskView,
@@ -201,6 +211,35 @@ class Control(Protocol):
         ...
 
     async def backup(self, path: str) -> BackupAnswer: ...
+
+    # --- snapshots; `reference` is an id or AGENT:NAME
+    async def snapshots(self, query: SnapshotQuery) -> SnapshotList: ...
+
+    async def snapshot(self, reference: str) -> SnapshotView: ...
+
+    async def estimate_snapshot(self, agent_id: str) -> SnapshotEstimate: ...
+
+    async def take_snapshot(self, agent_id: str, request: TakeSnapshot) -> JobView: ...
+
+    async def delete_snapshot(self, reference: str) -> JobView: ...
+
+    async def diff_snapshots(self, reference: str, query: DiffQuery) -> SnapshotDiff:
+        """What is different in `query.other`."""
+        ...
+
+    async def restore(self, reference: str) -> JobView:
+        """Put the snapshot's agent back to it, in place; one that was destroyed is made again."""
+        ...
+
+    async def undo_restore(self, agent_id: str) -> JobView:
+        """Go back to what the last restore replaced, within 24 hours."""
+        ...
+
+    async def fork(self, reference: str, request: ForkRequest) -> JobView: ...
+
+    async def snapshot_place(self, agent_id: str) -> SnapshotPlace: ...
+
+    async def schedule_snapshots(self, agent_id: str, schedule: SnapshotSchedule) -> SnapshotPlace: ...
 
     # --- changes
     def events(self, since: int | None = None) -> AsyncIterator[Event]: ...

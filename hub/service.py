@@ -15,6 +15,7 @@ from hub.agentlog import AgentLogs
 from hub.allowance import Allowance
 from hub.api.app import Parts
 from hub.api.server import Listeners, remove_stale_folders
+from hub.archives.work import Workers
 from hub.attention import AttentionDesk
 from hub.clock import Clock, SystemClock
 from hub.config import HubConfig
@@ -36,6 +37,7 @@ from hub.operations.attention import AttentionOperations
 from hub.operations.base import Inside
 from hub.operations.images import ImageOperations
 from hub.operations.journal import JournalOperations
+from hub.operations.snapshots import SnapshotOperations
 from hub.operations.tasks import TaskOperations
 from hub.output import OutputStore
 from hub.profiles import ProfileBook
@@ -44,6 +46,9 @@ from hub.reception import AUDITED_REFUSALS_BURST, AUDITED_REFUSALS_PER_SECOND, R
 from hub.reconcile import Reconciler
 from hub.registry.store import Registry
 from hub.shells import Shells
+from hub.snapshots.room import Room
+from hub.snapshots.service import Snapshots
+from hub.snapshots.shelf import Shelf
 from hub.state import HubFile, StateFolder
 from hub.stats import Stats
 from hub.tokens import user_token
@@ -56,7 +61,7 @@ CLOSE_GOING_AWAY = 1001
 log = structlog.get_logger("hub.service")
 
 
-class LocalControl(JournalOperations, TaskOperations, AttentionOperations, ImageOperations):
+class LocalControl(JournalOperations, TaskOperations, AttentionOperations, ImageOperations, SnapshotOperations):
     """`Control` on a hub in this process, bound to one principal."""
 
 
@@ -79,12 +84,16 @@ class Hub:
         images = ImageJobs(profiles, drivers)
         self._acts = Acts(kernel, drivers, self._jobs, self._logs, self._stats, profiles)
         self._acts.resumers |= dict.fromkeys(IMAGE_JOBS, images.again)
+        room = Room(
+            kernel, drivers, self._jobs, self._acts, Shelf(folder.path / "snapshots"), Workers("snapshots"), KeyLocks()
+        )
+        self._snapshots = Snapshots(room)
         self._upkeep = Upkeep(kernel, drivers)
         self._reconcilers = [Reconciler(kernel, self._acts, driver) for driver in drivers]
         self._attention = AttentionDesk(kernel, self._reconcilers, self._registry_problems)
         self._inside = Inside(
             kernel, drivers, self._jobs, self._acts, self._shells, self._logs, KeyLocks(), self, self._attention,
-            self._stats, profiles, images,
+            self._stats, profiles, images, self._snapshots,
         )  # fmt: skip
         self._listeners = Listeners(kernel.config, self._parts())
         reach.connect(self._listeners)
@@ -235,9 +244,11 @@ class Hub:
             self._group.create_task(self._attention.run(), name="attention"),
             *self._upkeep.start(self._group),
         ]
+        await self._snapshots.open(kernel.unfinished_jobs)
         await self._resume_jobs()
         kernel.on_recovered = self._resume_jobs
         self._loops += [self._group.create_task(one.run(), name="reconcile") for one in self._reconcilers]
+        self._loops.append(self._group.create_task(self._snapshots.run(), name="snapshots"))
 
     async def _resume_jobs(self) -> None:
         await self._acts.resume_jobs(self.kernel.unfinished_jobs)
@@ -256,6 +267,7 @@ class Hub:
         for loop in self._loops:
             loop.cancel()
         await self._stats.close()
+        self._snapshots.close()
         await self._drivers.stop()
         self.kernel.output.close()
 

@@ -9,6 +9,7 @@ from hub.api import handlers as do
 from hub.api.answers import JSON
 from hub.api.queries import EventsQuery, ShellQuery, WaitQuery
 from hub.api.route import Later, Route, Streaming
+from hub.api.snapshot_routes import SNAPSHOTS
 from hub.core.model import Role
 from hub.errors import Conflict, DriverFailed, NotAvailable, NotFound, QueueFull, StorageFull
 from hub.metrics import CONTENT_TYPE
@@ -181,7 +182,7 @@ IMAGES: Final = (
         query=contract.ProfileQuery, response=contract.ProfileList, summary="List profiles, right and wrong ones",
     ),
     Route(
-        method="POST", path="/profiles/validate", role=_VIEWER, tag="profiles", handler=do.validate_profile,
+        method="POST", path="/profiles/validate", role=_OPERATOR, tag="profiles", handler=do.validate_profile,
         request=contract.ProfileText, response=contract.ProfileCheck,
         summary="Say everything that is wrong with a profile's text; nothing is changed",
     ),
@@ -269,16 +270,14 @@ ADMINISTRATION: Final = (
     ),
 )  # fmt: skip
 
-ROUTES: Final[tuple[Route, ...]] = (*HUB, *AGENTS, *TASKS, *IMAGES, *ADMINISTRATION)
+ROUTES: Final[tuple[Route, ...]] = (*HUB, *AGENTS, *TASKS, *IMAGES, *SNAPSHOTS, *ADMINISTRATION)
 
 LATER: Final[tuple[Later, ...]] = (
-    Later("/agents/{agent_id}/snapshots", "snapshots"),
     Later("/agents/{agent_id}/upgrade", "upgrading agents"),
     Later("/disk", "disk usage"),
     Later("/gateways", "gateways"),
     Later("/messages", "messages to personas"),
     Later("/networks", "networks"),
-    Later("/snapshots", "snapshots"),
     Later("/sync", "profile sync"),
 )
 """Documented paths that answer 501, with all methods, to whoever may view."""

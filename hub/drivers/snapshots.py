@@ -137,6 +137,6 @@ class Snapshotter(Protocol):
         """Remove a generation that is set aside; fine when it is not there. Raises Conflict for the active one."""
         ...
 
-    async def sweep(self, busy: frozenset[str]) -> None:
-        """Remove helpers that a killed hub left; those for the snapshots in `busy` stay."""
+    async def sweep(self) -> None:
+        """Remove helpers that a killed hub left; those of this very driver stay."""
         ...

@@ -21,6 +21,7 @@ from hub.kernel import Kernel
 from hub.keylock import KeyLocks
 from hub.profiles import ProfileBook
 from hub.shells import Shells
+from hub.snapshots.service import Snapshots
 from hub.stats import Stats
 
 MAX_WAIT_SECONDS = 300.0
@@ -55,6 +56,7 @@ class Inside(msgspec.Struct, frozen=True):
     stats: Stats
     profiles: ProfileBook
     images: ImageJobs
+    snapshots: Snapshots
 
 
 class Operations:

@@ -65,9 +65,7 @@ class Snapshots:
             if driver.snapshots is None:
                 continue
             try:
-                busy = {one.id for one in await self.room.kernel.registry.all_snapshots()
-                        if one.state is SnapshotState.CREATING}  # fmt: skip
-                await driver.snapshots.sweep(frozenset(busy))
+                await driver.snapshots.sweep()
             except HubError as exc:
                 log.info("not_swept", driver=driver.name, error=exc.message)
         await self.keeping.run()
@@ -83,8 +81,8 @@ class Snapshots:
         shelf = self.room.shelf
         found: list[Differences] = []
         for name in (WORKSPACE_INDEX, SYSTEM_INDEX):
-            lists = (read_index(shelf.path(one.id) / name) for one in (before, after))
-            found.append(compare(meter, *lists, limit - sum(len(one.entries) for one in found)))
+            old, new = (read_index(shelf.path(one.id) / name) for one in (before, after))
+            found.append(compare(meter, old, new, limit - sum(len(one.entries) for one in found)))
         entries: list[Difference] = [entry for one in found for entry in one.entries]
         counts = {change: sum(one.counts[change] for one in found) for change in found[0].counts}
         return Differences(

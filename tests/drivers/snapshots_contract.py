@@ -234,7 +234,7 @@ class SnapshotContract:
         with pytest.raises(AgentGone):
             await parts(driver).capture(handle, order_for(tmp_path, "sn-gone"), no_progress)
         await parts(driver).discard("sn-gone")
-        await parts(driver).sweep(frozenset())
+        await parts(driver).sweep()
         assert await bench.saved_leftovers("sn-gone") == []
 
     async def test_a_capture_that_is_cancelled_lets_the_agent_go_on(

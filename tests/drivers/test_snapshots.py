@@ -91,10 +91,11 @@ class DockerSnapshotBench(DockerBench, SnapshotBench):
     async def saved_leftovers(self, snapshot_id: str) -> list[str]:
         images = self.outside.get("/images/json", all="1")
         tags = [tag for image in images for tag in image["RepoTags"] or []]
-        marked = self.outside.marked(f"clawtui.helper={snapshot_id}")
-        mine = self.outside.marked(f"clawtui.hub-id={self.hub_id}")
-        helpers = [name for name in mine if "-helper-" in name]
-        return [f"image {tag}" for tag in tags if tag.endswith(f":{snapshot_id}")] + marked + helpers
+        return [f"image {tag}" for tag in tags if tag.endswith(f":{snapshot_id}")] + self.helpers()
+
+    def helpers(self) -> list[str]:
+        condition = json.dumps({"label": ["clawtui.helper", f"clawtui.hub-id={self.hub_id}"]})
+        return [one["Names"][0] for one in self.outside.get("/containers/json", all="1", filters=condition)]
 
     async def leftovers(self, plan: AgentPlan) -> list[str]:
         name = f"openclaw-agent-{plan.agent_id}"

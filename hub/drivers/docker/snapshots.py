@@ -73,6 +73,7 @@ class DockerSnapshots:
         self._shop = shop
         self._pool = shop.pool
         self._workers = Workers("docker-archives")
+        self._run = uuid.uuid4().hex[:12]
         self._helpers = Helpers(shop.pool, shop.streams, self._workers, shop.hub_id)
 
     def close(self) -> None:
@@ -88,7 +89,7 @@ class DockerSnapshots:
         async def hear(data: bytes) -> None:
             told.extend(data)
 
-        errand = await self._errand(identity, container.workspace, USED, f"{identity.uid}.estimate")
+        errand = await self._errand(identity, container.workspace, USED, "estimate")
         outcome = await self._helpers.carry_out(errand, hear)
         number = bytes(told).split(maxsplit=1)[:1]
         if outcome.exit_code != 0 or not number:
@@ -108,8 +109,9 @@ class DockerSnapshots:
                     LONG_SECONDS, saved.commit, container, order.snapshot_id, self._shop.hub_id
                 )
         system, more = await self._pool.run_within(
-            LONG_SECONDS, snapshots_system.describe, paths, image.id, self._shop.hub_id, order.snapshot_id
-        )
+            LONG_SECONDS, snapshots_system.describe,
+            paths, image.id, self._shop.hub_id, f"{self._run}/{order.snapshot_id}",
+        )  # fmt: skip
         base = await self._pool.run(saved.base_image, container)
         return Captured(
             volumes=(archive,),
@@ -174,11 +176,14 @@ class DockerSnapshots:
         return VolumeArchive("workspace", WORKSPACE, WORKSPACE_ARCHIVE, target.sha256, target.tell()), notes
 
     async def discard(self, snapshot_id: str) -> None:
-        await self._pool.run(remove_helpers, self._shop.hub_id, lambda operation: operation != snapshot_id)
+        def is_for_others(operation: str) -> bool:
+            return operation.partition("/")[2] != snapshot_id
+
+        await self._pool.run(remove_helpers, self._shop.hub_id, is_for_others)
         await self._pool.run_within(LONG_SECONDS, saved.remove_image, snapshot_id)
 
-    async def sweep(self, busy: frozenset[str]) -> None:
-        await self._pool.run(remove_helpers, self._shop.hub_id, lambda operation: operation in busy)
+    async def sweep(self) -> None:
+        await self._pool.run(remove_helpers, self._shop.hub_id, lambda operation: operation.startswith(f"{self._run}/"))
 
     # --- generations
 
@@ -196,7 +201,7 @@ class DockerSnapshots:
         """Put the seed's archive into a new volume, which nothing uses yet."""
         left_out = seed.devices[:MOST_DEVICES]
         command = (*TAR_IN, *(f"--exclude={path}" for path in left_out))
-        errand = await self._errand(identity, volume, command, f"{identity.uid}.fill", write=True)
+        errand = await self._errand(identity, volume, command, "fill", write=True)
         watch = archive_progress(progress, seed.size_bytes)
         outcome: Outcome = await self._helpers.carry_in(errand, seed.archive, seed.sha256, watch)
         if outcome.exit_code != 0:
@@ -256,7 +261,7 @@ class DockerSnapshots:
         image = await self._shop.helper_image(lambda _done, _line: None)
         # The dot cannot occur in an agent's name, and the rest is new: nobody has this name.
         name = f"{labels.container_name(identity.agent_id)}.{uuid.uuid4().hex[:12]}"
-        return Errand(image, volume, command, operation, name, write)
+        return Errand(image, volume, command, f"{self._run}/{operation}", name, write)
 
 
 def _new_file(_meter: Meter, order: CaptureOrder) -> HashingFile:

@@ -52,7 +52,7 @@ Sink = Callable[[bytes], Awaitable[None]]
 
 @dataclass(frozen=True, slots=True)
 class Errand:
-    """One run of a helper. `operation`: what it is for, so that it can be found again."""
+    """One run of a helper. `operation`: which hub process started it and what for, so that it can be found again."""
 
     image: str
     volume: str

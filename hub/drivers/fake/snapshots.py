@@ -106,7 +106,7 @@ class FakeSnapshots:
             raise Conflict(f"generation {generation} is the active one")
         agent.aside.pop(generation, None)
 
-    async def sweep(self, busy: frozenset[str]) -> None:
+    async def sweep(self) -> None:
         """There are no helpers."""
 
 

@@ -106,7 +106,7 @@ class ProcessSnapshots:
     async def discard(self, snapshot_id: str) -> None:
         """Nothing of a snapshot is outside the hub's own folder."""
 
-    async def sweep(self, busy: frozenset[str]) -> None:
+    async def sweep(self) -> None:
         """There are no helpers."""
 
     # --- generations
