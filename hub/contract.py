@@ -408,10 +408,11 @@ class TransferImage(Request, frozen=True):
 
 
 class BuildLogQuery(Request, frozen=True):
-    """`tag` empty = the newest build; `lines` 0 = all."""
+    """`tag` empty = the newest build; `lines` 0 = all of them so far; `follow`: until that build's end."""
 
     tag: str = ""
     lines: Count = 0
+    follow: bool = False
 
 
 class BuildLogLine(Shape, frozen=True):

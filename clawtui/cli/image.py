@@ -48,6 +48,8 @@ class BuildOptions:
         return BuildImage(rebuild=self.rebuild, platform=self.platform, build_args=pairs(self.build_arg, "--build-arg"))
 
 
+Follow = Annotated[bool, Parameter(alias="-f", help="Go on until the build's end.")]
+
 PLAIN_BUILD: Final = BuildOptions()
 
 
@@ -105,7 +107,7 @@ async def pull(what: str, registry: str, /, *, no_wait: bool = False, context: C
 
 
 @image.command(name="log")
-async def log(name: str, /, *, tag: str = "", lines: int = 0, context: Ctx) -> int:
+async def log(name: str, /, *, tag: str = "", lines: int = 0, follow: Follow = False, context: Ctx) -> int:
     """Print the output of an image's newest build, running or ended.
 
     Args:
@@ -114,7 +116,7 @@ async def log(name: str, /, *, tag: str = "", lines: int = 0, context: Ctx) -> i
         lines: Only so many of the last ones.
     """
     async with context.control() as control:
-        stream = control.build_log(name, BuildLogQuery(tag=tag, lines=lines))
+        stream = control.build_log(name, BuildLogQuery(tag=tag, lines=lines, follow=follow))
         async for line in stream:
             if context.out.mode is Mode.JSON:
                 context.out.body(line)

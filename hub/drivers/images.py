@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import AsyncIterator, Callable
 from typing import Protocol
 
 import msgspec
@@ -74,6 +74,9 @@ class Images(Protocol):
         """Get the image `name` (REPOSITORY:TAG) from a registry; return its id."""
         ...
 
-    def log(self, repository: str, tag: str | None = None) -> Iterator[str]:
-        """Yield the lines of the newest build of this image (or tag), running or ended. Raises NotFound."""
+    def log(self, repository: str, tag: str | None, lines: int, follow: bool) -> AsyncIterator[str]:
+        """Yield the last `lines` (0 = all) of the newest build of this image or tag, running or ended.
+
+        `follow`: go on until that build's end. Raises NotFound at the call, not at the first line.
+        """
         ...

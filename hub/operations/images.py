@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections import deque
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 
 import msgspec
 from msgspec.structs import replace
@@ -93,8 +92,8 @@ class ImageOperations(Operations):
 
     def build_log(self, name: str, query: BuildLogQuery) -> AsyncIterator[BuildLogLine]:
         # Looked for at once: what is not there is an answer and no broken stream.
-        lines = self._inside.images.images().log(image_name(name), query.tag or None)
-        return _told(_last(lines, query.lines))
+        images = self._inside.images.images()
+        return _told(images.log(image_name(name), query.tag or None, query.lines, query.follow))
 
     # --- parts
 
@@ -125,12 +124,6 @@ def _profile_of(repository: str) -> str:
     return "" if name == BASE else name
 
 
-def _last(lines: Iterator[str], count: int) -> Iterator[str]:
-    if not count:
-        return lines
-    return iter(deque(lines, maxlen=count))
-
-
-async def _told(lines: Iterator[str]) -> AsyncIterator[BuildLogLine]:
-    for text in lines:
+async def _told(lines: AsyncIterator[str]) -> AsyncIterator[BuildLogLine]:
+    async for text in lines:
         yield BuildLogLine(text=text)

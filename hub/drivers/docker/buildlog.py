@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import asyncio
+from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Final
 
@@ -12,6 +13,8 @@ from hub.errors import NotFound
 
 KEPT_LOGS: Final = 5
 """Per image."""
+LOOK_SECONDS: Final = 0.25
+"""How often a reader that follows looks for more."""
 MAX_LOG_BYTES: Final = 16 << 20
 CUT: Final = "... the rest of the output is not kept"
 
@@ -21,12 +24,14 @@ _log = structlog.get_logger(__name__)
 class BuildLog:
     """The log of one build. A disk that is full costs the log, never the build."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, open_logs: set[Path]) -> None:
         self._path = path
         self._left = MAX_LOG_BYTES
+        self._open_logs = open_logs
         try:
             path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
             self._file = path.open("w", encoding="utf-8", errors="replace")
+            open_logs.add(path)
         except OSError as exc:
             self._file = None
             self._lost(exc)
@@ -44,6 +49,7 @@ class BuildLog:
             self.close()
 
     def close(self) -> None:
+        self._open_logs.discard(self._path)
         file, self._file = self._file, None
         if file is not None:
             try:
@@ -60,16 +66,17 @@ class BuildLogs:
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
+        self._open: set[Path] = set()
 
     def start(self, name: str) -> BuildLog:
         repository, _, tag = name.rpartition(":")
-        log = BuildLog(self._folder / f"{repository}@{tag}.log")
+        log = BuildLog(self._folder / f"{repository}@{tag}.log", self._open)
         for old in self._of(repository)[KEPT_LOGS:]:
             old.unlink(missing_ok=True)
         return log
 
-    def read(self, repository: str, tag: str | None = None) -> Iterator[str]:
-        """Yield the lines of one build, the newest one where no tag is given.
+    def read(self, repository: str, tag: str | None, lines: int, *, follow: bool) -> AsyncIterator[str]:
+        """Yield the last `lines` (0 = all) of one build, the newest one where no tag is given.
 
         Raises:
             NotFound: at once, not at the first line.
@@ -78,7 +85,22 @@ class BuildLogs:
         if not found:
             what = repository if tag is None else f"{repository}:{tag}"
             raise NotFound(f"no build of {what[:100]} has left a log", hint="An image that was there is not built.")
-        return _lines(found[0])
+        return self._lines(found[0], lines, follow)
+
+    async def _lines(self, path: Path, count: int, follow: bool) -> AsyncIterator[str]:
+        with path.open(encoding="utf-8", errors="replace") as file:
+            running = follow
+            first, rest = True, ""
+            while True:
+                # Looked at before reading: what was written before the end is read in this round.
+                running = running and path in self._open
+                *complete, rest = (rest + await asyncio.to_thread(file.read)).split("\n")
+                for line in complete[-count:] if first and count else complete:
+                    yield line
+                if not running:
+                    return
+                first = False
+                await asyncio.sleep(LOOK_SECONDS)
 
     def _of(self, repository: str) -> list[Path]:
         """The image's logs, newest first."""
@@ -92,9 +114,3 @@ class BuildLogs:
                 except FileNotFoundError:
                     continue
         return [path for _, path in sorted(found, reverse=True)]
-
-
-def _lines(path: Path) -> Iterator[str]:
-    with path.open(encoding="utf-8") as file:
-        for line in file:
-            yield line.rstrip("\n")

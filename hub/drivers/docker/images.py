@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator, Mapping
+from collections.abc import AsyncIterator, Mapping
 from pathlib import Path
 from typing import Final
 from weakref import WeakValueDictionary
@@ -95,8 +95,8 @@ class DockerImages:
     async def pull(self, name: str, registry: str, progress: Progress) -> str:
         return await self._registries.pull(name, registry, progress)
 
-    def log(self, repository: str, tag: str | None = None) -> Iterator[str]:
-        return self._logs.read(repository, tag)
+    def log(self, repository: str, tag: str | None, lines: int, follow: bool) -> AsyncIterator[str]:
+        return self._logs.read(repository, tag, lines, follow=follow)
 
     async def _prepared(self, order: ImageOrder, *, lends: bool) -> list[ImageBuild]:
         check_platform(order.platform)

@@ -25,6 +25,12 @@ BODIES: dict[str, Any] = {
     "/attention/{attention_id}/snooze": {"seconds": 60},
     "/backup": {"path": "/backup.db"},
     "/tokens": {"name": "n", "role": "viewer"},
+    "/profiles/validate": {"text": "{}", "name": "n"},
+    "/profiles/{name}": {"text": "{}"},
+    "/profiles/{name}/build": {"rebuild": True},
+    "/images/build": {"buildArgs": {"MIRROR": "m"}},
+    "/images/push": {"image": "builder", "registry": "localhost:5000"},
+    "/images/pull": {"image": "builder", "registry": "localhost:5000"},
 }
 
 
