@@ -116,6 +116,7 @@ class BuildReport:
         self._progress = progress
         self._log = log
         self._step = ""
+        self._line = ""
         self._output: deque[str] = deque(maxlen=KEPT_STEP_LINES)
         self._decoder = msgspec.json.Decoder(_Message)
 
@@ -127,6 +128,7 @@ class BuildReport:
             for line in lines:
                 self._take(line)
         self._take(rest)
+        self._print("\n")
 
     def begin_step(self, number: int, of: int, text: str) -> None:
         """The builder is at the instruction `number` (from 1), whose words are `text`."""
@@ -146,6 +148,8 @@ class BuildReport:
         self._output.append(line)
 
     def failed(self, why: str) -> DriverFailed:
+        if self._line:
+            self._print("\n")
         self._log.line(f"failed: {why}")
         return build_failed(self._wanted.name, self._step, why, self._output)
 
@@ -165,8 +169,14 @@ class BuildReport:
             raise self.failed("its output cannot be read") from exc
         if message.error or message.error_detail.message:
             raise self.failed(message.error_detail.message or message.error)
-        for printed in (message.stream or message.status).splitlines():
-            text = _COLOUR.sub("", printed).rstrip()
+        self._print(message.stream or f"{message.status}\n")
+
+    def _print(self, chunk: str) -> None:
+        """Take what was printed: programs write parts of lines."""
+        *lines, self._line = (self._line + _COLOUR.sub("", chunk)).split("\n")
+        for line in lines:
+            # Of a progress bar that was drawn again and again, the last one.
+            text = line.rstrip().rpartition("\r")[2]
             if step := _STEP.match(text):
                 self.begin_step(int(step[1]), int(step[2]), step[3].strip())
                 self._log.line(text)
