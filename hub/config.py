@@ -42,6 +42,8 @@ class Timing(msgspec.Struct, frozen=True, kw_only=True):
     reconcile_seconds: float = 10.0
     retention_seconds: float = 3600.0
     drain_seconds: float = 5.0
+    snapshots_seconds: float = 10.0
+    """How often schedules, retention and what is left to remove of snapshots are looked at."""
 
 
 class Limits(msgspec.Struct, frozen=True, kw_only=True):

@@ -87,13 +87,13 @@ class Hub:
         room = Room(
             kernel, drivers, self._jobs, self._acts, Shelf(folder.path / "snapshots"), Workers("snapshots"), KeyLocks()
         )
-        self._snapshots = Snapshots(room)
+        self.snapshots = Snapshots(room)
         self._upkeep = Upkeep(kernel, drivers)
         self._reconcilers = [Reconciler(kernel, self._acts, driver) for driver in drivers]
         self._attention = AttentionDesk(kernel, self._reconcilers, self._registry_problems)
         self._inside = Inside(
             kernel, drivers, self._jobs, self._acts, self._shells, self._logs, KeyLocks(), self, self._attention,
-            self._stats, profiles, images, self._snapshots,
+            self._stats, profiles, images, self.snapshots,
         )  # fmt: skip
         self._listeners = Listeners(kernel.config, self._parts())
         reach.connect(self._listeners)
@@ -244,11 +244,11 @@ class Hub:
             self._group.create_task(self._attention.run(), name="attention"),
             *self._upkeep.start(self._group),
         ]
-        await self._snapshots.open(kernel.unfinished_jobs)
+        await self.snapshots.open(kernel.unfinished_jobs)
         await self._resume_jobs()
         kernel.on_recovered = self._resume_jobs
         self._loops += [self._group.create_task(one.run(), name="reconcile") for one in self._reconcilers]
-        self._loops.append(self._group.create_task(self._snapshots.run(), name="snapshots"))
+        self._loops.append(self._group.create_task(self.snapshots.run(), name="snapshots"))
 
     async def _resume_jobs(self) -> None:
         await self._acts.resume_jobs(self.kernel.unfinished_jobs)
@@ -267,7 +267,7 @@ class Hub:
         for loop in self._loops:
             loop.cancel()
         await self._stats.close()
-        self._snapshots.close()
+        self.snapshots.close()
         await self._drivers.stop()
         self.kernel.output.close()
 

@@ -20,7 +20,6 @@ from hub.snapshots.restoring import Restoring
 from hub.snapshots.room import Room
 from hub.snapshots.taking import Taking
 
-TICK_SECONDS: Final = 10.0
 SHORTEST_SECONDS: Final = 60
 DAY_MS: Final = 86_400_000
 BY: Final = "hub"
@@ -58,7 +57,7 @@ class Keeping:
             except HubError as exc:
                 # The disk may be full; what is due stays due.
                 log.warning("snapshots_not_kept", error=exc.message)
-            await asyncio.sleep(TICK_SECONDS)
+            await asyncio.sleep(self._room.kernel.config.timing.snapshots_seconds)
 
     async def tick(self) -> None:
         """Do what is due now."""

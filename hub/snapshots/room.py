@@ -6,7 +6,7 @@ import hashlib
 import re
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final
 
 import msgspec
@@ -42,6 +42,8 @@ class Room:
     shelf: Shelf
     workers: Workers
     names: KeyLocks
+    sizes: dict[str, int] = field(default_factory=dict[str, int])
+    """Bytes of every snapshot by its id, for the metrics."""
 
     # --- finding
 
@@ -110,9 +112,11 @@ class Room:
         return line
 
     async def keep(self, snapshot: Snapshot, *effects: Effect) -> None:
+        self.sizes[snapshot.id] = snapshot.size_bytes
         await self.kernel.commit([*effects, Save(snapshot), Publish(Kind.SNAPSHOT, snapshot.id)])
 
     async def forget(self, snapshot: Snapshot, *effects: Effect) -> None:
+        self.sizes.pop(snapshot.id, None)
         await self.kernel.commit([*effects, Delete(snapshot), Publish(Kind.SNAPSHOT, snapshot.id, gone=True)])
 
     # --- making

@@ -36,7 +36,6 @@ class Snapshots:
         self.forking = Forking(room)
         self.deleting = Deleting(room)
         self.keeping = Keeping(room, self.taking, self.restoring, self.deleting)
-        self._totals = (0, 0)
         for kind, resume in (
             (taking.KIND, self.taking.resume),
             (restoring.RESTORE, self.restoring.resume),
@@ -50,6 +49,7 @@ class Snapshots:
         """Remove what a killed hub left and no job knows of; before anything else of snapshots runs."""
         room = self.room
         known = {snapshot.id: snapshot for snapshot in await room.kernel.registry.all_snapshots()}
+        self.room.sizes.update({snapshot.id: snapshot.size_bytes for snapshot in known.values()})
         jobs = {taking.request_of(job).snapshot for job in unfinished if job.kind in (taking.KIND, deleting.KIND)}
         for snapshot_id in await room.workers.run(room.shelf.unfinished):
             if snapshot_id not in jobs and snapshot_id not in known:
@@ -93,13 +93,8 @@ class Snapshots:
             truncated=any(one.truncated for one in found),
         )
 
-    async def count(self) -> None:
-        """Take note of how many there are, for the metrics."""
-        snapshots = await self.room.kernel.registry.all_snapshots()
-        self._totals = (len(snapshots), sum(one.size_bytes for one in snapshots))
-
     def _measure(self, metrics: Metrics) -> None:
-        metrics.set_snapshots(*self._totals)
+        metrics.set_snapshots(len(self.room.sizes), sum(self.room.sizes.values()))
 
 
 def _resuming(resume: Callable[[JobHandle], Any]) -> Callable[[Job], Work]:

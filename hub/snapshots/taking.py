@@ -231,6 +231,7 @@ class Taking:
         if present is None or present.uid != agent.uid:
             await room.keep(ready)
         else:
+            room.sizes[ready.id] = ready.size_bytes
             changed = (Save(ready), Publish(Kind.SNAPSHOT, ready.id))
             await room.change_line(agent, lambda line: replace(line, parent=ready.id), *changed)
         return ready
