@@ -66,10 +66,11 @@ def _yaml(text: str) -> object:
         def construct_mapping(self, node: Any, deep: bool = False) -> Any:
             names: set[object] = set()
             for key, _ in node.value:
+                if not isinstance(key.value, str):
+                    continue
                 if key.value in names:
-                    raise ProfileError(str(key.value)[:60], f"stands twice in the same mapping ({_place(key)})")
-                if isinstance(key.value, str):
-                    names.add(key.value)
+                    raise ProfileError(key.value[:60], f"stands twice in the same mapping ({_place(key)})")
+                names.add(key.value)
             return super().construct_mapping(node, deep)
 
     try:
