@@ -11,10 +11,6 @@ from clawtui.errors import NotInThisVersion
 
 LATER_VERBS: Final[dict[str, str]] = {
     "message": "Send a prompt to a persona of an OpenClaw gateway",
-    "snapshot": "Save an agent",
-    "snapshots": "List, compare and delete snapshots",
-    "restore": "Put an agent back to a snapshot",
-    "fork": "Make agents from a snapshot",
     "network": "Create, list, remove and connect networks",
     "sync": "Keep agents' workspaces in step with their profiles",
     "gateway": "Provision OpenClaw gateways and keep them healthy",

@@ -63,6 +63,7 @@ from hub.contract import (
 from hub.control import Control, Principal
 from hub.core.model import AgentStatus, Connection, Desired, Observed, Role, TaskState
 from hub.errors import Unauthorized
+from tests.hub.api.scripted_snapshots import ScriptedSnapshots, answers
 
 ADMIN, OPERATOR, VIEWER = "ctu_admin", "ctu_operator", "ctu_viewer"
 TOKENS: Final = {ADMIN: Role.ADMIN, OPERATOR: Role.OPERATOR, VIEWER: Role.VIEWER}
@@ -182,7 +183,7 @@ class ScriptedShell:
         self.closed.set()
 
 
-class ScriptedControl:
+class ScriptedControl(ScriptedSnapshots):
     """Answers every call with `answers[method]`, raises it when it is an exception, and records the call."""
 
     def __init__(self) -> None:
@@ -190,6 +191,7 @@ class ScriptedControl:
         self.waiting: set[str] = set()
         self.go_on = asyncio.Event()
         self.answers: dict[str, Any] = {
+            **answers(JOB),
             "health": HEALTH,
             "attention": AttentionList(attention=[ATTENTION], snoozed=1),
             "snooze": ATTENTION,
