@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import uuid
 from collections.abc import Mapping
@@ -10,8 +11,9 @@ from typing import Any
 
 from hub.drivers.docker.docker_py import Connector
 from hub.drivers.docker.engine import Call, EngineNotFound
-from hub.drivers.docker.image import BuildOptions
+from hub.drivers.docker.image import BuildOptions, archive
 from hub.drivers.docker.images import DockerImages
+from hub.drivers.docker.labels import SHARED
 from hub.drivers.docker.pool import Pool, Streams
 from hub.drivers.images import Ensured, ImageOrder
 from profiles.image import Recipe, image_name
@@ -97,6 +99,26 @@ class ImageBench:
             self.outside.engine.call(Call("DELETE", f"/images/{reference}"))
         except EngineNotFound:
             return
+
+    async def tiny(self, recipe: Recipe) -> str:
+        """Put a few bytes under the name that the recipe's image would have: what a registry does not look into."""
+        name = await self.images.wanted(ImageOrder(recipe=recipe))
+        self.make_tiny(name, SHARED)
+        repository, _, _ = name.rpartition(":")
+        self.outside.post(f"/images/{name}/tag", repo=repository, tag="latest")
+        return name
+
+    def make_tiny(self, name: str, labels: Mapping[str, str]) -> None:
+        """Make an image of a few bytes that no other has."""
+        data = archive({"Dockerfile": b"FROM scratch\nCOPY x /\n", "x": uuid.uuid4().bytes})
+        params = {"t": name, "labels": json.dumps(labels)}
+        assert b'"error"' not in self.outside.engine.call(Call("POST", "/build", params, data=data))
+
+    def push_foreign(self, reference: str) -> None:
+        """Push an image as somebody else would."""
+        repository, _, tag = reference.rpartition(":")
+        call = Call("POST", f"/images/{repository}/push", {"tag": tag}, headers={"X-Registry-Auth": "e30="})
+        assert b'"error"' not in self.outside.engine.call(call)
 
     async def close(self) -> None:
         for repository in self.names:

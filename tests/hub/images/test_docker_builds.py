@@ -153,13 +153,11 @@ async def test_a_cancelled_build_ends_and_leaves_nothing(bench: ImageBench) -> N
         except NotFound:
             return False
 
-    task = asyncio.get_running_loop().create_task(bench.build(recipe))
-    try:
+    async with asyncio.TaskGroup() as group:
+        build = group.create_task(bench.build(recipe))
         await eventually(begun, seconds=60, what="the setup task runs")
-    finally:
-        task.cancel()
-    with pytest.raises(asyncio.CancelledError):
-        await task
+        build.cancel()
+    assert build.cancelled()
 
     async def gone() -> bool:
         return not bench.containers_of("sleep 600")
