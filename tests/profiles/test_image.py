@@ -153,7 +153,8 @@ def test_a_variable_keeps_its_value(environment: dict[str, str]) -> None:
         return
     # The lines of the instruction, as they stand: none of them can be taken for another instruction.
     lines = render(contents, BASE).dockerfile.split("\n")[2:-2]
-    read = dict(line.removeprefix("ENV ").strip().removesuffix(" \\").partition("=")[::2] for line in lines)
+    parted = [line.removeprefix("ENV ").strip().removesuffix(" \\").partition("=") for line in lines]
+    read = {name: text for name, _, text in parted}
     assert {name: unquoted(text) for name, text in read.items()} == environment
 
 

@@ -165,7 +165,7 @@ class Transfer:
     def failed(self, why: str) -> HubError:
         return DriverFailed(
             f"{self._what}: {why}",
-            code="registry_failed",
+            code="image_transfer_failed",
             hint="`docker login` on the hub's machine keeps what the registry asks for.",
             driver=NAME,
         )

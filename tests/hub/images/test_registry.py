@@ -144,7 +144,7 @@ async def test_a_registry_that_wants_a_login(tmp_path: Path) -> None:
             built = await bench.tiny(bench.recipe())
             with pytest.raises(DriverFailed) as caught:
                 await bench.images.push(built, address, Steps())
-            assert (caught.value.code, "docker login" in caught.value.hint) == ("registry_failed", True)
+            assert (caught.value.code, "docker login" in caught.value.hint) == ("image_transfer_failed", True)
             (tmp_path / ".docker").mkdir()
             # As `docker login` keeps it.
             (tmp_path / ".docker" / "config.json").write_text(
