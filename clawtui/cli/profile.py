@@ -10,6 +10,7 @@ from cyclopts import App, Parameter
 from clawtui.cli import exits
 from clawtui.cli.image import PLAIN_BUILD, BuildOptions, build_all
 from clawtui.cli.output import Column, Mode, printable
+from clawtui.cli.words import STDIN
 from clawtui.cli.world import Context, Ctx
 from clawtui.errors import UsageError
 from hub.contract import ProblemView, ProfileCheck, ProfileQuery, ProfileText, ProfileView
@@ -74,8 +75,8 @@ async def validate(what: str, /, *, context: Ctx) -> int:
     Args:
         what: A profile's name, a .json, .yaml or .Dockerfile file, or - for stdin.
     """
-    if what == "-" or "/" in what or Path(what).suffix:
-        return _report(context, what, _checked_here(context, what))
+    if what == STDIN or "/" in what or Path(what).suffix:
+        return _report(context, "stdin" if what == STDIN else what, _checked_here(context, what))
     async with context.control() as control:
         shown = await control.profile(what)
     where = shown.path or shown.dockerfile or what
@@ -90,7 +91,7 @@ async def save(file: str, /, *, name: str = "", context: Ctx) -> int:
         file: A .json or .yaml file, or - for stdin (JSON).
         name: What the profile is called; otherwise as the file.
     """
-    called = name or (Path(file).stem if file != "-" else "")
+    called = name or (Path(file).stem if file != STDIN else "")
     if not called:
         raise UsageError("a profile from stdin needs a name", field="name", hint="--name NAME")
     async with context.control() as control:
@@ -146,7 +147,7 @@ def _checked_here(context: Context, file: str) -> ProfileCheck:
             extend(_read(context, file), {}, {}, BASE)
         else:
             given = _text(context, file)
-            check_text(given.text, given.format, "" if file == "-" else parse_name("name", Path(file).stem))
+            check_text(given.text, given.format, "" if file == STDIN else parse_name("name", Path(file).stem))
     except ProfileError as exc:
         problems = [ProblemView(field=one.field, message=one.message, hint=one.hint) for one in exc.problems]
         return ProfileCheck(valid=False, problems=problems)
@@ -172,13 +173,13 @@ def _report(context: Context, where: str, check: ProfileCheck) -> int:
 
 def _text(context: Context, file: str) -> ProfileText:
     ending = Path(file).suffix
-    if file != "-" and ending not in (".json", ".yaml", ".yml"):
+    if file != STDIN and ending not in (".json", ".yaml", ".yml"):
         raise UsageError(f"{file} is no profile by its name", hint="A profile's file ends with .json, .yaml or .yml.")
     return ProfileText(text=_read(context, file), format="yaml" if ending in (".yaml", ".yml") else "json")
 
 
 def _read(context: Context, file: str) -> str:
-    if file == "-":
+    if file == STDIN:
         return context.world.stdin.read()
     try:
         return Path(file).read_text(encoding="utf-8-sig")
