@@ -14,6 +14,7 @@ from msgspec import Meta
 
 from hub.core.model import (
     AgentStatus,
+    CheckState,
     Connection,
     Consistency,
     Desired,
@@ -47,8 +48,20 @@ class Lifecycle(Shape, frozen=True):
     observed: Observed
 
 
+class CheckView(Shape, frozen=True):
+    """The platform's own health check of an agent. `why`: its last words. `restarts`: how often the hub has
+    restarted the agent for it since it was last well; `given_up`: it will not any more."""
+
+    status: CheckState
+    since: str
+    why: str = ""
+    restarts: int = 0
+    given_up: bool = False
+
+
 class AgentView(Shape, frozen=True):
-    """An agent as every front end shows it. `source` says who reported the state last."""
+    """An agent as every front end shows it. `source` says who reported the state last, `health_source` who measured
+    `health`: `agent`, or the platform's name where the agent reports nothing."""
 
     id: str
     uid: str
@@ -67,6 +80,8 @@ class AgentView(Shape, frozen=True):
     last_seen_at: str | None = None
     health: Health | None = None
     health_at: str | None = None
+    health_source: str | None = None
+    check: CheckView | None = None
     queued: int = 0
     running: list[str] = []
     epoch: int = 0
@@ -133,7 +148,11 @@ class MountRequest(Request, frozen=True):
 
 
 class CreateAgent(Request, frozen=True):
-    """What is empty or None is as the profile says, else the driver's own."""
+    """What is empty or None is as the profile says, else the driver's own.
+
+    `machine`: more of what a profile can say of the machine, in a profile's own words (`limits`, `security`,
+    `health`, `logging`, `gpu` …); it wins over the profile field by field, the other fields here win over it.
+    """
 
     name: str
     driver: str = ""
@@ -150,6 +169,7 @@ class CreateAgent(Request, frozen=True):
     tmpfs: list[str] = []
     read_only: bool = False
     restart: str = ""
+    machine: dict[str, Any] = {}
 
 
 class AgentAct(enum.StrEnum):

@@ -316,13 +316,9 @@ class Fleet:
     # --- reading
 
     def view(self, agent_id: AgentId) -> AgentView:
-        slot = self.dispatcher.book.slots[agent_id]
-        return agent_view(
-            self.agents[agent_id],
-            self.presence(agent_id),
-            queued=len(slot.open) - len(slot.held),
-            running=list(slot.held),
-        )
+        slot, wellness = self.dispatcher.book.slots[agent_id], self.lifecycle.wellness.report(agent_id)
+        agent, queued = self.agents[agent_id], len(slot.open) - len(slot.held)
+        return agent_view(agent, self.presence(agent_id), queued=queued, running=list(slot.held), wellness=wellness)
 
     def presence(self, agent_id: AgentId) -> Presence:
         return self.freshness.agents[agent_id]

@@ -63,6 +63,14 @@ class Observed(enum.StrEnum):
     UNMANAGED = "unmanaged"
 
 
+class CheckState(enum.StrEnum):
+    """What a platform's own health check says of an agent that runs."""
+
+    STARTING = "starting"
+    HEALTHY = "healthy"
+    UNHEALTHY = "unhealthy"
+
+
 class Connection(enum.StrEnum):
     """What the hub knows from the agent's socket and its reports."""
 

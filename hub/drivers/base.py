@@ -17,7 +17,7 @@ from typing import Protocol
 
 import msgspec
 
-from hub.core.model import AgentId, AgentUid, Observed
+from hub.core.model import AgentId, AgentUid, CheckState, Observed
 from hub.drivers.images import Images
 from hub.drivers.networks import NetworkAdmin
 from hub.drivers.snapshots import Seed, Snapshotter
@@ -112,7 +112,11 @@ class AgentHandle(msgspec.Struct, frozen=True):
 
 
 class Observation(msgspec.Struct, frozen=True, kw_only=True):
-    """One agent as the platform shows it now. `started_at` ms since the epoch."""
+    """One agent as the platform shows it now. `started_at` ms since the epoch.
+
+    `check`: what its health check says, None without one; `check_why`: the check's last words.
+    `restarts`: how often the platform itself has started it again after it ended.
+    """
 
     agent_id: AgentId
     uid: AgentUid
@@ -122,6 +126,9 @@ class Observation(msgspec.Struct, frozen=True, kw_only=True):
     out_of_memory: bool = False
     reason: str = ""
     started_at: int | None = None
+    check: CheckState | None = None
+    check_why: str = ""
+    restarts: int = 0
 
 
 class LogLine(msgspec.Struct, frozen=True, kw_only=True):

@@ -16,9 +16,17 @@ class Pascal(msgspec.Struct, frozen=True, rename="pascal"):
     """Base: `started_at` here is `StartedAt` there."""
 
 
+class HealthProbe(Pascal, frozen=True):
+    exit_code: int = 0
+    output: str = ""
+
+
 class Health(Pascal, frozen=True):
+    """`log`: the last few probes, the newest at the end."""
+
     status: str = ""
     failing_streak: int = 0
+    log: list[HealthProbe] | None = None
 
 
 class State(Pascal, frozen=True):

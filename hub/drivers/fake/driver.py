@@ -253,4 +253,7 @@ class FakeDriver:
             exit_code=agent.exit_code,
             out_of_memory=agent.out_of_memory,
             started_at=agent.started_at,
+            check=agent.check if agent.state is Observed.RUNNING else None,
+            check_why=agent.check_why,
+            restarts=agent.restarts,
         )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Callable
 
-from hub.core.model import AgentId, AgentUid, Observed
+from hub.core.model import AgentId, AgentUid, CheckState, Observed
 from hub.drivers.base import AgentPlan, LogLine
 
 
@@ -19,6 +19,9 @@ class FakeAgent:
         self.exit_code: int | None = None
         self.out_of_memory = False
         self.started_at: int | None = None
+        self.check: CheckState | None = None
+        self.check_why = ""
+        self.restarts = 0
         self.starts = 0
         self.log: list[LogLine] = []
         self.created_at = started_at
