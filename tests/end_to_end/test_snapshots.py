@@ -42,14 +42,14 @@ async def clean(hub: HubProcess) -> None:
 async def make(hub: HubProcess, name: str, driver: str) -> dict[str, Any]:
     job = await hub.call("POST", "/agents", {"name": name, "driver": driver})
     ended = await hub.ended_job(job["id"])
-    assert ended["state"] == "succeeded", ended
+    assert ended["state"] == "succeeded", ended.get("error") or ended
     return await hub.call("GET", f"/agents/{name}")
 
 
 async def done(hub: HubProcess, method: str, path: str, body: Any = None) -> dict[str, Any]:
     """Start a job and wait until it has succeeded."""
     ended = await hub.ended_job((await hub.call(method, path, body))["id"])
-    assert ended["state"] == "succeeded", ended
+    assert ended["state"] == "succeeded", ended.get("error") or ended
     return ended
 
 
