@@ -148,17 +148,22 @@ class BuildReport:
         self._output.append(line)
 
     def failed(self, why: str) -> DriverFailed:
-        if self._line:
-            self._print("\n")
+        self._finish_line()
         self._log.line(f"failed: {why}")
         return build_failed(self._wanted.name, self._step, why, self._output)
 
     def gone(self, why: EngineUnreachable) -> EngineUnreachable:
         """The engine went away in the middle."""
+        self._finish_line()
         where = f", in {self._step}" if self._step else ""
         self._log.line(f"failed: {why.message}")
         message = f"the image {self._wanted.name} cannot be built{where}: {why.message}"
         return EngineUnreachable(message, hint=why.hint or PROXY_HINT, driver="docker")
+
+    def _finish_line(self) -> None:
+        """What was printed last may be the beginning of a step: the builder sends its line's end later."""
+        if self._line:
+            self._print("\n")
 
     def _take(self, line: bytes) -> None:
         if not line.strip():

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from hub.drivers.docker.docker_py import Connector
-from hub.drivers.docker.engine import Call, EngineNotFound
+from hub.drivers.docker.engine import Call, Connect, Engine, EngineNotFound, EngineStream, unreachable
 from hub.drivers.docker.image import BuildOptions, archive
 from hub.drivers.docker.images import DockerImages
 from hub.drivers.docker.labels import SHARED
@@ -40,15 +40,70 @@ class Steps:
         return "\n".join(line for _, line in self.said)
 
 
+class Breaking:
+    """A way to the engine on which every stream breaks off as soon as a word was read."""
+
+    def __init__(self, word: bytes) -> None:
+        self._inner = Connector(None, os.environ)
+        self._word = word
+
+    def __call__(self) -> Engine:
+        return _BreakingEngine(self._inner(), self._word)
+
+
+class _BreakingEngine:
+    def __init__(self, inner: Engine, word: bytes) -> None:
+        self._inner = inner
+        self._word = word
+
+    def call(self, call: Call) -> bytes:
+        return self._inner.call(call)
+
+    def open(self, call: Call) -> EngineStream:
+        return _BreakingStream(self._inner.open(call), self._word)
+
+    def close(self) -> None:
+        self._inner.close()
+
+
+class _BreakingStream:
+    def __init__(self, inner: EngineStream, word: bytes) -> None:
+        self._inner = inner
+        self._word = word
+        self._seen = b""
+
+    def read(self) -> bytes:
+        if self._word in self._seen:
+            raise unreachable("the test's engine", ConnectionResetError(104, "reset"))
+        part = self._inner.read()
+        self._seen += part
+        return part
+
+    def write(self, data: bytes) -> None:
+        self._inner.write(data)
+
+    def cancel(self) -> None:
+        self._inner.cancel()
+
+    def close(self) -> None:
+        self._inner.close()
+
+
 class ImageBench:
     """One driver's images on the real engine."""
 
-    def __init__(self, folder: Path, options: BuildOptions | None = None, environment: Mapping[str, str] = {}) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        options: BuildOptions | None = None,
+        environment: Mapping[str, str] = {},
+        connect: Connect | None = None,
+    ) -> None:
         self.folder = folder
         self.outside = Outside()
         self.names: list[str] = []
         connector = Connector(None, os.environ)
-        self._pool, self._streams = Pool(connector), Streams(connector)
+        self._pool, self._streams = Pool(connector), Streams(connect or connector)
         self.images = DockerImages(
             self._pool, self._streams, options or build_options(), folder / "builds", connector.url,
             {"HOME": str(folder), **environment},

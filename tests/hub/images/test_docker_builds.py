@@ -7,12 +7,13 @@ from pathlib import Path
 
 import pytest
 
+from hub.drivers.docker.engine import EngineUnreachable
 from hub.drivers.docker.image import BuildOptions
 from hub.drivers.images import ImageOrder
 from hub.errors import BadRequest, Conflict, DriverFailed, NotAvailable, NotFound
 from profiles.image import image_name
 from tests.end_to_end.harness import eventually
-from tests.hub.images.image_bench import ImageBench, Steps
+from tests.hub.images.image_bench import Breaking, ImageBench, Steps
 
 pytestmark = pytest.mark.docker
 
@@ -200,6 +201,24 @@ async def test_a_base_that_cannot_be_pulled_is_said(bench: ImageBench) -> None:
     with pytest.raises(DriverFailed, match="FROM localhost:1/no-such") as caught:
         await bench.build(recipe)
     assert caught.value.code == "build_failed"
+
+
+async def test_an_engine_that_goes_away_in_the_middle_is_named_with_the_step(tmp_path: Path) -> None:
+    broken = ImageBench(tmp_path, connect=Breaking(b"half-way"))
+    try:
+        recipe = broken.recipe(setup_tasks=[{"command": "echo half''-way; sleep 60", "description": "Go on"}])
+        with pytest.raises(EngineUnreachable, match=r'in setup task 1 "Go on": .*broke off') as caught:
+            await broken.build(recipe)
+        assert caught.value.retryable
+
+        async def gone() -> bool:
+            return not broken.containers_of("sleep 60")
+
+        await eventually(gone, seconds=60, what="the build's container is gone")
+        assert broken.tags(image_name(recipe.profile)) == set()
+        assert "half-way" in await broken.log(recipe)
+    finally:
+        await broken.close()
 
 
 async def test_no_log_is_an_answer(bench: ImageBench) -> None:
