@@ -20,7 +20,7 @@ import structlog
 from hub.archives.work import Meter, Workers
 from hub.drivers.docker import steps
 from hub.drivers.docker.answers import Created, decode
-from hub.drivers.docker.engine import NAME, Call, Engine, EngineNotFound
+from hub.drivers.docker.engine import NAME, Call, Engine
 from hub.drivers.docker.labels import HELPER, HUB, OWNER, OWNER_NAME
 from hub.drivers.docker.pool import LiveStream, Pool, Streams
 from hub.errors import DriverFailed, HubError
@@ -108,13 +108,13 @@ class Helpers:
         except BaseException:
             await self._try_remove(container, errand)
             raise
-        await self._pool.run(_remove, container)
+        await self._pool.run(steps.remove_container, container)
         return Outcome(code, errors)
 
     async def _try_remove(self, container: str, errand: Errand) -> None:
         """What cannot be removed now is found by its label later."""
         try:
-            await self._pool.run(_remove, container)
+            await self._pool.run(steps.remove_container, container)
         except HubError as exc:
             _log.warning("helper_left", container=errand.name, error=exc.message)
 
@@ -236,19 +236,13 @@ def _exit_code(engine: Engine, container: str) -> int:
     return decode(engine.call(call), _Ended).status_code
 
 
-def _remove(engine: Engine, container: str) -> None:
-    try:
-        engine.call(Call("DELETE", f"/containers/{container}", {"force": "1", "v": "1"}))
-    except EngineNotFound:
-        return
-
-
 def remove_helpers(engine: Engine, hub_id: str, keep: Callable[[str], bool]) -> None:
     """Remove this hub's helpers, other than those for operations that `keep` knows."""
     for entry in steps.containers(engine, {OWNER: OWNER_NAME, HUB: hub_id}):
         operation = (entry.labels or {}).get(HELPER)
         if operation is not None and not keep(operation):
-            _remove(engine, entry.id)
+            # The sweep at a start and a job that undoes may meet here: this step waits for the other one.
+            steps.remove_container(engine, entry.id)
 
 
 def failed(what: str, outcome: Outcome) -> DriverFailed:
