@@ -15,6 +15,7 @@ from hub.agentlog import AgentLogs
 from hub.allowance import Allowance
 from hub.api.app import Parts
 from hub.api.server import Listeners, remove_stale_folders
+from hub.archives.work import Workers
 from hub.attention import AttentionDesk
 from hub.clock import Clock, SystemClock
 from hub.config import HubConfig
@@ -26,20 +27,28 @@ from hub.core.view import rfc3339
 from hub.driverset import DriverSet
 from hub.errors import HubError, Unauthorized
 from hub.feed import Feed
+from hub.image_jobs import KINDS as IMAGE_JOBS
+from hub.image_jobs import ImageJobs
 from hub.jobs import Jobs
 from hub.kernel import Kernel
 from hub.keylock import KeyLocks
 from hub.metrics import Metrics
 from hub.operations.attention import AttentionOperations
 from hub.operations.base import Inside
+from hub.operations.images import ImageOperations
 from hub.operations.journal import JournalOperations
+from hub.operations.snapshots import SnapshotOperations
 from hub.operations.tasks import TaskOperations
 from hub.output import OutputStore
+from hub.profiles import ProfileBook
 from hub.reach import DriverFactory, Reach, built_in_drivers, short_id
 from hub.reception import AUDITED_REFUSALS_BURST, AUDITED_REFUSALS_PER_SECOND, Reception
 from hub.reconcile import Reconciler
 from hub.registry.store import Registry
 from hub.shells import Shells
+from hub.snapshots.room import Room
+from hub.snapshots.service import Snapshots
+from hub.snapshots.shelf import Shelf
 from hub.state import HubFile, StateFolder
 from hub.stats import Stats
 from hub.tokens import user_token
@@ -53,7 +62,7 @@ CLOSE_GOING_AWAY = 1001
 log = structlog.get_logger("hub.service")
 
 
-class LocalControl(JournalOperations, TaskOperations, AttentionOperations):
+class LocalControl(JournalOperations, TaskOperations, AttentionOperations, ImageOperations, SnapshotOperations):
     """`Control` on a hub in this process, bound to one principal."""
 
 
@@ -72,13 +81,21 @@ class Hub:
         self._shells = Shells(kernel.links, kernel.config.limits.shells_per_agent)
         self._stats = Stats(kernel, folder.path / "metrics.db")
         self._jobs = Jobs(kernel, group)
-        self._acts = Acts(kernel, drivers, self._jobs, self._logs, self._stats)
+        profiles = ProfileBook(folder.path, kernel.config.profiles_folder)
+        images = ImageJobs(profiles, drivers)
+        self._acts = Acts(kernel, drivers, self._jobs, self._logs, self._stats, profiles)
+        self._acts.resumers |= dict.fromkeys(IMAGE_JOBS, images.again)
+        room = Room(
+            kernel, drivers, self._jobs, self._acts, Shelf(folder.path / "snapshots"), Workers("snapshots"), KeyLocks()
+        )
+        self.snapshots = Snapshots(room)
         self._upkeep = Upkeep(kernel, drivers)
         self._reconcilers = [Reconciler(kernel, self._acts, driver) for driver in drivers]
         self._attention = AttentionDesk(kernel, self._reconcilers, self._registry_problems)
         self._inside = Inside(
             kernel, drivers, self._jobs, self._acts, self._shells, self._logs, KeyLocks(), self, self._attention,
             self._stats, Traffic(kernel, lambda: self._upkeep.loop_lag_seconds, lambda: self._listeners.streams),
+            profiles, images, self.snapshots,
         )  # fmt: skip
         self._listeners = Listeners(kernel.config, self._parts())
         reach.connect(self._listeners)
@@ -230,9 +247,11 @@ class Hub:
             self._group.create_task(self._attention.run(), name="attention"),
             *self._upkeep.start(self._group),
         ]
+        await self.snapshots.open(kernel.unfinished_jobs)
         await self._resume_jobs()
         kernel.on_recovered = self._resume_jobs
         self._loops += [self._group.create_task(one.run(), name="reconcile") for one in self._reconcilers]
+        self._loops.append(self._group.create_task(self.snapshots.run(), name="snapshots"))
 
     async def _resume_jobs(self) -> None:
         await self._acts.resume_jobs(self.kernel.unfinished_jobs)
@@ -251,6 +270,7 @@ class Hub:
         for loop in self._loops:
             loop.cancel()
         await self._stats.close()
+        self.snapshots.close()
         await self._drivers.stop()
         self.kernel.output.close()
 

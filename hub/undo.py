@@ -124,6 +124,9 @@ _COMMANDS: Final[dict[str, Callable[[str], str]]] = {
     "hub.backup": "clawtui backup {}".format,
     "task.cancel": "clawtui tasks cancel {}".format,
     "job.cancel": "clawtui jobs cancel {}".format,
+    "snapshot.create": "clawtui snapshot {}".format,
+    "snapshot.delete": "clawtui snapshots delete {}".format,
+    "agent.restore_undo": "clawtui restore {} --undo".format,
     "attention.snooze": "clawtui attention snooze {}".format,
 }
 """How to do the same again; acts whose content the journal does not have in full are not in here."""

@@ -34,7 +34,7 @@ class Wanted:
     """The options of `create`."""
 
     driver: Annotated[str, Parameter(help="docker or process; without it docker where that works.")] = ""
-    profile: Annotated[str, Parameter(help="What the agent is made from.")] = ""
+    profile: Annotated[str, Parameter(help="What the agent is made from: `clawtui profile list`.")] = ""
     type: Annotated[str, Parameter(help="A word to select it by, e.g. builder.")] = ""
     display_name: Annotated[str, Parameter(help="Free text that screens show.")] = ""
     cpu: Annotated[
@@ -55,7 +55,9 @@ class Wanted:
     mount: Annotated[list[str] | None, Parameter(help="SOURCE:TARGET or SOURCE:TARGET:ro; may be repeated.")] = None
     tmpfs: Annotated[list[str] | None, Parameter(help="A folder in memory; may be repeated.")] = None
     read_only_root: Annotated[bool, Parameter(help="Everything but workspace, mounts and tmpfs is read-only.")] = False
-    restart: Annotated[str, Parameter(help="no, on-failure, always or unless-stopped.")] = "unless-stopped"
+    restart: Annotated[
+        str, Parameter(help="no, on-failure, always or unless-stopped; without it as the profile says, or the last.")
+    ] = ""
     gpus: Annotated[str | None, Parameter(show=False)] = None
 
     def request(self, name: str, preset_driver: str) -> CreateAgent:

@@ -21,7 +21,9 @@ from hub.contract import (
     ConnectionQuery,
     CreateAgent,
     CreateToken,
+    DiffQuery,
     DispatchRequest,
+    ForkRequest,
     LogEntry,
     LogQuery,
     OutputChunk,
@@ -29,8 +31,11 @@ from hub.contract import (
     PageQuery,
     PolicyList,
     RegisterAgent,
+    SnapshotQuery,
+    SnapshotSchedule,
     StatsQuery,
     Submitted,
+    TakeSnapshot,
     TaskQuery,
 )
 from hub.core.model import AgentStatus, Role, TaskState
@@ -49,6 +54,7 @@ from tests.hub.api.scripted import (
     ScriptedControl,
     Stream,
 )
+from tests.hub.api.scripted_snapshots import DIFF, PLACE, SNAPSHOT
 
 
 @pytest.fixture
@@ -86,6 +92,17 @@ DISPATCHED = DispatchRequest(task={"type": "ping"}, selector="type=x")
 CALLS: list[tuple[str, tuple[Any, ...], Any]] = [
     ("health", (), HEALTH),
     ("connections", (ConnectionQuery(limit=7),), None),
+    ("snapshots", (SnapshotQuery(agent="a-1", limit=3),), None),
+    ("snapshot", ("a-1:before",), SNAPSHOT),
+    ("estimate_snapshot", ("a-1",), None),
+    ("take_snapshot", ("a-1", TakeSnapshot(name="n")), JOB),
+    ("delete_snapshot", ("sn_1",), JOB),
+    ("diff_snapshots", ("sn_1", DiffQuery(other="a-1:x", limit=5)), DIFF),
+    ("restore", ("sn_1",), JOB),
+    ("undo_restore", ("a-1",), JOB),
+    ("fork", ("sn_1", ForkRequest(names=["b"])), JOB),
+    ("snapshot_place", ("a-1",), PLACE),
+    ("schedule_snapshots", ("a-1", SnapshotSchedule(interval_seconds=60)), PLACE),
     ("attention", (AttentionQuery(snoozed=True),), None),
     ("attention", (AttentionQuery(),), None),
     ("snooze", ("tasks_failed:a-1/b", 60), ATTENTION),

@@ -69,7 +69,6 @@ def test_a_good_name_is_taken(name: str) -> None:
         ({"type": "x" * 201}, "type"),
         ({"display_name": "a\nb"}, "displayName"),
         ({"labels": {"": "x"}}, "labels"),
-        ({"profile": "no-such-profile"}, "profile"),
         ({"resources": Resources(cpus=-1.0)}, "resources.cpus"),
         ({"resources": Resources(cpus=1e9)}, "resources.cpus"),
         ({"resources": Resources(memory="lots")}, "resources.memory"),

@@ -33,6 +33,7 @@ def features_of(system: System | None) -> Features:
         pause=True,
         logs=True,
         shell=True,
+        snapshot=True,
         cpu_limit=True,
         memory_limit=True,
         disk_limit=not disk_note(system),

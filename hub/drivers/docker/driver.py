@@ -9,7 +9,8 @@ from __future__ import annotations
 import asyncio
 import os
 from collections.abc import AsyncIterator, Mapping
-from contextlib import aclosing
+from contextlib import aclosing, asynccontextmanager
+from pathlib import Path
 from typing import Final
 from weakref import WeakValueDictionary
 
@@ -28,16 +29,22 @@ from hub.drivers.base import (
 from hub.drivers.docker import steps
 from hub.drivers.docker.answers import Container, System
 from hub.drivers.docker.checks import features_of, fingerprint_of, host_of
+from hub.drivers.docker.custom_networks import CustomNetworks
 from hub.drivers.docker.docker_py import Connector
 from hub.drivers.docker.engine import DOCTOR, NAME, Connect, Engine, EngineNotFound
-from hub.drivers.docker.image import BaseImage, BuildOptions
-from hub.drivers.docker.labels import HUB, OWNER, OWNER_NAME, Identity
+from hub.drivers.docker.image import BuildOptions
+from hub.drivers.docker.images import DockerImages
+from hub.drivers.docker.labels import HUB, OWNER, OWNER_NAME, Identity, container_name, workspace_volume
 from hub.drivers.docker.logs import LogDecoder, log_call
 from hub.drivers.docker.network import Networks
 from hub.drivers.docker.observe import handle_of, identity_in, observe
-from hub.drivers.docker.plan import check_plan, plan_container
+from hub.drivers.docker.plan import ContainerPlan, plan_container
+from hub.drivers.docker.plan_checks import check_plan
 from hub.drivers.docker.pool import STEP_DEADLINE_SECONDS, Pool, Streams
+from hub.drivers.docker.snapshots import DockerSnapshots, Shop
 from hub.drivers.docker.watch import Watch
+from hub.drivers.images import ImageOrder
+from hub.drivers.snapshots import Seed
 from hub.errors import DriverFailed, HubError
 
 IMAGE_SHARE: Final = 0.6
@@ -76,11 +83,26 @@ class DockerDriver:
         self._command = command
         self._pool = Pool(connect or connector)
         self._streams = Streams(connect or connector)
-        self._image = BaseImage(self._pool, self._streams, build or BuildOptions.from_environment(surroundings))
+        self.images = DockerImages(
+            self._pool,
+            self._streams,
+            build or BuildOptions.from_environment(surroundings),
+            Path(hub.state_folder, "logs", "builds"),
+            connector.url,
+            surroundings,
+        )
         self._networks = Networks(self._pool, hub, local=connector.local, agents_url=agents_url)
         self._watch = Watch(self._streams, hub.hub_id)
         self._locks: WeakValueDictionary[AgentId, asyncio.Lock] = WeakValueDictionary()
         self._system: System | None = None
+        self.networks = CustomNetworks(self._pool, hub.hub_id, self._identity)
+        self._snapshots = DockerSnapshots(
+            Shop(self._pool, self._streams, hub.hub_id, self._lock, self._plain_image, self._planned)
+        )
+
+    @property
+    def snapshots(self) -> DockerSnapshots:
+        return self._snapshots
 
     @property
     def name(self) -> str:
@@ -103,7 +125,7 @@ class DockerDriver:
 
     # --- create --------------------------------------------------------------------------------
 
-    async def create(self, plan: AgentPlan, progress: Progress) -> AgentHandle:
+    async def create(self, plan: AgentPlan, progress: Progress, seed: Seed | None = None) -> AgentHandle:
         check_plan(plan)
         identity = Identity(self._hub.hub_id, plan.agent_id, plan.uid)
         async with self._lock(plan.agent_id):
@@ -113,23 +135,22 @@ class DockerDriver:
                 progress(1.0, f"{plan.agent_id} was there already and runs")
                 return handle_of(plan.agent_id, plan.uid)
             try:
-                await self._make(plan, identity, progress)
+                await self._make(plan, identity, progress, seed)
             except BaseException as exc:
                 await self._undo(identity, exc)
                 raise
         return handle_of(plan.agent_id, plan.uid)
 
-    async def _make(self, plan: AgentPlan, identity: Identity, progress: Progress) -> None:
-        progress(0.0, "asking the engine what it has")
-        system = await self._look()
-        image = await self._image.ensure(lambda done, line: progress(done * IMAGE_SHARE, line), sudo=plan.sudo)
-        progress(0.65, f"preparing the network for {plan.agent_id}")
-        async with self._networks.prepared(plan, system) as way:
-            container, notes = plan_container(plan, identity, image, host_of(system), way, self._command)
-            for note in notes:
-                progress(0.7, note)
+    async def _make(self, plan: AgentPlan, identity: Identity, progress: Progress, seed: Seed | None) -> None:
+        image = await self._image_for(plan, seed, progress)
+        async with self._planned(plan, identity, image, progress) as container:
             progress(0.7, f"making the volumes of {container.name}")
             await self._pool.run(steps.make_volumes, identity)
+            if seed is not None:
+                await self._snapshots.fill(
+                    identity, workspace_volume(identity.agent_id), seed,
+                    lambda done, line: progress(0.7 + done * 0.1, line),
+                )  # fmt: skip
             progress(0.8, f"making the container {container.name} from {image}")
             for warning in await self._pool.run(steps.make_container, container, identity):
                 progress(0.85, f"the engine says: {warning}")
@@ -139,6 +160,31 @@ class DockerDriver:
         progress(1.0, f"{container.name} runs")
         # A caller who gives up at the last line is still in time.
         await asyncio.sleep(0)
+
+    async def _image_for(self, plan: AgentPlan, seed: Seed | None, progress: Progress) -> str:
+        if seed is not None:
+            await self._snapshots.check_image(seed)
+            return seed.image
+        order = ImageOrder(recipe=plan.recipe, sudo=plan.sudo)
+        return (await self.images.ensure(order, lambda done, line: progress(done * IMAGE_SHARE, line))).image
+
+    async def _plain_image(self, progress: Progress) -> str:
+        """An image for helpers: the base of all agents."""
+        return (await self.images.ensure(ImageOrder(), progress)).image
+
+    @asynccontextmanager
+    async def _planned(
+        self, plan: AgentPlan, identity: Identity, image: str, progress: Progress
+    ) -> AsyncIterator[ContainerPlan]:
+        """Plan the container; while it is held its network stays, although nobody uses it yet."""
+        progress(0.62, "asking the engine what it has")
+        system = await self._look()
+        progress(0.65, f"preparing the network for {plan.agent_id}")
+        async with self._networks.prepared(plan, system) as way:
+            container, notes = plan_container(plan, identity, image, host_of(system), way, self._command)
+            for note in notes:
+                progress(0.7, note)
+            yield container
 
     async def _undo(self, identity: Identity, why: BaseException) -> None:
         try:
@@ -207,7 +253,8 @@ class DockerDriver:
         found: list[Observation] = []
         for container in await self._pool.run(_inspect_all, {OWNER: OWNER_NAME, HUB: self._hub.hub_id}):
             observation = observe(container)
-            if observation is not None:
+            # One that a restore has set aside has the agent's labels, too, but not its name.
+            if observation is not None and container.name == f"/{container_name(observation.agent_id)}":
                 await self._networks.attach(observation.agent_id, observation.uid, container)
                 found.append(observation)
         return sorted(found, key=lambda seen: seen.agent_id)
@@ -236,6 +283,7 @@ class DockerDriver:
 
     async def stop_driver(self) -> None:
         self._watch.stop()
+        self._snapshots.close()
         await self._streams.close()
         await self._pool.close()
 

@@ -28,6 +28,8 @@ from hub.errors import BadRequest, Conflict, DriverFailed, HubError, NotAvailabl
 HOST_GATEWAY: Final = "host-gateway"
 """The engine's word for the host; right on Docker Desktop only (elsewhere it is docker0's address)."""
 ISOLATED: Final = "isolated"
+ICC: Final = "com.docker.network.bridge.enable_icc"
+"""Whether containers of a bridge reach each other; "false" keeps them apart."""
 MAKE_ATTEMPTS: Final = 3
 """Hubs share the network and each removes it when nobody uses it."""
 OURS: Final = {SHARED_NETWORK: False, ISOLATED_NETWORK: True}
@@ -95,7 +97,7 @@ def _make_network(engine: Engine, name: str) -> None:
         "Driver": "bridge",
         "Internal": OURS[name],
         "Labels": SHARED,
-        "Options": {"com.docker.network.bridge.enable_icc": "false"},
+        "Options": {ICC: "false"},
     }
     made = decode(engine.call(Call("POST", "/networks/create", body=body)), Created)
     found = find_networks(engine, name)

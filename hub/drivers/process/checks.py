@@ -13,7 +13,7 @@ from hub.drivers.base import AgentPlan, Features, Fingerprint
 from hub.drivers.process.launch import check_environment, writable
 from hub.errors import BadRequest, NotAvailable
 
-FEATURES: Final = Features(isolated=False, pause=True, logs=True, shell=True)
+FEATURES: Final = Features(isolated=False, pause=True, logs=True, shell=True, snapshot=True)
 SHARED_NETWORKS: Final = ("", "host")
 PROBE_SECONDS: Final = 10.0
 """A Python starts in milliseconds, on a machine that has to read it from a slow disk in seconds."""
