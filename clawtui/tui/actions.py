@@ -31,6 +31,8 @@ class Where(enum.StrEnum):
     HUB = "hub"
     OUTPUT = "output"
     ROLLOUT = "rollout"
+    SNAPSHOTS = "snapshots"
+    DIFFERENCE = "difference"
 
 
 class Action(NamedTuple):
@@ -52,6 +54,7 @@ class Action(NamedTuple):
 _FLEET = (Where.FLEET,)
 _TASKS = (Where.FLEET, Where.TASKS, Where.ROLLOUT)
 _LOG = (Where.FLEET, Where.LOGS, Where.OUTPUT)
+_SAVED = (Where.SNAPSHOTS, Where.FLEET)
 
 ACTIONS: Final[tuple[Action, ...]] = (
     # --- places
@@ -61,6 +64,8 @@ ACTIONS: Final[tuple[Action, ...]] = (
     Action("show.journal", ("f4",), "Journal", "Who did what, and what came of it", words=("journal",)),
     Action("show.hub", ("f5",), "Hub", "The hub itself: load, connections, tokens, settings", words=("hub",)),
     Action("show.jobs", ("f6",), "Jobs", "The hub's own long work: what runs, what failed, and why", words=("jobs",)),
+    Action("show.snapshots", ("f7",), "Snapshots", "Saved agents and what came of them: restore, fork, compare",
+           words=("snapshots",), argument="AGENT"),
     Action("journal.acts", ("1",), "Acts", "What people did, with the command for it and the way back",
            (Where.JOURNAL,), words=("acts",)),
     Action("journal.audit", ("2",), "Audit", "Everything that was done, tried and refused, as it was written down",
@@ -77,6 +82,8 @@ ACTIONS: Final[tuple[Action, ...]] = (
     Action("detail.logs", ("2",), "Log", "Detail: the agent's log", _FLEET, words=("log",), hint=4, needs="agent"),
     Action("detail.tasks", ("3",), "Tasks of it", "Detail: the agent's last tasks", _FLEET, needs="agent"),
     Action("detail.stats", ("4",), "Stats", "Detail: what the agent uses, over time", _FLEET, words=("stats",),
+           needs="agent"),
+    Action("detail.snapshots", ("5",), "Its snapshots", "Detail: the agent's snapshots; Enter goes to one", _FLEET,
            needs="agent"),
     Action("detail.window", ("W",), "Window", "How far graphs go back: 2m (live), 15m, 1h, 6h, 24h, 7d, 30d",
            _FLEET, words=("window",), argument="WINDOW", needs="agent"),
@@ -108,7 +115,7 @@ ACTIONS: Final[tuple[Action, ...]] = (
     Action("command", ("colon",), "Command", "Type an action by name, with history and completion", hint=5),
     Action("palette", ("ctrl+p",), "Palette", "Find any action, place or agent", words=("palette",), hint=6),
     Action("menu", ("x",), "Actions", "What can be done with this",
-           (*_TASKS, Where.OUTPUT, Where.JOURNAL, Where.JOBS, Where.HUB), words=("menu",), hint=1),
+           (*_TASKS, Where.OUTPUT, Where.JOURNAL, Where.JOBS, Where.HUB, Where.SNAPSHOTS), words=("menu",), hint=1),
     Action("help", ("question_mark",), "Help", "All keys and words", words=("help",), hint=99),
     Action("copy", ("y",), "Copy", "Copy the line, the id or the error (OSC 52)", words=("copy",)),
     Action("undo", ("u",), "Undo", "Take back the act under the journal's cursor, elsewhere the last one; or by number",
@@ -147,6 +154,21 @@ ACTIONS: Final[tuple[Action, ...]] = (
            words=("matrix",), needs="rollout", hint=5),
     Action("rollout.retry", ("F",), "Retry failed", "Submit again what failed", (Where.TASKS, Where.ROLLOUT),
            Grade.ACTS, ("retry-failed",), needs="rollout", hint=6),
+    # --- snapshots
+    Action("snapshot.create", ("B",), "Snapshot", "Save the agent or the marked ones; shows first what that takes",
+           _SAVED, Grade.ACTS, ("snapshot",), "AGENT…", hint=10),
+    Action("snapshot.restore", ("R",), "Restore", "Put the agent back to the snapshot", (Where.SNAPSHOTS,), Grade.LOSES,
+           ("restore",), "SNAPSHOT", hint=3, needs="snapshot"),
+    Action("snapshot.unrestore", ("U",), "Undo restore", "Go back to what the last restore replaced, within 24 hours",
+           _SAVED, Grade.LOSES, ("undo-restore",), "AGENT"),
+    Action("snapshot.fork", ("f",), "Fork", "Make new agents of the snapshot", (Where.SNAPSHOTS,), Grade.ACTS,
+           ("fork",), "SNAPSHOT", hint=4, needs="snapshot"),
+    Action("snapshot.diff", ("d",), "Compare", "Which files differ: between the two marked ones, or with a chosen one",
+           _SAVED, words=("diff",), argument="SNAPSHOT SNAPSHOT", hint=5, needs="snapshot"),
+    Action("snapshot.delete", ("D",), "Delete", "Delete the snapshot or the marked ones", (Where.SNAPSHOTS,),
+           Grade.LOSES, ("delete-snapshot",), "SNAPSHOT", hint=8, needs="snapshot"),
+    Action("snapshot.schedule", ("E",), "Schedule", "When the agent is saved by itself, and what is kept of that",
+           _SAVED, Grade.ACTS, ("schedule",), "AGENT", hint=11),
     # --- the hub
     Action("job.cancel", ("K",), "Cancel", "Cancel the job; what it did so far is undone", (Where.JOBS,), Grade.STOPS,
            ("cancel-job",), "JOB", needs="job", hint=2),

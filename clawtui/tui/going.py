@@ -54,6 +54,9 @@ class Going:
                 await store.control.get_task(link.keys[0])
             case Where.ROLLOUT:
                 await store.control.dispatch_status(link.keys[0])
+            case Where.SNAPSHOTS | Where.DIFFERENCE:
+                for key in link.keys:
+                    await store.control.snapshot(key)
             case _:
                 pass
         if link.tab and link.tab not in TABS:
@@ -65,7 +68,7 @@ class Going:
         if link.place is Where.LOGS and link.keys:
             pane.choose(link.keys)
         elif link.keys:
-            pane.point_at(link.keys[0])
+            pane.point_at(",".join(link.keys) if link.place is Where.DIFFERENCE else link.keys[0])
         if isinstance(pane, FleetPane) and link.tab:
             pane.detail.show_tab(link.tab)
 
@@ -84,6 +87,10 @@ class Going:
                 return Link(pane.place, subject.tasks[:1])
             case Where.ROLLOUT if pane.rollout():
                 return Link(pane.place, (pane.rollout(),))
+            case Where.SNAPSHOTS | Where.DIFFERENCE if saved := pane.snapshots():
+                return Link(pane.place, tuple(one.id for one in saved[: 1 if pane.place is Where.SNAPSHOTS else 2]))
+            case Where.DIFFERENCE:
+                return Link(Where.SNAPSHOTS)
             case Where.OUTPUT | Where.ROLLOUT:
                 return Link(Where.TASKS)
             case _:
