@@ -26,6 +26,8 @@ WHY_NOT = {
     "rollout": "this belongs to no rollout: put the cursor on a task of one",
     "attention": "nothing needs you",
     "snapshot": "no snapshot is meant: put the cursor on one; on the Fleet 5 shows an agent's",
+    "profile": "no profile is meant: put the cursor on one (F8 shows them)",
+    "build": "no build of it runs",
     "undo": "nothing can be taken back now; the journal (F4) shows what can",
     "job": "no job is meant: put the cursor on one that runs",
     "token": "no token is meant: put the cursor on one (3 shows them)",
@@ -67,6 +69,11 @@ class Doing:
         pane = await self.app.main.go(Where.SNAPSHOTS)
         if agent:
             pane.set_filter(f"agent:{agent}")
+
+    async def do_show_profiles(self, profile: str) -> None:
+        pane = await self.app.main.go(Where.PROFILES)
+        if profile:
+            pane.point_at(profile)
 
     async def do_pane_next(self, _: str) -> None:
         self.app.screen.focus_next()
@@ -121,7 +128,10 @@ class Doing:
             if Where.ANY not in action.where and applies(action, self.app.main.pane.place) and self._has(action.needs)
         ]
         saved = tuple(f"{one.agent_id}:{one.name}" for one in self.app.main.pane.snapshots())
-        about = ", ".join((saved or subject.tasks or subject.agents)[:3]) or "nothing"
+        about = (
+            ", ".join((saved or self.app.main.pane.profiles_meant() or subject.tasks or subject.agents)[:3])
+            or "nothing"
+        )
         self.app.push_screen(Picker(f"Actions on {about}", choices), self._picked)
 
     def _has(self, needs: str) -> bool:

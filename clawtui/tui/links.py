@@ -13,23 +13,29 @@ from clawtui.tui.actions import Where
 
 AGENTS, TASKS, ROLLOUTS, LOGS = "agents", "tasks", "rollouts", "logs"
 SNAPSHOTS, DIFFERENCES = "snapshots", "differences"
+PROFILES, BUILDS = "profiles", "builds"
 PLACES: Final = {
     AGENTS: Where.FLEET, "fleet": Where.FLEET, TASKS: Where.TASKS, ROLLOUTS: Where.ROLLOUT,
     **{
         place.value: place
         for place in Where
-        if place not in (Where.ANY, Where.FLEET, Where.OUTPUT, Where.ROLLOUT, Where.DIFFERENCE)
+        if place not in (Where.ANY, Where.FLEET, Where.OUTPUT, Where.ROLLOUT, Where.DIFFERENCE, Where.BUILD)
     },
-    DIFFERENCES: Where.DIFFERENCE,
+    DIFFERENCES: Where.DIFFERENCE, BUILDS: Where.BUILD,
 }  # fmt: skip
 """First words of links. A place without things of its own is its name."""
 FORMS: Final = (
     f"{AGENTS}/NAME, {TASKS}/ID, {ROLLOUTS}/ID, {LOGS}/NAME,NAME, {SNAPSHOTS}/ID, {DIFFERENCES}/ID,ID, "
-    + ", ".join(name for name in PLACES if name not in (AGENTS, "fleet", TASKS, ROLLOUTS, LOGS, SNAPSHOTS, DIFFERENCES))
+    f"{PROFILES}/NAME, {BUILDS}/NAME, "
+    + ", ".join(
+        name
+        for name in PLACES
+        if name not in (AGENTS, "fleet", TASKS, ROLLOUTS, LOGS, SNAPSHOTS, DIFFERENCES, PROFILES, BUILDS)
+    )
 )
 _VERBS: Final[dict[Where, tuple[str, ...]]] = {
     Where.FLEET: ("list",), Where.TASKS: ("tasks", "list"), Where.JOURNAL: ("journal",), Where.HUB: ("doctor",),
-    Where.SNAPSHOTS: ("snapshots", "list"),
+    Where.SNAPSHOTS: ("snapshots", "list"), Where.PROFILES: ("profile", "list"),
 }  # fmt: skip
 _AGENT_VERBS: Final[dict[str, tuple[str, ...]]] = {
     "": ("status",), "logs": ("logs", "--follow"), "tasks": ("tasks", "list", "--agent"),
@@ -38,11 +44,13 @@ _AGENT_VERBS: Final[dict[str, tuple[str, ...]]] = {
 
 _MOST: Final = {
     Where.FLEET: 2, Where.TASKS: 1, Where.ROLLOUT: 1, Where.LOGS: 1, Where.SNAPSHOTS: 1, Where.DIFFERENCE: 1,
+    Where.PROFILES: 1, Where.BUILD: 1,
 }  # fmt: skip
 """How many parts may come after the first."""
 _WHICH: Final = {
     Where.ROLLOUT: ("which rollout?", f"{ROLLOUTS}/ID; `m` on a task opens its own"),
     Where.DIFFERENCE: ("of which two snapshots?", f"{DIFFERENCES}/ID,ID; `d` on the Snapshots compares"),
+    Where.BUILD: ("which build?", f"{BUILDS}/PROFILE; `o` on the Profiles opens its newest one"),
 }
 """Places that are nothing without a thing: what is asked, and what helps."""
 
@@ -63,6 +71,8 @@ class Link(NamedTuple):
                 return f"{TASKS}/{self.keys[0]}"
             case Where.ROLLOUT:
                 return f"{ROLLOUTS}/{self.keys[0]}"
+            case Where.BUILD:
+                return f"{BUILDS}/{self.keys[0]}"
             case Where.DIFFERENCE:
                 return f"{DIFFERENCES}/{','.join(self.keys)}"
             case _:
@@ -120,6 +130,10 @@ def verb_words(link: Link) -> list[list[str]]:
             return [["snapshots", "show", link.keys[0]]]
         case Where.DIFFERENCE:
             return [["snapshots", "diff", *link.keys]]
+        case Where.PROFILES if link.keys:
+            return [["profile", "show", link.keys[0]]]
+        case Where.BUILD:
+            return [["image", "log", link.keys[0], "--follow"]]
         case Where.LOGS:
             return [["logs", "--follow", name] for name in link.keys]
         case _:

@@ -25,7 +25,7 @@ from hub.contract import (
 from hub.core.model import AgentStatus, Connection, Desired, Observed, TaskState
 from runtime.wire import Cpu, Disk, Gpu, Health, Memory, Network, TaskError
 from tests.hub.api.scripted import Stream
-from tests.tui import office_script, stats_script
+from tests.tui import office_script, snapshot_script, stats_script
 from tests.tui.office_script import NOW, ROLLOUT, ago
 from tests.tui.scripted import ScriptedHub
 
@@ -240,4 +240,4 @@ def hub(agents: Iterable[AgentView] | None = None) -> ScriptedHub:
         "agent_logs": logs,
         "agent_stats": lambda name, query: stats_script.stats(found.agents_by_id[name], query, found.now),
     }
-    return found
+    return snapshot_script.answer(found)

@@ -91,6 +91,10 @@ class Pane(Vertical):
         """What actions on snapshots are about: the marked ones, else the one under the cursor."""
         return ()
 
+    def profiles_meant(self) -> tuple[str, ...]:
+        """The profiles that an action without an argument is about."""
+        return ()
+
     def log_view(self) -> LogView | None:
         """The log that log actions are about."""
         return None
