@@ -30,6 +30,10 @@ FEW_COLUMNS: Final = COLUMNS[:-1]
 """Where there is no room: the parent also is the one that the drawing begins at."""
 OWN_COLUMNS: Final = FEW_COLUMNS[1:]
 """Beside an agent its name says nothing."""
+FEW_OWN_COLUMNS: Final = tuple(column for column in OWN_COLUMNS if column.key != "how")
+WIDE_CELLS, MEDIUM_CELLS = 96, 66
+"""Tables of so many cells have room for the column of parents, and for all others."""
+LEAST_COLUMNS: Final = tuple(column for column in FEW_COLUMNS if column.key not in ("how", "size"))
 KEYS: Final = frozenset(
     {"agent", "name", "state", "saved", "current", "parent", "profile", "driver", "id", "by", "scheduled", "note"}
 )
@@ -88,6 +92,13 @@ def row(drawn: Drawn, known: Mapping[str, SnapshotView], columns: Sequence[Colum
         "parent": Cell(above, "dim"),
     }
     return Row(one.id, tuple(cells[column.key] for column in columns), stale)
+
+
+def columns_for(cells: int) -> tuple[Column, ...]:
+    """Which columns leave room for names in a table of `cells`."""
+    if cells >= WIDE_CELLS:
+        return COLUMNS
+    return FEW_COLUMNS if cells >= MEDIUM_CELLS else LEAST_COLUMNS
 
 
 # --- one in full
@@ -232,7 +243,7 @@ def deletion_lines(chosen: Sequence[SnapshotView], known: Mapping[str, SnapshotV
     hanging = [other for other in known.values() if other.parent in ids and other.id not in ids]
     if hanging:
         names = ", ".join(called(one) for one in hanging[:3]) + (" …" if len(hanging) > 3 else "")
-        lines.append(f"What came of it stays and hangs on its parent: {names}.")
+        lines.append(f"What came of it stays: {names}.")
     return [*lines, "This cannot be undone. Agents are not touched."]
 
 

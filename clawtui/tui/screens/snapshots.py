@@ -16,8 +16,6 @@ from hub.contract import SnapshotPlace, SnapshotQuery, SnapshotView
 from hub.errors import NotFound
 
 MOST = 2_000
-WIDE_CELLS = 96
-"""A table of so many cells has room for the column of parents too."""
 
 
 class SnapshotsPane(DetailedListing):
@@ -62,8 +60,8 @@ class SnapshotsPane(DetailedListing):
         self._look_at_place(store)
 
     def _fit(self) -> None:
-        wanted = words.COLUMNS if self.table.size.width >= WIDE_CELLS else words.FEW_COLUMNS
-        if wanted != self.table.columns:
+        wanted = words.columns_for(self.table.size.width)
+        if self.table.size.width and wanted != self.table.columns:
             self.table.set_columns(wanted)
             self._version += 1
 

@@ -35,7 +35,7 @@ TABS = ("now", "logs", "tasks", "stats", "snapshots", "profile")
 TITLES = {
     "now": "Now", "logs": "Logs", "tasks": "Tasks", "stats": "Stats", "snapshots": "Snapshots", "profile": "Profile",
 }  # fmt: skip
-SHORT = {**TITLES, "snapshots": "Snaps"}
+SHORT = {**TITLES, "snapshots": "Snaps", "profile": "Prof"}
 """Where there is no room for the whole words."""
 LEAST_NAME_CELLS = 8
 TASKS = 50
@@ -202,7 +202,8 @@ class Detail(Vertical):
         if self.tab == "logs":
             pieces.append((f" {self.log_filter.says()}", "dim"))
         elif self.tab == "snapshots" and agent is not None:
-            pieces.append((f" {self.snapshots.says(store, agent)}", "dim"))
+            left = self.size.width - sum(len(text) for text, _ in pieces) - 1
+            pieces.append((f" {self.snapshots.says(store, agent, left)}", "dim"))
         self.query_one("#detail-title", Line).set_pieces(pieces)
 
     def _read(self, reads: tuple[object, ...], work: Work) -> None:

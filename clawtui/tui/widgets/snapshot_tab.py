@@ -42,25 +42,36 @@ class SnapshotTab:
         self._version += 1
         told()
 
-    def says(self, store: FleetStore, agent: AgentView) -> str:
-        """The schedule, and the restore that can be undone; empty without either."""
+    def says(self, store: FleetStore, agent: AgentView, cells: int) -> str:
+        """The schedule, and the restore that can be undone, as much of it as fits; empty without either."""
         place = self._place
         if place is None or self._about != agent.id:
             return ""
         said = [field.text for field in words.agent_fields(place, self._known, store.now()) if field.style != "dim"]
-        return "; ".join(said)
+        texts = ["; ".join(said), *said, *(text.partition(",")[0] for text in said)]
+        return next((text for text in texts if len(text) <= cells), "")
 
     def show(self, store: FleetStore, agent: AgentView) -> None:
-        looks = (agent.id, self._version, store.live, int(store.mono() / AGES_SECONDS), self._why(store, agent))
+        columns = words.OWN_COLUMNS if self._table.size.width >= words.MEDIUM_CELLS else words.FEW_OWN_COLUMNS
+        looks = (
+            columns,
+            agent.id,
+            self._version,
+            store.live,
+            int(store.mono() / AGES_SECONDS),
+            self._why(store, agent),
+        )
         if looks == self._shown:
             return
         self._shown = looks
+        if columns != self._table.columns:
+            self._table.set_columns(columns)
         known = self._known if self._about == agent.id else {}
         read = self._about == agent.id
         empty = words.no_own(self.key, self._why(store, agent), read_only=self.read_only)
         self._table.set_empty(empty if read else "Waiting for the hub …" if store.live else AWAY)
         drawn = tree(list(known.values()))
-        self._table.set_rows([words.row(one, known, words.OWN_COLUMNS, store.now(), not store.live) for one in drawn])
+        self._table.set_rows([words.row(one, known, columns, store.now(), not store.live) for one in drawn])
         self._table.keep_marks(known)
 
     def _why(self, store: FleetStore, agent: AgentView) -> str:
