@@ -18,7 +18,7 @@ PROFILE_COLUMNS: Final = (
     Column("source", "SOURCE", 8, "left"),
     Column("state", "STATE", 7, "left"),
     Column("image", "IMAGE", 14, "left"),
-    Column("hides", "HIDES", 13, "left"),
+    Column("hides", "HIDES", 8, "left"),
     Column("what", "WHAT", 16, "left", True),
 )
 PROFILE_KEYS: Final = frozenset({"name", "source", "state", "image", "hides", "what"})
@@ -85,7 +85,7 @@ def image_cell(known: Known) -> Cell:
         return Cell("× build failed", "bad")
     if known.built is False:
         return Cell("· changed" if known.images else "· not built", "dim")
-    return Cell("? unknown", "dim")
+    return Cell("? unknown" if known.whole is not None else "◔ reading", "dim")
 
 
 def image_size(known: Known) -> str:
@@ -155,8 +155,9 @@ def _image(known: Known, now: datetime, keys: Mapping[str, str]) -> list[Field]:
         share = f"{bar(known.building.progress, 16)} {known.building.progress:.0%} {printable(known.building.message)}"
         fields.append(Field("Build", share, "accent", f"{keys.get('profile.cancel', '')} cancels it".strip()))
     more = f"{build} builds it" if known.built is False and known.building is None and build else ""
-    text = (whole.image if whole is not None else "") or "the hub cannot tell: it needs the docker driver"
-    fields.append(Field("Image", text, "", more))
+    if whole is not None:
+        unknown = "the hub cannot tell: no docker driver of it answers"
+        fields.append(Field("Image", whole.image or unknown, "" if whole.image else "dim", more))
     fields.append(Field("State of it", cell.text, cell.style))
     if known.job is not None and known.job.error is not None and known.building is None:
         why, log = printable(known.job.error.message), keys.get("profile.log", "")
