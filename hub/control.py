@@ -26,13 +26,16 @@ from hub.contract import (
     BuildImage,
     BuildLogLine,
     BuildLogQuery,
+    ComposeExport,
     CreateAgent,
     CreatedToken,
+    CreateNetwork,
     CreateToken,
     DiffQuery,
     DispatchRequest,
     DispatchView,
     Event,
+    ExportCompose,
     ForkRequest,
     HubHealth,
     ImageList,
@@ -41,6 +44,11 @@ from hub.contract import (
     JournalList,
     LogEntry,
     LogQuery,
+    MonitoringFiles,
+    MonitoringQuery,
+    NetworkList,
+    NetworkQuery,
+    NetworkView,
     OutputChunk,
     OutputQuery,
     PageQuery,
@@ -180,6 +188,29 @@ class Control(Protocol):
 
     def build_log(self, name: str, query: BuildLogQuery) -> AsyncIterator[BuildLogLine]:
         """The output of the newest build of a profile's image, or of `base`."""
+        ...
+
+    # --- networks and Compose files
+    async def networks(self, query: NetworkQuery) -> NetworkList: ...
+
+    async def create_network(self, request: CreateNetwork) -> NetworkView:
+        """Fine when the same network is there already."""
+        ...
+
+    async def remove_network(self, name: str) -> None:
+        """Fine when there is none. Raises Conflict for one that is in use or that no hub made."""
+        ...
+
+    async def connect_network(self, name: str, agent_id: str) -> NetworkView: ...
+
+    async def disconnect_network(self, name: str, agent_id: str) -> NetworkView: ...
+
+    async def export_compose(self, request: ExportCompose) -> ComposeExport:
+        """Agents as a Compose file that starts the same agents."""
+        ...
+
+    async def monitoring(self, query: MonitoringQuery) -> MonitoringFiles:
+        """Prometheus, Grafana and cAdvisor for this hub, as files."""
         ...
 
     # --- jobs

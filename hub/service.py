@@ -18,6 +18,7 @@ from hub.api.server import Listeners, remove_stale_folders
 from hub.archives.work import Workers
 from hub.attention import AttentionDesk
 from hub.clock import Clock, SystemClock
+from hub.compose import Composing
 from hub.config import HubConfig
 from hub.connections.server import AgentServer
 from hub.contract import HubHealth
@@ -37,6 +38,7 @@ from hub.operations.attention import AttentionOperations
 from hub.operations.base import Inside
 from hub.operations.images import ImageOperations
 from hub.operations.journal import JournalOperations
+from hub.operations.networks import NetworkOperations
 from hub.operations.snapshots import SnapshotOperations
 from hub.operations.tasks import TaskOperations
 from hub.output import OutputStore
@@ -61,7 +63,9 @@ CLOSE_GOING_AWAY = 1001
 log = structlog.get_logger("hub.service")
 
 
-class LocalControl(JournalOperations, TaskOperations, AttentionOperations, ImageOperations, SnapshotOperations):
+class LocalControl(
+    JournalOperations, TaskOperations, AttentionOperations, ImageOperations, SnapshotOperations, NetworkOperations
+):
     """`Control` on a hub in this process, bound to one principal."""
 
 
@@ -93,7 +97,7 @@ class Hub:
         self._attention = AttentionDesk(kernel, self._reconcilers, self._registry_problems)
         self._inside = Inside(
             kernel, drivers, self._jobs, self._acts, self._shells, self._logs, KeyLocks(), self, self._attention,
-            self._stats, profiles, images, self.snapshots,
+            self._stats, profiles, images, self.snapshots, Composing(kernel, drivers, self._acts, profiles),
         )  # fmt: skip
         self._listeners = Listeners(kernel.config, self._parts())
         reach.connect(self._listeners)
@@ -245,6 +249,7 @@ class Hub:
             *self._upkeep.start(self._group),
         ]
         await self.snapshots.open(kernel.unfinished_jobs)
+        self._inside.composing.expect_all()
         await self._resume_jobs()
         kernel.on_recovered = self._resume_jobs
         self._loops += [self._group.create_task(one.run(), name="reconcile") for one in self._reconcilers]

@@ -18,6 +18,7 @@ from typing import Protocol
 import msgspec
 
 from hub.core.model import AgentId, AgentUid, CheckState, Observed
+from hub.drivers.compose import Composer
 from hub.drivers.images import Images
 from hub.drivers.networks import NetworkAdmin
 from hub.drivers.snapshots import Seed, Snapshotter
@@ -200,6 +201,11 @@ class Driver(Protocol):
     @property
     def networks(self) -> NetworkAdmin | None:
         """Networks of the operator's own; None on platforms without."""
+        ...
+
+    @property
+    def compose(self) -> Composer | None:
+        """How agents get into a Compose file; None on platforms that Compose does not know."""
         ...
 
     @property

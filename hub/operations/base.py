@@ -11,6 +11,7 @@ import msgspec
 from hub.acts import Acts
 from hub.agentlog import AgentLogs
 from hub.attention import AttentionDesk
+from hub.compose import Composing
 from hub.contract import HubHealth
 from hub.control import Principal
 from hub.driverset import DriverSet
@@ -57,6 +58,7 @@ class Inside(msgspec.Struct, frozen=True):
     profiles: ProfileBook
     images: ImageJobs
     snapshots: Snapshots
+    composing: Composing
 
 
 class Operations:

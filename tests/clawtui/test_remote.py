@@ -22,12 +22,16 @@ from hub.contract import (
     BuildLogLine,
     BuildLogQuery,
     CreateAgent,
+    CreateNetwork,
     CreateToken,
     DiffQuery,
     DispatchRequest,
+    ExportCompose,
     ForkRequest,
     LogEntry,
     LogQuery,
+    MonitoringQuery,
+    NetworkQuery,
     OutputChunk,
     OutputQuery,
     PageQuery,
@@ -60,6 +64,7 @@ from tests.hub.api.scripted import (
     ScriptedControl,
     Stream,
 )
+from tests.hub.api.scripted_networks import EXPORT, MONITORING, NETWORK
 from tests.hub.api.scripted_snapshots import DIFF, PLACE, SNAPSHOT
 
 
@@ -108,6 +113,13 @@ CALLS: list[tuple[str, tuple[Any, ...], Any]] = [
     ("fork", ("sn_1", ForkRequest(names=["b"])), JOB),
     ("snapshot_place", ("a-1",), PLACE),
     ("schedule_snapshots", ("a-1", SnapshotSchedule(interval_seconds=60)), PLACE),
+    ("networks", (NetworkQuery(driver="docker"),), None),
+    ("create_network", (CreateNetwork(name="team", subnet="10.20.0.0/24", internal=True, apart=False),), NETWORK),
+    ("remove_network", ("team",), None),
+    ("connect_network", ("team", "a-1"), NETWORK),
+    ("disconnect_network", ("team", "a-1"), NETWORK),
+    ("export_compose", (ExportCompose(agents=["a-1"], planned=[CreateAgent(name="b")]),), EXPORT),
+    ("monitoring", (MonitoringQuery(target="https://hub:1", token=False),), MONITORING),
     ("profiles", (ProfileQuery(all=True),), None),
     ("profile", ("builder",), PROFILE),
     ("validate_profile", (ProfileText(text="{}", name="x"),), None),
@@ -166,7 +178,7 @@ async def test_a_call_reaches_the_hub_as_it_was_made(
 
 def test_every_method_of_control_is_tested_here() -> None:
     streams = {"agent_logs", "agent_stats", "build_log", "task_output", "events", "open_shell"}
-    methods = {name for name in vars(RemoteControl) if not name.startswith("_")}
+    methods = {name for name in dir(RemoteControl) if not name.startswith("_")}
     assert methods == {call[0] for call in CALLS} | streams
 
 

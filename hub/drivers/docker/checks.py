@@ -37,6 +37,7 @@ def features_of(system: System | None) -> Features:
         cpu_limit=True,
         memory_limit=True,
         disk_limit=not disk_note(system),
+        gpu=True,
         network_none=system is None or not system.is_desktop,
         restarts_itself=True,
     )

@@ -83,6 +83,10 @@ class FakeDriver:
         """Agents have this machine's."""
 
     @property
+    def compose(self) -> None:
+        """No Compose file can make such agents."""
+
+    @property
     def images(self) -> None:
         """Agents run on this machine as it is."""
 

@@ -82,6 +82,10 @@ class ProcessDriver:
         """Agents have this machine's."""
 
     @property
+    def compose(self) -> None:
+        """No Compose file can make such agents."""
+
+    @property
     def images(self) -> None:
         """Agents run on this machine as it is."""
 

@@ -63,6 +63,7 @@ from hub.contract import (
 from hub.control import Control, Principal
 from hub.core.model import AgentStatus, Connection, Desired, Observed, Role, TaskState
 from hub.errors import Unauthorized
+from tests.hub.api.scripted_networks import ScriptedNetworks, network_answers
 from tests.hub.api.scripted_snapshots import ScriptedSnapshots, answers
 
 ADMIN, OPERATOR, VIEWER = "ctu_admin", "ctu_operator", "ctu_viewer"
@@ -183,7 +184,7 @@ class ScriptedShell:
         self.closed.set()
 
 
-class ScriptedControl(ScriptedSnapshots):
+class ScriptedControl(ScriptedSnapshots, ScriptedNetworks):
     """Answers every call with `answers[method]`, raises it when it is an exception, and records the call."""
 
     def __init__(self) -> None:
@@ -192,6 +193,7 @@ class ScriptedControl(ScriptedSnapshots):
         self.go_on = asyncio.Event()
         self.answers: dict[str, Any] = {
             **answers(JOB),
+            **network_answers(),
             "health": HEALTH,
             "attention": AttentionList(attention=[ATTENTION], snoozed=1),
             "snooze": ATTENTION,
