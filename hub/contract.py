@@ -871,6 +871,102 @@ class SnapshotPlace(Shape, frozen=True):
     next_at: str | None = None
 
 
+# --- disks and workspaces ---------------------------------------------------------------------------
+
+
+class DiskQuery(Request, frozen=True):
+    """`objects`: name every single object too."""
+
+    objects: bool = False
+
+
+class DiskRow(Shape, frozen=True):
+    """One kind of thing at one place: a driver's name, or `hub` for the state folder.
+
+    A size is None where it is not known; `note` says why. `unused_bytes` is what a clean-up frees.
+    """
+
+    kind: str
+    place: str
+    count: int
+    size_bytes: int | None = None
+    unused_count: int = 0
+    unused_bytes: int | None = None
+    note: str = ""
+
+
+class DiskObject(Shape, frozen=True):
+    """One object. `used_by` or `unused` says what it is needed for, or why it is not; `data`: nobody can make it again.
+
+    `frees_bytes` is less than the size where others share a part of it.
+    """
+
+    kind: str
+    place: str
+    id: str
+    name: str
+    size_bytes: int | None = None
+    frees_bytes: int | None = None
+    agent_id: str | None = None
+    created_at: str | None = None
+    used_by: str = ""
+    unused: str = ""
+    data: bool = False
+
+
+class DiskAgent(Shape, frozen=True):
+    """What a living agent takes, by kind, as far as it is known."""
+
+    agent_id: str
+    size_bytes: int
+    parts: dict[str, int] = {}
+
+
+class DiskView(Shape, frozen=True):
+    """`disk_*` is of the disk of the state folder."""
+
+    at: str
+    rows: list[DiskRow]
+    agents: list[DiskAgent] = []
+    objects: list[DiskObject] = []
+    disk_total_bytes: int | None = None
+    disk_used_bytes: int | None = None
+
+
+class PruneRequest(Request, frozen=True):
+    """`kinds` empty = all that can be cleaned up; `all`: the newest images that nobody uses, too."""
+
+    kinds: list[str] = []
+    all: bool = False
+
+
+class PrunePlan(Shape, frozen=True):
+    """What would be removed, and why. It can be carried out once, until `expires_at`.
+
+    `frees_bytes` counts what is known; `data`: something of it nobody can make again. `notes`: what could not
+    be looked at.
+    """
+
+    id: str
+    expires_at: str
+    objects: list[DiskObject]
+    frees_bytes: int
+    data: bool = False
+    notes: list[str] = []
+
+
+class PruneExecute(Request, frozen=True):
+    """`data` true is needed for a plan that removes data."""
+
+    data: bool = False
+
+
+class RepairRequest(Request, frozen=True):
+    """`everything`: files of every other user, not only root's."""
+
+    everything: bool = False
+
+
 # --- the hub itself ------------------------------------------------------------------------------
 
 

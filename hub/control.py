@@ -32,6 +32,8 @@ from hub.contract import (
     CreateNetwork,
     CreateToken,
     DiffQuery,
+    DiskQuery,
+    DiskView,
     DispatchRequest,
     DispatchView,
     Event,
@@ -58,8 +60,12 @@ from hub.contract import (
     ProfileQuery,
     ProfileText,
     ProfileView,
+    PruneExecute,
+    PrunePlan,
+    PruneRequest,
     RegisterAgent,
     RegisteredAgent,
+    RepairRequest,
     SnapshotDiff,
     SnapshotEstimate,
     SnapshotList,
@@ -271,6 +277,23 @@ class Control(Protocol):
     async def snapshot_place(self, agent_id: str) -> SnapshotPlace: ...
 
     async def schedule_snapshots(self, agent_id: str, schedule: SnapshotSchedule) -> SnapshotPlace: ...
+
+    # --- disks and workspaces
+    async def disk(self, query: DiskQuery) -> DiskView:
+        """What clawtui takes of disks; answers within seconds, with what is not known by then said so."""
+        ...
+
+    async def plan_prune(self, request: PruneRequest) -> PrunePlan:
+        """What a clean-up would remove; nothing is."""
+        ...
+
+    async def prune(self, plan_id: str, request: PruneExecute) -> JobView:
+        """Carry a plan out, once."""
+        ...
+
+    async def repair(self, agent_id: str, request: RepairRequest) -> JobView:
+        """Give root's files in the agent's workspace back to its user."""
+        ...
 
     # --- changes
     def events(self, since: int | None = None) -> AsyncIterator[Event]: ...

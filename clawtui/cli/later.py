@@ -13,9 +13,6 @@ LATER_VERBS: Final[dict[str, str]] = {
     "message": "Send a prompt to a persona of an OpenClaw gateway",
     "sync": "Keep agents' workspaces in step with their profiles",
     "gateway": "Provision OpenClaw gateways and keep them healthy",
-    "disk": "Show what our objects take of the disk",
-    "prune": "Clean up our own objects",
-    "repair": "Repair ownership in a workspace",
 }
 
 LATER_OPTIONS: Final[dict[str, str]] = {

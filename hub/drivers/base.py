@@ -22,6 +22,7 @@ from hub.drivers.compose import Composer
 from hub.drivers.images import Images
 from hub.drivers.networks import NetworkAdmin
 from hub.drivers.snapshots import Seed, Snapshotter
+from hub.drivers.upkeep import DiskKeeper, Repairs, Usage
 from hub.errors import NotFound
 from profiles.image import Recipe
 from profiles.model import Machine
@@ -211,6 +212,21 @@ class Driver(Protocol):
     @property
     def images(self) -> Images | None:
         """What its agents run from; None where they run on the machine as it is."""
+        ...
+
+    @property
+    def usage(self) -> Usage | None:
+        """Measures agents that report nothing; None where nobody but the agent can."""
+        ...
+
+    @property
+    def disk(self) -> DiskKeeper | None:
+        """Says what agents take of its disk, and cleans up."""
+        ...
+
+    @property
+    def repairs(self) -> Repairs | None:
+        """Puts the ownership of workspaces right."""
         ...
 
     @property

@@ -14,6 +14,7 @@ from hub.attention import AttentionDesk
 from hub.compose import Composing
 from hub.contract import HubHealth
 from hub.control import Principal
+from hub.disk.care import Care
 from hub.driverset import DriverSet
 from hub.errors import BadRequest
 from hub.image_jobs import ImageJobs
@@ -59,6 +60,7 @@ class Inside(msgspec.Struct, frozen=True):
     images: ImageJobs
     snapshots: Snapshots
     composing: Composing
+    care: Care
 
 
 class Operations:

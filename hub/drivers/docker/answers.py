@@ -104,6 +104,7 @@ class Created(Pascal, frozen=True):
 class Volume(Pascal, frozen=True):
     name: str
     labels: dict[str, str] | None = None
+    created_at: str = ""
 
 
 class Volumes(Pascal, frozen=True):

@@ -31,6 +31,7 @@ from hub.drivers.docker.answers import Container, System
 from hub.drivers.docker.checks import features_of, fingerprint_of, host_of
 from hub.drivers.docker.compose import DockerComposer
 from hub.drivers.docker.custom_networks import CustomNetworks
+from hub.drivers.docker.disk import DockerDisk
 from hub.drivers.docker.docker_py import Connector
 from hub.drivers.docker.engine import DOCTOR, NAME, Connect, Engine, EngineNotFound
 from hub.drivers.docker.image import BuildOptions
@@ -42,7 +43,9 @@ from hub.drivers.docker.observe import handle_of, identity_in, observe
 from hub.drivers.docker.plan import ContainerPlan, plan_container
 from hub.drivers.docker.plan_checks import check_plan, without_gpu
 from hub.drivers.docker.pool import STEP_DEADLINE_SECONDS, Pool, Streams
+from hub.drivers.docker.repair import DockerRepairs
 from hub.drivers.docker.snapshots import DockerSnapshots, Shop
+from hub.drivers.docker.usage import DockerUsage
 from hub.drivers.docker.watch import Watch
 from hub.drivers.images import ImageOrder
 from hub.drivers.snapshots import Seed
@@ -101,6 +104,9 @@ class DockerDriver:
         self._snapshots = DockerSnapshots(
             Shop(self._pool, self._streams, hub.hub_id, self._lock, self._plain_image, self._planned)
         )
+        self.usage = DockerUsage(self._pool, hub.hub_id)
+        self.disk = DockerDisk(self._pool, connect or connector, hub.hub_id)
+        self.repairs = DockerRepairs(self._snapshots, hub.hub_id, self._pool, self._plain_image)
 
     @property
     def snapshots(self) -> DockerSnapshots:
@@ -291,6 +297,7 @@ class DockerDriver:
     async def stop_driver(self) -> None:
         self._watch.stop()
         self._snapshots.close()
+        await self.disk.close()
         await self._streams.close()
         await self._pool.close()
 

@@ -23,6 +23,7 @@ from hub.drivers.base import (
 from hub.drivers.fake.platform import FakeAgent, FakePlatform
 from hub.drivers.fake.snapshots import FakeSnapshots, read_files
 from hub.drivers.fake.steps import Step
+from hub.drivers.fake.upkeep import FakeUpkeep
 from hub.drivers.snapshots import Seed
 from hub.errors import BadRequest, Conflict, DriverFailed, NotAvailable
 
@@ -73,6 +74,7 @@ class FakeDriver:
         self._failed: dict[Step, int] = {}
         self._stopped = False
         self._snapshots = FakeSnapshots(self, platform)
+        self.usage = self.disk = self.repairs = FakeUpkeep(self, platform)
 
     @property
     def snapshots(self) -> FakeSnapshots | None:
