@@ -25,6 +25,7 @@ from hub.contract import (
     CreateNetwork,
     CreateToken,
     DiffQuery,
+    DiskQuery,
     DispatchRequest,
     ExportCompose,
     ForkRequest,
@@ -38,7 +39,10 @@ from hub.contract import (
     PolicyList,
     ProfileQuery,
     ProfileText,
+    PruneExecute,
+    PruneRequest,
     RegisterAgent,
+    RepairRequest,
     SnapshotQuery,
     SnapshotSchedule,
     StatsQuery,
@@ -64,6 +68,7 @@ from tests.hub.api.scripted import (
     ScriptedControl,
     Stream,
 )
+from tests.hub.api.scripted_disk import DISK, PLAN, PRUNING, REPAIRING
 from tests.hub.api.scripted_networks import EXPORT, MONITORING, NETWORK
 from tests.hub.api.scripted_snapshots import DIFF, PLACE, SNAPSHOT
 
@@ -120,6 +125,10 @@ CALLS: list[tuple[str, tuple[Any, ...], Any]] = [
     ("disconnect_network", ("team", "a-1"), NETWORK),
     ("export_compose", (ExportCompose(agents=["a-1"], planned=[CreateAgent(name="b")]),), EXPORT),
     ("monitoring", (MonitoringQuery(target="https://hub:1", token=False),), MONITORING),
+    ("disk", (DiskQuery(objects=True),), DISK),
+    ("plan_prune", (PruneRequest(kinds=["images"], all=True),), PLAN),
+    ("prune", ("prune_1", PruneExecute(data=True)), PRUNING),
+    ("repair", ("a-1", RepairRequest(everything=True)), REPAIRING),
     ("profiles", (ProfileQuery(all=True),), None),
     ("profile", ("builder",), PROFILE),
     ("validate_profile", (ProfileText(text="{}", name="x"),), None),

@@ -63,6 +63,7 @@ from hub.contract import (
 from hub.control import Control, Principal
 from hub.core.model import AgentStatus, Connection, Desired, Observed, Role, TaskState
 from hub.errors import Unauthorized
+from tests.hub.api.scripted_disk import ScriptedDisk, disk_answers
 from tests.hub.api.scripted_networks import ScriptedNetworks, network_answers
 from tests.hub.api.scripted_snapshots import ScriptedSnapshots, answers
 
@@ -184,7 +185,7 @@ class ScriptedShell:
         self.closed.set()
 
 
-class ScriptedControl(ScriptedSnapshots, ScriptedNetworks):
+class ScriptedControl(ScriptedSnapshots, ScriptedNetworks, ScriptedDisk):
     """Answers every call with `answers[method]`, raises it when it is an exception, and records the call."""
 
     def __init__(self) -> None:
@@ -194,6 +195,7 @@ class ScriptedControl(ScriptedSnapshots, ScriptedNetworks):
         self.answers: dict[str, Any] = {
             **answers(JOB),
             **network_answers(),
+            **disk_answers(),
             "health": HEALTH,
             "attention": AttentionList(attention=[ATTENTION], snoozed=1),
             "snooze": ATTENTION,

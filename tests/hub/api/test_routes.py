@@ -36,6 +36,9 @@ BODIES: dict[str, Any] = {
     "/networks/{name}/connect": {"agentId": "a-1"},
     "/networks/{name}/disconnect": {"agentId": "a-1"},
     "/compose": {"agents": ["a-1"]},
+    "/prune": {"kinds": ["images"], "all": True},
+    "/prune/{plan_id}": {"data": True},
+    "/agents/{agent_id}/repair": {"everything": True},
     "/images/push": {"image": "builder", "registry": "localhost:5000"},
     "/images/pull": {"image": "builder", "registry": "localhost:5000"},
 }
