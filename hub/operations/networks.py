@@ -81,7 +81,7 @@ class NetworkOperations(Operations):
         for one in [drivers.get(driver)] if driver else list(drivers):
             if one.networks is not None:
                 return one.name, one.networks
-        who = f"driver {driver} has" if driver else "no driver of this hub has"
+        who = f"driver {driver} has no" if driver else "no driver of this hub has"
         raise NotAvailable(f"{who} networks", code="no_networks", hint="Start the hub with the docker driver.")
 
     def _networks_of(self, agent: Agent) -> tuple[NetworkAdmin, AgentHandle]:

@@ -33,7 +33,7 @@ from hub.drivers.docker.compose import DockerComposer
 from hub.drivers.docker.custom_networks import CustomNetworks
 from hub.drivers.docker.disk import DockerDisk
 from hub.drivers.docker.docker_py import Connector
-from hub.drivers.docker.engine import DOCTOR, NAME, Connect, Engine, EngineNotFound
+from hub.drivers.docker.engine import DOCTOR, NAME, Connect, Engine, EngineNotFound, EngineRefused
 from hub.drivers.docker.image import BuildOptions
 from hub.drivers.docker.images import DockerImages
 from hub.drivers.docker.labels import HUB, OWNER, OWNER_NAME, Identity, container_name, workspace_volume
@@ -285,6 +285,12 @@ class DockerDriver:
             stream = await self._streams.open(log_call(container.id, request))
         except EngineNotFound as exc:
             raise steps.gone(identity.agent_id) from exc
+        except EngineRefused as exc:
+            # Log drivers that pass everything on keep nothing to read.
+            hint = f"clawtui logs {identity.agent_id} --source runtime shows what the agent sent itself."
+            raise DriverFailed(
+                exc.message, hint=hint, retryable=exc.retryable, agent=identity.agent_id, driver=NAME
+            ) from exc
         try:
             while part := await stream.read():
                 for line in decoder.feed(part):

@@ -51,11 +51,13 @@ RUNTIME: Final = "/opt/clawtui"
 
 class Host(msgspec.Struct, frozen=True):
     """What the engine's machine has; more is refused by the engine. `disk_note`: why it cannot
-    limit the size of a container's writable layer, "" when it can."""
+    limit the size of a container's writable layer, "" when it can. `apparmor`, `selinux`: its kernel has them."""
 
     cpus: int
     memory_bytes: int
     disk_note: str = ""
+    apparmor: bool = True
+    selinux: bool = True
 
 
 class Way(msgspec.Struct, frozen=True, kw_only=True):
@@ -192,6 +194,11 @@ def _clamped(plan: AgentPlan, host: Host) -> tuple[float | None, int | None, lis
         notes.append(f"disk size is not enforced: {host.disk_note}")
     if plan.sudo:
         notes.append("sudo: the container has no no-new-privileges and more capabilities than others")
+    security = plan.machine.security
+    if security.apparmor and not host.apparmor:
+        notes.append(f"AppArmor profile {security.apparmor} is not enforced: this engine has no AppArmor")
+    if security.selinux and not host.selinux:
+        notes.append(f"SELinux label {', '.join(security.selinux)} is not enforced: this engine has no SELinux")
     if plan.machine.logging.driver == "none":
         notes.append("log driver none: nothing of what it prints is kept, logs shows only what its runtime sends")
     if "NET_RAW" in plan.machine.security.cap_add:

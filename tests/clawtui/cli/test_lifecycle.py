@@ -61,7 +61,18 @@ def test_create_leaves_defaults_to_the_hub(cli: CommandLine) -> None:
 
 
 @pytest.mark.parametrize(
-    "option", ["--mount x", "--mount a:b", "--mount a:/b:x", "--mount :/b", "--label x", "--env =1", "--ulimit nofile", "--ulimit core=x", "--log-opt x"]
+    "option",
+    [
+        "--mount x",
+        "--mount a:b",
+        "--mount a:/b:x",
+        "--mount :/b",
+        "--label x",
+        "--env =1",
+        "--ulimit nofile",
+        "--ulimit core=x",
+        "--log-opt x",
+    ],
 )
 def test_create_refuses_what_cannot_be_meant(cli: CommandLine, option: str) -> None:
     called = cli("create", "a-1", *option.split())
