@@ -39,8 +39,9 @@ def owned(agent: str = "a", hub: str = HUB) -> dict[str, str]:
 
 
 def image(number: int, *tags: str, parent: int = 0, **more: str) -> ImageLine:
+    below = f"sha256:{parent}" if parent else ""
     return ImageLine(
-        id=f"sha256:{number}", parent_id=f"sha256:{parent}" if parent else "", repo_tags=list(tags) or ["<none>:<none>"],
+        id=f"sha256:{number}", parent_id=below, repo_tags=list(tags) or ["<none>:<none>"],
         labels=labels.SHARED | more, size=100, created=number,
     )  # fmt: skip
 

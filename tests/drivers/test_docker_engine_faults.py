@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from hub.config import Timing
-from hub.contract import AttentionQuery, CreateAgent, TaskView
+from hub.contract import AttentionQuery, CreateAgent, PruneExecute, PruneRequest, TaskView
 from hub.drivers.docker import DockerDriver
 from hub.drivers.docker.docker_py import Connector
 from hub.drivers.docker.images import DockerImages
@@ -215,3 +215,30 @@ async def test_a_hub_that_was_away_meanwhile_finds_the_truth(engine: SecondEngin
         await clear(hub, names)
         assert (await hub.control.get_task(tasks["three"])).status == "cancelled"
     assert survivors(engine) == []
+
+
+async def test_an_engine_that_goes_away_in_the_middle_of_creates_leaves_nothing(engine: SecondEngine) -> None:
+    """Each create succeeds or fails; what a failed one could not remove is found by the clean-up."""
+    async with hub_on(engine) as hub:
+        names = ["one", "two", "three"]
+        jobs = [
+            await hub.control.create_agent(CreateAgent(name=name, driver="docker", network="none")) for name in names
+        ]
+        await eventually(lambda: something_is_on(engine), seconds=PATIENCE_SECONDS, what="something of them is there")
+        await asyncio.to_thread(engine.again, signal.SIGKILL)
+        ended = [await hub.control.job(job.id, PATIENCE_SECONDS) for job in jobs]
+        assert {job.state for job in ended} <= {"succeeded", "failed"}
+        living = [name for name in names if name in hub.kernel.fleet.agents]
+        await all_run_again(hub, engine, living)
+        await clear(hub, living)
+        for _ in range(2):
+            # A volume whose container is in the plan, too, is in use until that is gone.
+            plan = await hub.control.plan_prune(PruneRequest(kinds=["containers", "volumes"]))
+            if plan.objects:
+                job = await hub.control.prune(plan.id, PruneExecute(data=True))
+                assert (await hub.control.job(job.id, PATIENCE_SECONDS)).state == "succeeded"
+    assert survivors(engine) == []
+
+
+async def something_is_on(engine: SecondEngine) -> bool:
+    return bool(survivors(engine))
