@@ -13,6 +13,8 @@ import msgspec
 from clawtui.remote_calls import params as _params
 from clawtui.remote_calls import path as _path
 from clawtui.remote_calls import plain
+from clawtui.remote_disk import DiskCalls
+from clawtui.remote_networks import NetworkCalls
 from clawtui.remote_snapshots import SnapshotCalls
 from clawtui.settings import Settings
 from clawtui.transport import Transport
@@ -78,7 +80,7 @@ ALL_LINES = 2**31 - 1
 """More than any log keeps, and what every part on the way takes for a number."""
 
 
-class RemoteControl(SnapshotCalls):
+class RemoteControl(SnapshotCalls, NetworkCalls, DiskCalls):
     """Control over one hub's HTTP API. Use `open_remote`, which closes it."""
 
     # --- the hub

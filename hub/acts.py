@@ -37,7 +37,7 @@ from hub.errors import BadRequest, Conflict, DriverFailed, NotAvailable
 from hub.jobs import JobHandle, Jobs, Work
 from hub.kernel import Kernel
 from hub.keylock import KeyLocks
-from hub.planning import make_plan, new_agent, spoken
+from hub.planning import machine_of, make_plan, new_agent, spoken, stop_grace
 from hub.profiles import ProfileBook
 from hub.stats import Stats
 from hub.tokens import agent_token
@@ -101,7 +101,7 @@ class Acts:
         driver = await self._drivers.choose(request.driver)
         uid = AgentUid(kernel.clock.new_id("u"))
         profile = await self._profiles.usable(request.profile) if request.profile else None
-        machine = profile.valid().machine if profile else None
+        machine = machine_of(request, profile.valid().machine if profile else None)
         agent = new_agent(request, uid, driver.name, driver.features, kernel.now(), machine)
         audit = kernel.audited(by, "agent.create", agent.id, detail=spoken(request))
         return await self.make(driver, agent, by, [audit], recipe=profile.recipe() if profile else None)
@@ -251,9 +251,9 @@ class Acts:
     async def _act(
         self, driver: Driver, handle: AgentHandle, uid: AgentUid, act: AgentAct, job: JobHandle
     ) -> dict[str, Any]:
-        grace = self._kernel.config.timing.stop_grace_seconds
         async with self.hold(uid):
             agent = self.present(job.job.agent_id, uid)
+            grace = stop_grace(agent, self._kernel.config.timing.stop_grace_seconds)
             job.progress(0.2, f"{act.value} {agent.id}")
             match act:
                 case AgentAct.START:
@@ -365,6 +365,8 @@ class Acts:
 def _check_possible(agent: Agent, act: AgentAct) -> None:
     if agent.desired is Desired.ABSENT:
         raise Conflict(f"agent {agent.id} is being destroyed", agent=agent.id)
+    if agent.observed is Observed.CREATING:
+        raise Conflict(f"agent {agent.id} is not there yet: {agent.reason or 'it is being made'}", agent=agent.id)
     if act is AgentAct.RESUME and agent.desired is not Desired.PAUSED:
         raise BadRequest(f"agent {agent.id} is not paused", agent=agent.id)
     if act is AgentAct.PAUSE and agent.observed is not Observed.RUNNING:

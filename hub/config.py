@@ -77,8 +77,8 @@ class HubConfig(msgspec.Struct, frozen=True, kw_only=True):
     insecure_listen: bool = False
     drivers: tuple[str, ...] = ("docker", "process")
     default_driver: str = ""
-    profiles_folder: Path | None = None
-    """Of the project's profiles; None = there are none beside the user's."""
+    profiles_folder: Path | None = Path("profiles")
+    """Of the project's profiles, seen from where the hub starts; None = there are none beside the user's."""
     version: str = ""
     retention: Retention = Retention()
     timing: Timing = Timing()

@@ -404,13 +404,15 @@ class ProfileCheck(Shape, frozen=True):
 class BuildImage(Request, frozen=True):
     """`rebuild`: build again although nothing has changed. `platform` such as linux/arm64, empty = the engine's.
 
-    `build_args` belong to this machine, such as a mirror's address: they are no part of the tag.
+    `build_args` belong to this machine, such as a mirror's address: they are no part of the tag. `sudo`: also where
+    the profile has none; that is another image.
     """
 
     rebuild: bool = False
     platform: str = ""
     build_args: dict[str, str] = {}
     driver: str = ""
+    sudo: bool = False
 
 
 class ImageView(Shape, frozen=True):
@@ -451,6 +453,96 @@ class BuildLogQuery(Request, frozen=True):
 
 class BuildLogLine(Shape, frozen=True):
     text: str
+
+
+# --- networks and Compose files --------------------------------------------------------------------
+
+
+class CreateNetwork(Request, frozen=True):
+    """`subnet`, `gateway`: IPv4, empty = the platform chooses. `internal`: no way out of it. `apart`: agents in it do
+    not reach each other. `driver` empty = the first that has networks."""
+
+    name: str
+    subnet: str = ""
+    gateway: str = ""
+    internal: bool = False
+    apart: bool = True
+    driver: str = ""
+
+
+class NetworkView(Shape, frozen=True):
+    """A network that agents can be in. `driver` is the one of the hub's agents. `ours`: a hub made it; `shared`: for
+    all agents, made and removed by itself. `agents`: this hub's in it; `others`: how many other containers."""
+
+    name: str
+    driver: str = ""
+    subnet: str = ""
+    gateway: str = ""
+    internal: bool = False
+    apart: bool = False
+    ours: bool = False
+    shared: bool = False
+    agents: list[str] = []
+    others: int = 0
+
+
+class NetworkList(Shape, frozen=True):
+    networks: list[NetworkView]
+    next: str | None = None
+
+
+class NetworkQuery(Request, frozen=True):
+    driver: str = ""
+
+
+class NetworkMember(Request, frozen=True):
+    agent_id: str
+
+
+class ExportCompose(Request, frozen=True):
+    """Agents that there are, by name and by selector, and `planned` ones, for which records are made: the Compose
+    file makes them. A join token lives `token_seconds`; until then the file must have been started once."""
+
+    agents: list[str] = []
+    selector: str = ""
+    planned: list[CreateAgent] = []
+    token_seconds: Annotated[int, Meta(ge=60, le=366 * 86_400)] = 86_400
+
+
+class ComposeImage(Shape, frozen=True):
+    """An image that the file needs; `profile` is empty for the base image."""
+
+    image: str
+    profile: str = ""
+    sudo: bool = False
+    built: bool = False
+
+
+class ComposeExport(Shape, frozen=True):
+    """`document` is the Compose file as data. `tokens`: by file name, relative to the Compose file, the secret that
+    belongs into it; shown once. `agents` are those in the file, `notes` what is worth knowing."""
+
+    document: dict[str, Any]
+    tokens: dict[str, str]
+    agents: list[str]
+    images: list[ComposeImage] = []
+    notes: list[str] = []
+
+
+class MonitoringQuery(Request, frozen=True):
+    """`target`: where Prometheus finds this hub, as URL; empty = where it listens. `token`: it shows a token there."""
+
+    target: str = ""
+    token: bool = True
+
+
+class MonitoringFiles(Shape, frozen=True):
+    """`compose` is a Compose file as data, `files` are the texts beside it, by path. `target` is where Prometheus
+    looks for the hub. Secrets that the file names are not in here."""
+
+    compose: dict[str, Any]
+    files: dict[str, str]
+    target: str
 
 
 # --- jobs, tokens, policies, audit ----------------------------------------------------------------
@@ -821,6 +913,102 @@ class SnapshotPlace(Shape, frozen=True):
     undo_until: str | None = None
     schedule: SnapshotSchedule = SnapshotSchedule()
     next_at: str | None = None
+
+
+# --- disks and workspaces ---------------------------------------------------------------------------
+
+
+class DiskQuery(Request, frozen=True):
+    """`objects`: name every single object too."""
+
+    objects: bool = False
+
+
+class DiskRow(Shape, frozen=True):
+    """One kind of thing at one place: a driver's name, or `hub` for the state folder.
+
+    A size is None where it is not known; `note` says why. `unused_bytes` is what a clean-up frees.
+    """
+
+    kind: str
+    place: str
+    count: int
+    size_bytes: int | None = None
+    unused_count: int = 0
+    unused_bytes: int | None = None
+    note: str = ""
+
+
+class DiskObject(Shape, frozen=True):
+    """One object. `used_by` or `unused` says what it is needed for, or why it is not; `data`: nobody can make it again.
+
+    `frees_bytes` is less than the size where others share a part of it.
+    """
+
+    kind: str
+    place: str
+    id: str
+    name: str
+    size_bytes: int | None = None
+    frees_bytes: int | None = None
+    agent_id: str | None = None
+    created_at: str | None = None
+    used_by: str = ""
+    unused: str = ""
+    data: bool = False
+
+
+class DiskAgent(Shape, frozen=True):
+    """What a living agent takes, by kind, as far as it is known."""
+
+    agent_id: str
+    size_bytes: int
+    parts: dict[str, int] = {}
+
+
+class DiskView(Shape, frozen=True):
+    """`disk_*` is of the disk of the state folder."""
+
+    at: str
+    rows: list[DiskRow]
+    agents: list[DiskAgent] = []
+    objects: list[DiskObject] = []
+    disk_total_bytes: int | None = None
+    disk_used_bytes: int | None = None
+
+
+class PruneRequest(Request, frozen=True):
+    """`kinds` empty = all that can be cleaned up; `all`: the newest images that nobody uses, too."""
+
+    kinds: list[str] = []
+    all: bool = False
+
+
+class PrunePlan(Shape, frozen=True):
+    """What would be removed, and why. It can be carried out once, until `expires_at`.
+
+    `frees_bytes` counts what is known; `data`: something of it nobody can make again. `notes`: what could not
+    be looked at.
+    """
+
+    id: str
+    expires_at: str
+    objects: list[DiskObject]
+    frees_bytes: int
+    data: bool = False
+    notes: list[str] = []
+
+
+class PruneExecute(Request, frozen=True):
+    """`data` true is needed for a plan that removes data."""
+
+    data: bool = False
+
+
+class RepairRequest(Request, frozen=True):
+    """`everything`: files of every other user, not only root's."""
+
+    everything: bool = False
 
 
 # --- the hub itself ------------------------------------------------------------------------------

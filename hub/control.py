@@ -26,15 +26,20 @@ from hub.contract import (
     BuildImage,
     BuildLogLine,
     BuildLogQuery,
+    ComposeExport,
     ConnectionList,
     ConnectionQuery,
     CreateAgent,
     CreatedToken,
+    CreateNetwork,
     CreateToken,
     DiffQuery,
+    DiskQuery,
+    DiskView,
     DispatchRequest,
     DispatchView,
     Event,
+    ExportCompose,
     ForkRequest,
     HubHealth,
     ImageList,
@@ -43,6 +48,11 @@ from hub.contract import (
     JournalList,
     LogEntry,
     LogQuery,
+    MonitoringFiles,
+    MonitoringQuery,
+    NetworkList,
+    NetworkQuery,
+    NetworkView,
     OutputChunk,
     OutputQuery,
     PageQuery,
@@ -52,8 +62,12 @@ from hub.contract import (
     ProfileQuery,
     ProfileText,
     ProfileView,
+    PruneExecute,
+    PrunePlan,
+    PruneRequest,
     RegisterAgent,
     RegisteredAgent,
+    RepairRequest,
     SnapshotDiff,
     SnapshotEstimate,
     SnapshotList,
@@ -188,6 +202,29 @@ class Control(Protocol):
         """The output of the newest build of a profile's image, or of `base`."""
         ...
 
+    # --- networks and Compose files
+    async def networks(self, query: NetworkQuery) -> NetworkList: ...
+
+    async def create_network(self, request: CreateNetwork) -> NetworkView:
+        """Fine when the same network is there already."""
+        ...
+
+    async def remove_network(self, name: str) -> None:
+        """Fine when there is none. Raises Conflict for one that is in use or that no hub made."""
+        ...
+
+    async def connect_network(self, name: str, agent_id: str) -> NetworkView: ...
+
+    async def disconnect_network(self, name: str, agent_id: str) -> NetworkView: ...
+
+    async def export_compose(self, request: ExportCompose) -> ComposeExport:
+        """Agents as a Compose file that starts the same agents."""
+        ...
+
+    async def monitoring(self, query: MonitoringQuery) -> MonitoringFiles:
+        """Prometheus, Grafana and cAdvisor for this hub, as files."""
+        ...
+
     # --- jobs
     async def jobs(self, query: PageQuery) -> JobList: ...
 
@@ -246,6 +283,23 @@ class Control(Protocol):
     async def snapshot_place(self, agent_id: str) -> SnapshotPlace: ...
 
     async def schedule_snapshots(self, agent_id: str, schedule: SnapshotSchedule) -> SnapshotPlace: ...
+
+    # --- disks and workspaces
+    async def disk(self, query: DiskQuery) -> DiskView:
+        """What clawtui takes of disks; answers within seconds, with what is not known by then said so."""
+        ...
+
+    async def plan_prune(self, request: PruneRequest) -> PrunePlan:
+        """What a clean-up would remove; nothing is."""
+        ...
+
+    async def prune(self, plan_id: str, request: PruneExecute) -> JobView:
+        """Carry a plan out, once."""
+        ...
+
+    async def repair(self, agent_id: str, request: RepairRequest) -> JobView:
+        """Give root's files in the agent's workspace back to its user."""
+        ...
 
     # --- changes
     def events(self, since: int | None = None) -> AsyncIterator[Event]: ...

@@ -61,7 +61,11 @@ class ImageJobs:
         found = await self._profiles.usable(asked.name, "name") if asked.name else None
         plain = order_of(found) if found else ImageOrder()
         return msgspec.structs.replace(
-            plain, rebuild=request.rebuild, platform=request.platform, arguments=request.build_args
+            plain,
+            sudo=plain.sudo or request.sudo,
+            rebuild=request.rebuild,
+            platform=request.platform,
+            arguments=request.build_args,
         )
 
     async def check(self, asked: Asked) -> None:

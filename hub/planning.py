@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import Final
+from typing import Any, Final
 
 import msgspec
 
@@ -13,13 +13,16 @@ from hub.drivers.base import AgentPlan, Features, Mount, RestartPolicy
 from hub.errors import BadRequest, NotAvailable
 from hub.submission import check_labels, field_of
 from profiles.errors import ProfileError
-from profiles.model import Machine
+from profiles.model import Machine, parse_machine
+from profiles.parts import UNLIMITED
 from profiles.values import parse_cpus, parse_size
 
 MAX_TEXT: Final = 200
 MAX_ENVIRONMENT_BYTES: Final = 64 * 1024
 DEFAULT_PIDS: Final = 512
 """Processes and threads of an agent whose profile does not say."""
+WAITS: Final = "waits for its Compose file to be started"
+"""The reason of an agent that a Compose file makes and that is not there."""
 _ENVIRONMENT_NAME: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _OURS: Final = ("AGENT_", "HUB_", "CLAWTUI_")
 
@@ -38,9 +41,26 @@ def check_agent_id(name: str, field: str = "name") -> AgentId:
 
 
 class Kept(CreateAgent, frozen=True):
-    """What an agent's record keeps of how it was made: the request, and the profile's machine as it was then."""
+    """What an agent's record keeps of how it was made: the request, and in `effective` what its profile said of the
+    machine then, with the request's own `machine` over it. `composed`: a Compose file makes it, not its driver."""
 
-    machine: Machine | None = None
+    effective: Machine | None = None
+    composed: bool = False
+
+
+def machine_of(request: CreateAgent, profile: Machine | None) -> Machine | None:
+    """Return the profile's machine with what the request says of it over it; None when neither says anything.
+
+    Raises:
+        BadRequest: with the field's path, such as `machine.limits.pids`.
+    """
+    if not request.machine:
+        return profile
+    try:
+        return parse_machine(request.machine, "machine", profile or Machine())
+    except ProfileError as exc:
+        hint = exc.hint if len(exc.problems) == 1 else f"{exc.hint} In all {len(exc.problems)} mistakes: {exc}".strip()
+        raise BadRequest(exc.message, field=exc.field, hint=hint) from exc
 
 
 def spoken(request: CreateAgent) -> str:
@@ -49,9 +69,16 @@ def spoken(request: CreateAgent) -> str:
 
 
 def new_agent(
-    request: CreateAgent, uid: AgentUid, driver: str, features: Features, now: Now, machine: Machine | None = None
+    request: CreateAgent,
+    uid: AgentUid,
+    driver: str,
+    features: Features,
+    now: Now,
+    machine: Machine | None = None,
+    *,
+    composed: bool = False,
 ) -> Agent:
-    """Return the record of an agent that a driver is about to make. `machine` is what its profile says.
+    """Return the record of an agent that a driver is about to make. `machine` is what `machine_of` returns.
 
     Raises:
         BadRequest: with `field`.
@@ -65,7 +92,8 @@ def new_agent(
     default = machine or Machine()
     if (request.network or default.network) == "none" and not features.network_none:
         raise NotAvailable(f"driver {driver} cannot cut an agent off the network", driver=driver)
-    kept = Kept(**msgspec.structs.asdict(request), machine=machine)
+    said: dict[str, Any] = msgspec.structs.asdict(request) | {"machine": {}}
+    kept = Kept(**said, effective=machine, composed=composed)
     # Everything else is checked by making the plan once.
     agent = Agent(
         id=agent_id,
@@ -92,7 +120,7 @@ def make_plan(agent: Agent, hub_id: str, join_token: str) -> AgentPlan:
         BadRequest: with `field`.
     """
     request = _kept(agent)
-    machine = request.machine or Machine()
+    machine = request.effective or Machine()
     try:
         asked = request.resources
         cpus = machine.resources.cpus if asked.cpus is None else parse_cpus("resources.cpus", asked.cpus)
@@ -100,6 +128,7 @@ def make_plan(agent: Agent, hub_id: str, join_token: str) -> AgentPlan:
         disk = _size("resources.disk", asked.disk, machine.resources.disk_bytes)
     except ProfileError as exc:
         raise BadRequest(exc.message, field=exc.field, hint=exc.hint) from exc
+    _check_swap(request, machine, memory)
     environment = machine.environment | request.environment
     _check_environment(environment)
     return AgentPlan(
@@ -127,7 +156,26 @@ def make_plan(agent: Agent, hub_id: str, join_token: str) -> AgentPlan:
     )
 
 
-def _size(field: str, asked: str | int | None, default: int | None) -> int | None:
+def stop_grace(agent: Agent, default: float) -> float:
+    """Return the seconds that an agent has to end by itself; `default` where it was not said."""
+    machine = _kept(agent).effective
+    return (machine.stop_grace_seconds if machine is not None else None) or default
+
+
+def is_composed(agent: Agent) -> bool:
+    """Whether a Compose file makes the agent: it is nobody's failure when it is not there."""
+    return bool(agent.spec) and _kept(agent).composed
+
+
+def _check_swap(request: Kept, machine: Machine, memory_bytes: int) -> None:
+    """The parser compares swap with the machine's memory, which the request may have raised."""
+    swap = machine.limits.memory_swap_bytes
+    if request.resources.memory is not None and swap is not None and UNLIMITED != swap < memory_bytes:
+        hint = "It is memory and swap together: ask for as much as the memory, or more."
+        raise BadRequest("is less than the memory", field="machine.limits.memory_swap", hint=hint)
+
+
+def _size(field: str, asked: str | int | None, default: int) -> int:
     return default if asked is None else parse_size(field, asked)
 
 

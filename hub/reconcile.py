@@ -19,6 +19,7 @@ from hub.core.wellness import Report, Seen
 from hub.drivers.base import AgentHandle, Driver, Observation, RestartPolicy
 from hub.errors import HubError
 from hub.kernel import Kernel
+from hub.planning import WAITS, is_composed
 
 AT_ONCE = 8
 """Steps carried out at the same time per driver."""
@@ -113,11 +114,13 @@ class Reconciler:
     def _judge(self, known: Agent, found: Observation | None) -> Step | None:
         """Take note of what was seen and return what must be done."""
         kernel, agent = self._kernel, self._present(known)
-        if agent is None or agent.observed is Observed.CREATING or self._acts.is_busy(agent.uid):
+        if agent is None or self._acts.is_busy(agent.uid) or _is_awaited(agent, found):
             return None
         lifecycle, now = kernel.fleet.lifecycle, kernel.now()
         if found is None:
-            state, code, reason = Observed.ABSENT, None, "removed from outside"
+            waits = is_composed(agent)
+            state, code = (Observed.CREATING if waits else Observed.ABSENT), None
+            reason = WAITS if waits else "removed from outside"
         else:
             state, code, reason = found.state, found.exit_code, _reason(found)
             if lifecycle.wellness.see(agent.id, _seen(found), now):
@@ -236,6 +239,13 @@ def _loop_text(driver: str, report: Report | None) -> str:
         return f"{text}, out of memory"
     code = report.last_exit if report is not None else None
     return text if code is None else f"{text}, last exit code {code}"
+
+
+def _is_awaited(agent: Agent, found: Observation | None) -> bool:
+    """Whether a create goes on, which has no handle yet, or a Compose file has not made the agent so far."""
+    if agent.observed is not Observed.CREATING:
+        return False
+    return agent.handle is None or (found is None and agent.desired is not Desired.ABSENT)
 
 
 def _reason(found: Observation) -> str:

@@ -6,6 +6,7 @@ that names the place and what was probably meant. All mistakes are told at once.
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Final
 
 import msgspec
@@ -17,6 +18,7 @@ from profiles.parts import (
     Gpu,
     Health,
     Limits,
+    Logging,
     Restart,
     Secret,
     Security,
@@ -24,6 +26,7 @@ from profiles.parts import (
     parse_gpu,
     parse_health,
     parse_limits,
+    parse_logging,
     parse_network,
     parse_restart,
     parse_secrets,
@@ -38,6 +41,7 @@ from profiles.values import (
     parse_flag,
     parse_labels,
     parse_name,
+    parse_seconds,
     parse_size,
     parse_text,
 )
@@ -51,7 +55,7 @@ DEFAULT_DISK_BYTES: Final = 20 << 30
 
 MACHINE_FIELDS: Final = (
     "resources", "capabilities", "labels", "environment", "sudo", "concurrency", "restart", "network", "volumes",
-    "security", "limits", "health", "gpu", "secrets",
+    "security", "limits", "health", "gpu", "logging", "stop_grace", "secrets",
 )  # fmt: skip
 IMAGE_FIELDS: Final = ("packages", "files", "setup_tasks", "build_args")
 FIELDS: Final = ("name", "description", *MACHINE_FIELDS, *IMAGE_FIELDS, "persona")
@@ -70,7 +74,8 @@ class Machine(msgspec.Struct, frozen=True, kw_only=True):
     """The part of a profile that a driver needs to make an agent.
 
     `capabilities` are the agent's tags for task selection; `concurrency` its tasks at once.
-    `environment` holds while the image is built too. `network` empty = the driver's own.
+    `environment` holds while the image is built too. `network` empty = the driver's own. `stop_grace_seconds`:
+    how long it may take to end by itself when it is stopped, None = as the hub is set.
     """
 
     resources: Resources = Resources()
@@ -86,7 +91,12 @@ class Machine(msgspec.Struct, frozen=True, kw_only=True):
     limits: Limits = Limits()
     health: Health = Health()
     gpu: Gpu | None = None
+    logging: Logging = Logging()
+    stop_grace_seconds: float | None = None
     secrets: dict[str, Secret] = {}
+
+
+DEFAULT_MACHINE: Final = Machine()
 
 
 class Profile(msgspec.Struct, frozen=True, kw_only=True):
@@ -99,14 +109,18 @@ class Profile(msgspec.Struct, frozen=True, kw_only=True):
     persona: dict[str, object] | None = None
 
 
-def parse_machine(raw: object, field: str = "") -> Machine:
+def parse_machine(raw: object, field: str = "", base: Machine = DEFAULT_MACHINE) -> Machine:
     """Return the machine that the mapping `raw` describes; `field` is the path that leads to it.
+
+    What `raw` does not say is as in `base`: field by field, also inside of limits, security, health, logging and
+    resources. Of mappings with names of the user's choice (environment, labels, ulimits) each name counts by itself;
+    a list takes the place of the whole list.
 
     Raises:
         ProfileError: with every wrong field.
     """
     given = Table(field, raw, MACHINE_FIELDS)
-    machine = _machine(given)
+    machine = _machine(given, base)
     given.check()
     return machine
 
@@ -140,34 +154,35 @@ def parse_profile(raw: object, name: str = "") -> Profile:
     return profile
 
 
-def _machine(given: Table) -> Machine:
-    default = Machine()
+def _machine(given: Table, base: Machine = DEFAULT_MACHINE) -> Machine:
     machine = Machine(
-        resources=given.get("resources", _resources, default.resources),
-        capabilities=given.get("capabilities", parse_capabilities, ()),
-        labels=given.get("labels", parse_labels, {}),
-        environment=given.get("environment", parse_environment, {}),
-        sudo=given.get("sudo", parse_flag, default.sudo),
-        concurrency=given.get("concurrency", number_between(1, MAX_CONCURRENCY), default.concurrency),
-        restart=given.get("restart", parse_restart, default.restart),
-        network=given.get("network", parse_network, ""),
-        volumes=given.get("volumes", entries(parse_volume, 64), ()),
-        security=given.get("security", parse_security, default.security),
-        limits=given.get("limits", parse_limits, default.limits),
-        health=given.get("health", parse_health, default.health),
-        gpu=given.get("gpu", parse_gpu, None),
-        secrets=given.get("secrets", parse_secrets, {}),
+        resources=given.get("resources", partial(_resources, base=base.resources), base.resources),
+        capabilities=given.get("capabilities", parse_capabilities, base.capabilities),
+        labels=base.labels | given.get("labels", parse_labels, {}),
+        environment=base.environment | given.get("environment", parse_environment, {}),
+        sudo=given.get("sudo", parse_flag, base.sudo),
+        concurrency=given.get("concurrency", number_between(1, MAX_CONCURRENCY), base.concurrency),
+        restart=given.get("restart", parse_restart, base.restart),
+        network=given.get("network", parse_network, base.network),
+        volumes=given.get("volumes", entries(parse_volume, 64), base.volumes),
+        security=given.get("security", partial(parse_security, base=base.security), base.security),
+        limits=given.get("limits", partial(parse_limits, base=base.limits), base.limits),
+        health=given.get("health", partial(parse_health, base=base.health), base.health),
+        gpu=given.get("gpu", parse_gpu, base.gpu),
+        logging=given.get("logging", partial(parse_logging, base=base.logging), base.logging),
+        stop_grace_seconds=given.get("stop_grace", parse_seconds, base.stop_grace_seconds),
+        secrets=base.secrets | given.get("secrets", parse_secrets, {}),
     )
     given.problems += _contradictions(given.field, machine)
     return machine
 
 
-def _resources(field: str, raw: object) -> Resources:
+def _resources(field: str, raw: object, base: Resources) -> Resources:
     given = Table(field, raw, ("cpus", "memory", "disk"))
     resources = Resources(
-        cpus=given.get("cpus", parse_cpus, DEFAULT_CPUS),
-        memory_bytes=given.get("memory", parse_size, DEFAULT_MEMORY_BYTES),
-        disk_bytes=given.get("disk", parse_size, DEFAULT_DISK_BYTES),
+        cpus=given.get("cpus", parse_cpus, base.cpus),
+        memory_bytes=given.get("memory", parse_size, base.memory_bytes),
+        disk_bytes=given.get("disk", parse_size, base.disk_bytes),
     )
     given.check()
     return resources

@@ -37,6 +37,11 @@ ULIMITS: Final = (
 )  # fmt: skip
 """What container engines accept."""
 UNLIMITED: Final = -1
+LOG_DRIVERS: Final = (
+    "local", "json-file", "none", "syslog", "journald", "fluentd", "gelf", "awslogs", "gcplogs", "splunk",
+)  # fmt: skip
+"""What container engines bring along; plugins have names of their own."""
+LOG_DRIVER_PATTERN: Final = r"[a-z0-9][a-z0-9./:_-]{0,127}"
 
 
 class Restart(enum.StrEnum):
@@ -112,6 +117,16 @@ class Gpu(msgspec.Struct, frozen=True, kw_only=True):
     devices: tuple[str, ...] = ()
 
 
+class Logging(msgspec.Struct, frozen=True, kw_only=True):
+    """Where what an agent prints goes; `driver` empty = the platform's own, which keeps little and turns over.
+
+    `options` are the driver's, as it calls them.
+    """
+
+    driver: str = ""
+    options: dict[str, str] = {}
+
+
 class SecretSource(enum.StrEnum):
     ENVIRONMENT = "env"
     FILE = "file"
@@ -125,6 +140,12 @@ class Secret(msgspec.Struct, frozen=True):
 
     def __str__(self) -> str:
         return f"{self.source.value}://{self.where}"
+
+
+NO_LIMITS: Final = Limits()
+NO_SECURITY: Final = Security()
+NO_HEALTH: Final = Health()
+NO_LOGGING: Final = Logging()
 
 
 # --- parsing ---------------------------------------------------------------------------------------
@@ -143,18 +164,19 @@ def parse_network(field: str, value: object) -> str:
     return "" if value == "" else matching(NETWORK_PATTERN, "the name of a network", hint)(field, value)
 
 
-def parse_limits(field: str, raw: object) -> Limits:
+def parse_limits(field: str, raw: object, base: Limits = NO_LIMITS) -> Limits:
+    """What is not given is as `base` says; so in all the parsers with a base."""
     known = ("pids", "ulimits", "cpu_shares", "cpuset", "memory_swap", "memory_reservation", "shm_size")
     given = Table(field, raw, known)
     hint = "Write cores by number, as in 0-3 or 0,2."
     limits = Limits(
-        pids=given.get("pids", number_between(16, 1 << 22), None),
-        ulimits=given.get("ulimits", _ulimits, {}),
-        cpu_shares=given.get("cpu_shares", number_between(2, 262_144), None),
-        cpuset=given.get("cpuset", matching(CPUSET_PATTERN, "a set of cores", hint), ""),
-        memory_swap_bytes=given.get("memory_swap", _size_or_unlimited, None),
-        memory_reservation_bytes=given.get("memory_reservation", parse_size, None),
-        shm_size_bytes=given.get("shm_size", parse_size, None),
+        pids=given.get("pids", number_between(16, 1 << 22), base.pids),
+        ulimits=base.ulimits | given.get("ulimits", _ulimits, {}),
+        cpu_shares=given.get("cpu_shares", number_between(2, 262_144), base.cpu_shares),
+        cpuset=given.get("cpuset", matching(CPUSET_PATTERN, "a set of cores", hint), base.cpuset),
+        memory_swap_bytes=given.get("memory_swap", _size_or_unlimited, base.memory_swap_bytes),
+        memory_reservation_bytes=given.get("memory_reservation", parse_size, base.memory_reservation_bytes),
+        shm_size_bytes=given.get("shm_size", parse_size, base.shm_size_bytes),
     )
     given.check()
     return limits
@@ -183,17 +205,17 @@ def _size_or_unlimited(field: str, value: object) -> int:
     return UNLIMITED if value in (UNLIMITED, "-1") else parse_size(field, value)
 
 
-def parse_security(field: str, raw: object) -> Security:
+def parse_security(field: str, raw: object, base: Security = NO_SECURITY) -> Security:
     given = Table(field, raw, ("cap_add", "read_only", "tmpfs", "apparmor", "selinux"))
     profile = matching(r"[A-Za-z0-9._/-]{1,128}", "the name of an AppArmor profile", "Such as docker-default.")
     option = matching(r"(user|role|type|level):[A-Za-z0-9_.:,-]{1,128}|disable", "an SELinux label option",
                       "Such as type:container_runtime_t.")  # fmt: skip
     security = Security(
-        cap_add=tuple(dict.fromkeys(given.get("cap_add", entries(_linux_capability, 64), ()))),
-        read_only=given.get("read_only", parse_flag, False),
-        tmpfs=given.get("tmpfs", entries(_tmpfs, 32), ()),
-        apparmor=given.get("apparmor", profile, ""),
-        selinux=given.get("selinux", entries(option, 8), ()),
+        cap_add=tuple(dict.fromkeys(given.get("cap_add", entries(_linux_capability, 64), base.cap_add))),
+        read_only=given.get("read_only", parse_flag, base.read_only),
+        tmpfs=given.get("tmpfs", entries(_tmpfs, 32), base.tmpfs),
+        apparmor=given.get("apparmor", profile, base.apparmor),
+        selinux=given.get("selinux", entries(option, 8), base.selinux),
     )
     given.check()
     return security
@@ -247,20 +269,44 @@ def _volume_source(field: str, value: object) -> str:
     return matching(VOLUME_PATTERN, "a volume or a folder of the host", hint)(field, value)
 
 
-def parse_health(field: str, raw: object) -> Health:
+def parse_health(field: str, raw: object, base: Health = NO_HEALTH) -> Health:
     given = Table(field, raw, ("interval", "timeout", "start_period", "retries"))
     health = Health(
-        interval_seconds=given.get("interval", parse_seconds, None),
-        timeout_seconds=given.get("timeout", parse_seconds, None),
-        start_period_seconds=given.get("start_period", parse_seconds, None),
-        retries=given.get("retries", number_between(1, 100), None),
+        interval_seconds=given.get("interval", parse_seconds, base.interval_seconds),
+        timeout_seconds=given.get("timeout", parse_seconds, base.timeout_seconds),
+        start_period_seconds=given.get("start_period", parse_seconds, base.start_period_seconds),
+        retries=given.get("retries", number_between(1, 100), base.retries),
     )
     given.check()
     return health
 
 
-def parse_gpu(field: str, value: object) -> Gpu:
-    """`all`, a number of GPUs, or a list of their ids."""
+def parse_logging(field: str, raw: object, base: Logging = NO_LOGGING) -> Logging:
+    """The name of a log driver, or a mapping. Options belong to their driver: another driver starts with none."""
+    if isinstance(raw, str):
+        raw = {"driver": raw}
+    given = Table(field, raw, ("driver", "options"))
+    hint = f"Such as {', '.join(LOG_DRIVERS)}, or a plugin of the engine's."
+    driver = given.get("driver", matching(LOG_DRIVER_PATTERN, "the name of a log driver", hint), base.driver)
+    options = given.get("options", _log_options, {})
+    given.check()
+    return Logging(driver=driver, options=options if driver != base.driver else base.options | options)
+
+
+def _log_options(field: str, raw: object) -> dict[str, str]:
+    return by_name(field, raw, _log_option)
+
+
+def _log_option(field: str, name: str, value: object) -> str:
+    if not name or not isinstance(value, str) or not value.isprintable():
+        raise ProfileError(field, f"{shown(value)} is not one line of text", "Put it in quotes.")
+    return value
+
+
+def parse_gpu(field: str, value: object) -> Gpu | None:
+    """`all`, a number of GPUs, a list of their ids, or `none`."""
+    if value == "none":
+        return None
     if value == "all":
         return Gpu(count=-1)
     device = matching(r"[A-Za-z0-9._:-]{1,64}", "the id of a GPU", 'Such as "0" or "GPU-8e4f…".')
@@ -271,7 +317,8 @@ def parse_gpu(field: str, value: object) -> Gpu:
         return Gpu(devices=devices)
     if isinstance(value, int) and not isinstance(value, bool) and 1 <= value <= 64:
         return Gpu(count=value)
-    raise ProfileError(field, f"{shown(value)} is not a request for GPUs", "Write all, a number, or a list of ids.")
+    hint = "Write all, none, a number, or a list of ids."
+    raise ProfileError(field, f"{shown(value)} is not a request for GPUs", hint)
 
 
 def parse_secrets(field: str, raw: object) -> dict[str, Secret]:

@@ -7,6 +7,8 @@ from typing import Any, Final
 from hub import contract
 from hub.api import handlers as do
 from hub.api.answers import JSON
+from hub.api.disk_routes import DISK
+from hub.api.network_routes import NETWORKS
 from hub.api.queries import EventsQuery, ShellQuery, WaitQuery
 from hub.api.route import Later, Route, Streaming
 from hub.api.snapshot_routes import SNAPSHOTS
@@ -275,14 +277,12 @@ ADMINISTRATION: Final = (
     ),
 )  # fmt: skip
 
-ROUTES: Final[tuple[Route, ...]] = (*HUB, *AGENTS, *TASKS, *IMAGES, *SNAPSHOTS, *ADMINISTRATION)
+ROUTES: Final[tuple[Route, ...]] = (*HUB, *AGENTS, *TASKS, *IMAGES, *NETWORKS, *SNAPSHOTS, *DISK, *ADMINISTRATION)
 
 LATER: Final[tuple[Later, ...]] = (
     Later("/agents/{agent_id}/upgrade", "upgrading agents"),
-    Later("/disk", "disk usage"),
     Later("/gateways", "gateways"),
     Later("/messages", "messages to personas"),
-    Later("/networks", "networks"),
     Later("/sync", "profile sync"),
 )
 """Documented paths that answer 501, with all methods, to whoever may view."""

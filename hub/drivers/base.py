@@ -18,9 +18,11 @@ from typing import Protocol
 import msgspec
 
 from hub.core.model import AgentId, AgentUid, CheckState, Observed
+from hub.drivers.compose import Composer
 from hub.drivers.images import Images
 from hub.drivers.networks import NetworkAdmin
 from hub.drivers.snapshots import Seed, Snapshotter
+from hub.drivers.upkeep import DiskKeeper, Repairs, Usage
 from hub.errors import NotFound
 from profiles.image import Recipe
 from profiles.model import Machine
@@ -203,8 +205,28 @@ class Driver(Protocol):
         ...
 
     @property
+    def compose(self) -> Composer | None:
+        """How agents get into a Compose file; None on platforms that Compose does not know."""
+        ...
+
+    @property
     def images(self) -> Images | None:
         """What its agents run from; None where they run on the machine as it is."""
+        ...
+
+    @property
+    def usage(self) -> Usage | None:
+        """Measures agents that report nothing; None where nobody but the agent can."""
+        ...
+
+    @property
+    def disk(self) -> DiskKeeper | None:
+        """Says what agents take of its disk, and cleans up."""
+        ...
+
+    @property
+    def repairs(self) -> Repairs | None:
+        """Puts the ownership of workspaces right."""
         ...
 
     @property

@@ -11,8 +11,10 @@ import msgspec
 from hub.acts import Acts
 from hub.agentlog import AgentLogs
 from hub.attention import AttentionDesk
+from hub.compose import Composing
 from hub.contract import HubHealth
 from hub.control import Principal
+from hub.disk.care import Care
 from hub.driverset import DriverSet
 from hub.errors import BadRequest
 from hub.image_jobs import ImageJobs
@@ -59,6 +61,8 @@ class Inside(msgspec.Struct, frozen=True):
     profiles: ProfileBook
     images: ImageJobs
     snapshots: Snapshots
+    composing: Composing
+    care: Care
 
 
 class Operations:

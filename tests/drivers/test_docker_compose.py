@@ -33,6 +33,8 @@ FULL: dict[str, object] = {
         "memory_swap": "8G", "memory_reservation": "1G", "shm_size": "128m",
     },
     "health": {"interval": 10, "timeout": 2.5, "start_period": 60, "retries": 5},
+    "logging": {"driver": "json-file", "options": {"max-file": "9"}},
+    "stop_grace": 29.5,
     "gpu": ["GPU-1"],
 }  # fmt: skip
 
@@ -108,6 +110,13 @@ def test_an_agent_with_everything() -> None:
     devices = service["deploy"]["resources"]["reservations"]["devices"]
     assert devices == [{"driver": "nvidia", "capabilities": ["gpu"], "device_ids": ["GPU-1"]}]
     assert engine["HostConfig"]["Tmpfs"]["/cache"].endswith(f"size={64 * 2**20}")
+    assert service["logging"] == {"driver": "json-file", "options": {"max-size": "10m", "max-file": "9"}}
+    assert service["stop_grace_period"] == "30s"
+
+
+def test_only_drivers_that_turn_over_get_the_options_for_it() -> None:
+    engine, service = both(container(agent_plan(parse_machine({"logging": "none"}))))
+    assert (engine["HostConfig"]["LogConfig"], service["logging"]["options"]) == ({"Type": "none", "Config": {}}, {})
 
 
 def test_an_agent_without_a_network() -> None:

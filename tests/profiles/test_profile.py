@@ -9,7 +9,7 @@ import pytest
 from profiles.contents import File, SetupTask
 from profiles.errors import ProfileError
 from profiles.model import FIELDS, parse_profile
-from profiles.parts import Gpu, Health, Limits, Secret, SecretSource, Security, Tmpfs, Ulimit, Volume
+from profiles.parts import Gpu, Health, Limits, Logging, Secret, SecretSource, Security, Tmpfs, Ulimit, Volume
 
 FULL: dict[str, Any] = {
     "name": "builder",
@@ -41,6 +41,8 @@ FULL: dict[str, Any] = {
     },
     "health": {"interval": "30s", "timeout": 5, "start_period": "1m", "retries": 3},
     "gpu": "all",
+    "logging": {"driver": "json-file", "options": {"max-size": "1m"}},
+    "stop_grace": "1m",
     "secrets": {"TOKEN": "env://MY_TOKEN", "KEY": "file:///run/keys/deploy key"},
     "packages": ["git", "python3:amd64=3.11.2-1+b1", "git"],
     "files": [
@@ -82,6 +84,8 @@ def test_everything_at_once() -> None:
     )
     assert machine.health == Health(interval_seconds=30, timeout_seconds=5, start_period_seconds=60, retries=3)
     assert (machine.gpu, machine.network, machine.sudo) == (Gpu(count=-1), "isolated", True)
+    assert machine.logging == Logging(driver="json-file", options={"max-size": "1m"})
+    assert machine.stop_grace_seconds == 60
     assert machine.secrets == {
         "TOKEN": Secret(SecretSource.ENVIRONMENT, "MY_TOKEN"),
         "KEY": Secret(SecretSource.FILE, "/run/keys/deploy key"),

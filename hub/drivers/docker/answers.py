@@ -47,6 +47,13 @@ class ContainerMount(Pascal, frozen=True):
     target: str = ""
 
 
+class MountPoint(Pascal, frozen=True):
+    """What is mounted, however it was asked for. `name`: the volume's, empty for a folder of the host."""
+
+    destination: str = ""
+    name: str = ""
+
+
 class HostConfig(Pascal, frozen=True):
     extra_hosts: list[str] | None = None
     mounts: list[ContainerMount] | None = None
@@ -67,6 +74,7 @@ class Container(Pascal, frozen=True):
     host_config: HostConfig = HostConfig()
     restart_count: int = 0
     network_settings: Endpoints = Endpoints()
+    mounts: list[MountPoint] | None = None
 
     def networks(self) -> set[str]:
         return set(self.network_settings.networks or ())
@@ -96,6 +104,7 @@ class Created(Pascal, frozen=True):
 class Volume(Pascal, frozen=True):
     name: str
     labels: dict[str, str] | None = None
+    created_at: str = ""
 
 
 class Volumes(Pascal, frozen=True):

@@ -28,10 +28,17 @@ RESERVED: Final = frozenset({"bridge", "host", "none", "default", "isolated", *O
 class CustomNetworks:
     """See `hub.drivers.networks.NetworkAdmin`."""
 
-    def __init__(self, pool: Pool, hub_id: str, identity_in: Callable[[AgentHandle], Identity]) -> None:
+    def __init__(
+        self,
+        pool: Pool,
+        hub_id: str,
+        identity_in: Callable[[AgentHandle], Identity],
+        is_held: Callable[[str], bool],
+    ) -> None:
         self._pool = pool
         self._hub_id = hub_id
         self._identity_in = identity_in
+        self._is_held = is_held
 
     async def list(self) -> list[NetworkSeen]:
         return await self._pool.run(_list, self._hub_id)
@@ -41,6 +48,9 @@ class CustomNetworks:
         return await self._pool.run(_create, order, self._hub_id)
 
     async def remove(self, name: str) -> None:
+        if name not in OURS and self._is_held(name):
+            hint = "Destroy them first, or start their Compose file."
+            raise Conflict(f"agents of a Compose file wait for the network {name}", hint=hint, driver=NAME)
         await self._pool.run(_remove, name)
 
     async def connect(self, handle: AgentHandle, name: str) -> None:

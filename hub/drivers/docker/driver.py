@@ -29,9 +29,11 @@ from hub.drivers.base import (
 from hub.drivers.docker import steps
 from hub.drivers.docker.answers import Container, System
 from hub.drivers.docker.checks import features_of, fingerprint_of, host_of
+from hub.drivers.docker.compose import DockerComposer
 from hub.drivers.docker.custom_networks import CustomNetworks
+from hub.drivers.docker.disk import DockerDisk
 from hub.drivers.docker.docker_py import Connector
-from hub.drivers.docker.engine import DOCTOR, NAME, Connect, Engine, EngineNotFound
+from hub.drivers.docker.engine import DOCTOR, NAME, Connect, Engine, EngineNotFound, EngineRefused
 from hub.drivers.docker.image import BuildOptions
 from hub.drivers.docker.images import DockerImages
 from hub.drivers.docker.labels import HUB, OWNER, OWNER_NAME, Identity, container_name, workspace_volume
@@ -39,9 +41,11 @@ from hub.drivers.docker.logs import LogDecoder, log_call
 from hub.drivers.docker.network import Networks
 from hub.drivers.docker.observe import handle_of, identity_in, observe
 from hub.drivers.docker.plan import ContainerPlan, plan_container
-from hub.drivers.docker.plan_checks import check_plan
+from hub.drivers.docker.plan_checks import check_plan, without_gpu
 from hub.drivers.docker.pool import STEP_DEADLINE_SECONDS, Pool, Streams
+from hub.drivers.docker.repair import DockerRepairs
 from hub.drivers.docker.snapshots import DockerSnapshots, Shop
+from hub.drivers.docker.usage import DockerUsage
 from hub.drivers.docker.watch import Watch
 from hub.drivers.images import ImageOrder
 from hub.drivers.snapshots import Seed
@@ -95,10 +99,14 @@ class DockerDriver:
         self._watch = Watch(self._streams, hub.hub_id)
         self._locks: WeakValueDictionary[AgentId, asyncio.Lock] = WeakValueDictionary()
         self._system: System | None = None
-        self.networks = CustomNetworks(self._pool, hub.hub_id, self._identity)
+        self.networks = CustomNetworks(self._pool, hub.hub_id, self._identity, self._networks.is_held)
+        self.compose = DockerComposer(self._pool, self._networks, self.images, hub.hub_id, self._look, command)
         self._snapshots = DockerSnapshots(
             Shop(self._pool, self._streams, hub.hub_id, self._lock, self._plain_image, self._planned)
         )
+        self.usage = DockerUsage(self._pool, hub.hub_id)
+        self.disk = DockerDisk(self._pool, connect or connector, hub.hub_id)
+        self.repairs = DockerRepairs(self._snapshots, hub.hub_id, self._pool, self._plain_image)
 
     @property
     def snapshots(self) -> DockerSnapshots:
@@ -156,7 +164,10 @@ class DockerDriver:
                 progress(0.85, f"the engine says: {warning}")
             await self._pool.run(steps.put_token, identity, plan.join_token)
             progress(0.9, f"starting {container.name}")
-            await self._pool.run(steps.start, identity)
+            try:
+                await self._pool.run(steps.start, identity)
+            except HubError as exc:
+                raise without_gpu(container, exc) from exc
         progress(1.0, f"{container.name} runs")
         # A caller who gives up at the last line is still in time.
         await asyncio.sleep(0)
@@ -231,6 +242,7 @@ class DockerDriver:
 
     async def _remove(self, identity: Identity) -> None:
         await self._pool.run_within(REMOVE_DEADLINE_SECONDS, steps.remove_agent, identity)
+        self.compose.forget(identity.uid)
         await self._networks.remove_unused()
         await self._hub.withdraw_agent_socket(identity.agent_id, identity.uid)
 
@@ -251,6 +263,7 @@ class DockerDriver:
     async def list_agents(self) -> list[Observation]:
         """See the contract. Also makes sure that the hub listens where these agents look for it."""
         found: list[Observation] = []
+        await self.compose.attend()
         for container in await self._pool.run(_inspect_all, {OWNER: OWNER_NAME, HUB: self._hub.hub_id}):
             observation = observe(container)
             # One that a restore has set aside has the agent's labels, too, but not its name.
@@ -272,6 +285,12 @@ class DockerDriver:
             stream = await self._streams.open(log_call(container.id, request))
         except EngineNotFound as exc:
             raise steps.gone(identity.agent_id) from exc
+        except EngineRefused as exc:
+            # Log drivers that pass everything on keep nothing to read.
+            hint = f"clawtui logs {identity.agent_id} --source runtime shows what the agent sent itself."
+            raise DriverFailed(
+                exc.message, hint=hint, retryable=exc.retryable, agent=identity.agent_id, driver=NAME
+            ) from exc
         try:
             while part := await stream.read():
                 for line in decoder.feed(part):
@@ -284,6 +303,7 @@ class DockerDriver:
     async def stop_driver(self) -> None:
         self._watch.stop()
         self._snapshots.close()
+        await self.disk.close()
         await self._streams.close()
         await self._pool.close()
 

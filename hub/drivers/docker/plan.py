@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import hashlib
+import math
 from collections.abc import Iterator
 from typing import Final
 
@@ -33,6 +34,8 @@ OPEN_FILES: Final = 16_384
 is itself in a container or rootless cannot give more than it has."""
 LOG_DRIVER: Final = "local"
 LOG_OPTIONS: Final = {"max-size": "10m", "max-file": "3"}
+ROTATING: Final = ("local", "json-file")
+"""Log drivers that know LOG_OPTIONS; without them an agent's log could fill the engine's disk."""
 STOP_GRACE_SECONDS: Final = 15
 """What the engine gives when it stops by itself; a runtime drains for 5 s by default."""
 SUDO_CAPABILITIES: Final = (
@@ -48,11 +51,13 @@ RUNTIME: Final = "/opt/clawtui"
 
 class Host(msgspec.Struct, frozen=True):
     """What the engine's machine has; more is refused by the engine. `disk_note`: why it cannot
-    limit the size of a container's writable layer, "" when it can."""
+    limit the size of a container's writable layer, "" when it can. `apparmor`, `selinux`: its kernel has them."""
 
     cpus: int
     memory_bytes: int
     disk_note: str = ""
+    apparmor: bool = True
+    selinux: bool = True
 
 
 class Way(msgspec.Struct, frozen=True, kw_only=True):
@@ -120,9 +125,10 @@ def plan_container(
     Raises:
         BadRequest: the plan names cores that this machine does not have.
     """
-    machine, limits = plan.machine, plan.machine.limits
+    machine, limits, own_tools = plan.machine, plan.machine.limits, SUDO_CAPABILITIES if plan.sudo else ()
     _check_cores(limits.cpuset, host)
     cpus, memory_bytes, notes = _clamped(plan, host)
+    log_driver = machine.logging.driver or LOG_DRIVER
     container = ContainerPlan(
         name=labels.container_name(plan.agent_id),
         image=image,
@@ -144,21 +150,24 @@ def plan_container(
         pids=plan.pids,
         ulimits={"nofile": Ulimit(OPEN_FILES, OPEN_FILES)} | limits.ulimits,
         gpu=machine.gpu,
-        capabilities=tuple(dict.fromkeys((*(SUDO_CAPABILITIES if plan.sudo else ()), *machine.security.cap_add))),
+        capabilities=tuple(dict.fromkeys((*own_tools, *machine.security.cap_add))),
         security_options=tuple(_security_options(plan)),
         read_only=plan.read_only,
         restart=plan.restart,
         health=machine.health,
-        log_driver=LOG_DRIVER,
-        log_options=LOG_OPTIONS,
-        stop_grace_seconds=STOP_GRACE_SECONDS,
+        log_driver=log_driver,
+        log_options=(LOG_OPTIONS if log_driver in ROTATING else {}) | machine.logging.options,
+        stop_grace_seconds=math.ceil(machine.stop_grace_seconds or STOP_GRACE_SECONDS),
         user=USER,
         working_folder=WORKSPACE,
     )
+    return msgspec.structs.replace(container, labels=_labels(plan, identity, container)), notes
+
+
+def _labels(plan: AgentPlan, identity: Identity, container: ContainerPlan) -> dict[str, str]:
     digest = hashlib.sha256(msgspec.json.encode(container, order="deterministic")).hexdigest()
     users = {f"{labels.USER_PREFIX}{name}": value for name, value in plan.labels.items()}
-    marked = {**users, **identity.labels(), labels.PLAN: digest}
-    return msgspec.structs.replace(container, labels=marked), notes
+    return {**users, **identity.labels(), labels.PLAN: digest}
 
 
 def _check_cores(cpuset: str, host: Host) -> None:
@@ -185,6 +194,13 @@ def _clamped(plan: AgentPlan, host: Host) -> tuple[float | None, int | None, lis
         notes.append(f"disk size is not enforced: {host.disk_note}")
     if plan.sudo:
         notes.append("sudo: the container has no no-new-privileges and more capabilities than others")
+    security = plan.machine.security
+    if security.apparmor and not host.apparmor:
+        notes.append(f"AppArmor profile {security.apparmor} is not enforced: this engine has no AppArmor")
+    if security.selinux and not host.selinux:
+        notes.append(f"SELinux label {', '.join(security.selinux)} is not enforced: this engine has no SELinux")
+    if plan.machine.logging.driver == "none":
+        notes.append("log driver none: nothing of what it prints is kept, logs shows only what its runtime sends")
     if "NET_RAW" in plan.machine.security.cap_add:
         notes.append("NET_RAW: this agent can forge packets on the network that it shares with others")
     return cpus, memory_bytes, notes

@@ -7,9 +7,9 @@ from typing import Final
 
 from hub.drivers.base import AgentPlan, Mount
 from hub.drivers.docker import labels
-from hub.drivers.docker.engine import NAME
-from hub.drivers.docker.plan import RUNTIME, SOCKET_FOLDER, STATE, WORKSPACE
-from hub.errors import BadRequest
+from hub.drivers.docker.engine import NAME, EngineUnreachable
+from hub.drivers.docker.plan import RUNTIME, SOCKET_FOLDER, STATE, WORKSPACE, ContainerPlan
+from hub.errors import BadRequest, HubError, NotAvailable
 
 SMALLEST_MEMORY_BYTES: Final = 64 * 1024 * 1024
 """The runtime alone is 26 MB; the engine refuses under 6 MB only."""
@@ -41,6 +41,24 @@ def check_plan(plan: AgentPlan) -> None:
         _check_mount(mount)
     for target in plan.tmpfs:
         _check_target("tmpfs", target)
+
+
+def without_gpu(plan: ContainerPlan, refused: HubError) -> HubError:
+    """Return the error of a container that was made and cannot be started.
+
+    An engine looks for a GPU only then. Its words differ from release to release, so what counts is what was asked for.
+    """
+    if plan.gpu is None or isinstance(refused, EngineUnreachable):
+        return refused
+    asked = f"GPUs {', '.join(plan.gpu.devices)}" if plan.gpu.devices else "all GPUs"
+    asked = asked if plan.gpu.count <= 0 else f"{plan.gpu.count} GPUs"
+    return NotAvailable(
+        f"{plan.name} was to have {asked}, and the engine cannot start it so: {refused.message}",
+        code="no_gpu",
+        hint="The engine's machine needs a GPU, its driver and the NVIDIA Container Toolkit. Without: --gpus none.",
+        field="machine.gpu",
+        driver=NAME,
+    )
 
 
 def _check_environment(environment: dict[str, str]) -> None:

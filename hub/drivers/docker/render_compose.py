@@ -18,18 +18,26 @@ TOKEN_VARIABLE: Final = "AGENT_TOKEN_FILE"
 
 
 class ComposeAgent(msgspec.Struct, frozen=True, kw_only=True):
-    """One container of the file. `token_file`: beside the file, relative to it."""
+    """One container of the file. `token_file`: beside the file, relative to it. `exists`: the agent is there;
+    `keeps_volumes`: with volumes that its driver has made; `more_networks`: it is in these too."""
 
     agent_id: AgentId
     identity: Identity
     plan: ContainerPlan
     token_file: str
+    exists: bool = False
+    keeps_volumes: bool = False
+    more_networks: tuple[str, ...] = ()
+
+    @property
+    def networks(self) -> list[str]:
+        return [] if self.plan.network == NO_NETWORK else [self.plan.network, *self.more_networks]
 
 
 def render_compose(agents: Iterable[ComposeAgent]) -> dict[str, object]:
     """Return the document. Networks must exist already: they are shared with agents that the file does not name."""
     chosen = sorted(agents, key=lambda agent: agent.agent_id)
-    networks = {agent.plan.network for agent in chosen} - {NO_NETWORK}
+    networks = {name for agent in chosen for name in agent.networks}
     volumes: dict[str, object] = {}
     for agent in chosen:
         for volume in agent.plan.volumes:
@@ -69,7 +77,7 @@ def _service(agent: ComposeAgent) -> dict[str, object]:
     if plan.network == NO_NETWORK:
         service["network_mode"] = NO_NETWORK
     else:
-        service["networks"] = [plan.network]
+        service["networks"] = agent.networks
     if plan.health != Health():
         service["healthcheck"] = _healthcheck(plan.health)
     if plan.command:
@@ -122,8 +130,8 @@ def _healthcheck(health: Health) -> dict[str, object]:
 
 
 def _declared(volume: Volume, agent: ComposeAgent) -> dict[str, object]:
-    """The agent's own volumes carry its labels, as the driver's; the operator's are the operator's."""
-    if not _is_own(volume, agent):
+    """The agent's own volumes carry its labels, as the driver's; others' and those that the driver made stay."""
+    if agent.keeps_volumes or not _is_own(volume, agent):
         return {"name": volume.source, "external": True}
     return {"name": volume.source, "labels": agent.identity.labels()}
 

@@ -10,7 +10,23 @@ NANOSECONDS = 1_000_000_000
 
 def render_engine(plan: ContainerPlan) -> dict[str, object]:
     """Return the body. What the plan leaves out of the health check is as the image says."""
-    memory = plan.memory_bytes or 0
+    body: dict[str, object] = {
+        "Image": plan.image,
+        "Env": [f"{name}={value}" for name, value in sorted(plan.environment.items())],
+        "Labels": plan.labels,
+        "User": plan.user,
+        "WorkingDir": plan.working_folder,
+        "StopTimeout": plan.stop_grace_seconds,
+        "HostConfig": _render_host(plan),
+    }
+    if plan.health != Health():
+        body["Healthcheck"] = _render_health(plan.health)
+    if plan.command:
+        body |= {"Entrypoint": list(plan.command), "Cmd": []}
+    return body
+
+
+def _render_host(plan: ContainerPlan) -> dict[str, object]:
     host: dict[str, object] = {
         "Init": True,
         "CapDrop": ["ALL"],
@@ -22,7 +38,7 @@ def render_engine(plan: ContainerPlan) -> dict[str, object]:
         "NanoCpus": int((plan.cpus or 0) * NANOSECONDS),
         "CpuShares": plan.cpu_shares or 0,
         "CpusetCpus": plan.cpuset,
-        "Memory": memory,
+        "Memory": plan.memory_bytes or 0,
         "MemorySwap": plan.memory_swap_bytes or 0,
         "MemoryReservation": plan.memory_reservation_bytes or 0,
         "Ulimits": [
@@ -40,20 +56,7 @@ def render_engine(plan: ContainerPlan) -> dict[str, object]:
         host["ShmSize"] = plan.shm_bytes
     if plan.gpu is not None:
         host["DeviceRequests"] = [_render_gpu(plan.gpu)]
-    body: dict[str, object] = {
-        "Image": plan.image,
-        "Env": [f"{name}={value}" for name, value in sorted(plan.environment.items())],
-        "Labels": plan.labels,
-        "User": plan.user,
-        "WorkingDir": plan.working_folder,
-        "StopTimeout": plan.stop_grace_seconds,
-        "HostConfig": host,
-    }
-    if plan.health != Health():
-        body["Healthcheck"] = _render_health(plan.health)
-    if plan.command:
-        body |= {"Entrypoint": list(plan.command), "Cmd": []}
-    return body
+    return host
 
 
 def _render_volume(volume: Volume) -> dict[str, object]:

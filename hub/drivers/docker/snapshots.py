@@ -73,8 +73,8 @@ class DockerSnapshots:
         self._shop = shop
         self._pool = shop.pool
         self._workers = Workers("docker-archives")
-        self._run = uuid.uuid4().hex[:12]
-        self._helpers = Helpers(shop.pool, shop.streams, self._workers, shop.hub_id)
+        self.run = uuid.uuid4().hex[:12]
+        self.helpers = Helpers(shop.pool, shop.streams, self._workers, shop.hub_id)
 
     def close(self) -> None:
         self._workers.close()
@@ -90,7 +90,7 @@ class DockerSnapshots:
             told.extend(data)
 
         errand = await self._errand(identity, container.workspace, USED, "estimate")
-        outcome = await self._helpers.carry_out(errand, hear)
+        outcome = await self.helpers.carry_out(errand, hear)
         number = bytes(told).split(maxsplit=1)[:1]
         if outcome.exit_code != 0 or not number:
             raise failed(f"the workspace of {identity.agent_id} cannot be measured", outcome)
@@ -110,7 +110,7 @@ class DockerSnapshots:
                 )
         system, more = await self._pool.run_within(
             LONG_SECONDS, snapshots_system.describe,
-            paths, image.id, self._shop.hub_id, f"{self._run}/{order.snapshot_id}",
+            paths, image.id, self._shop.hub_id, f"{self.run}/{order.snapshot_id}",
         )  # fmt: skip
         base = await self._pool.run(saved.base_image, container)
         return Captured(
@@ -165,7 +165,7 @@ class DockerSnapshots:
 
         try:
             errand = await self._errand(identity, container.workspace, TAR_OUT, order.snapshot_id)
-            outcome = await self._helpers.carry_out(errand, keep)
+            outcome = await self.helpers.carry_out(errand, keep)
             if outcome.exit_code not in (0, FILES_CHANGED):
                 raise failed(f"the workspace of {identity.agent_id} cannot be read", outcome)
             await self._workers.run(_sync, target)
@@ -183,7 +183,7 @@ class DockerSnapshots:
         await self._pool.run_within(LONG_SECONDS, saved.remove_image, snapshot_id)
 
     async def sweep(self) -> None:
-        await self._pool.run(remove_helpers, self._shop.hub_id, lambda operation: operation.startswith(f"{self._run}/"))
+        await self._pool.run(remove_helpers, self._shop.hub_id, lambda operation: operation.startswith(f"{self.run}/"))
 
     # --- generations
 
@@ -203,7 +203,7 @@ class DockerSnapshots:
         command = (*TAR_IN, *(f"--exclude={path}" for path in left_out))
         errand = await self._errand(identity, volume, command, "fill", write=True)
         watch = archive_progress(progress, seed.size_bytes)
-        outcome: Outcome = await self._helpers.carry_in(errand, seed.archive, seed.sha256, watch)
+        outcome: Outcome = await self.helpers.carry_in(errand, seed.archive, seed.sha256, watch)
         if outcome.exit_code != 0:
             raise failed(f"the volume {volume} cannot be filled", outcome)
 
@@ -261,7 +261,7 @@ class DockerSnapshots:
         image = await self._shop.helper_image(lambda _done, _line: None)
         # The dot cannot occur in an agent's name, and the rest is new: nobody has this name.
         name = f"{labels.container_name(identity.agent_id)}.{uuid.uuid4().hex[:12]}"
-        return Errand(image, volume, command, f"{self._run}/{operation}", name, write)
+        return Errand(image, volume, command, f"{self.run}/{operation}", name, write)
 
 
 def _new_file(_meter: Meter, order: CaptureOrder) -> HashingFile:

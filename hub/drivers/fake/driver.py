@@ -20,9 +20,12 @@ from hub.drivers.base import (
     Observation,
     Progress,
 )
+from hub.drivers.compose import Composer
 from hub.drivers.fake.platform import FakeAgent, FakePlatform
 from hub.drivers.fake.snapshots import FakeSnapshots, read_files
 from hub.drivers.fake.steps import Step
+from hub.drivers.fake.upkeep import FakeUpkeep
+from hub.drivers.networks import NetworkAdmin
 from hub.drivers.snapshots import Seed
 from hub.errors import BadRequest, Conflict, DriverFailed, NotAvailable
 
@@ -73,14 +76,19 @@ class FakeDriver:
         self._failed: dict[Step, int] = {}
         self._stopped = False
         self._snapshots = FakeSnapshots(self, platform)
+        self.usage = self.disk = self.repairs = FakeUpkeep(self, platform)
 
     @property
     def snapshots(self) -> FakeSnapshots | None:
         return self._snapshots if self._features.snapshot else None
 
     @property
-    def networks(self) -> None:
+    def networks(self) -> NetworkAdmin | None:
         """Agents have this machine's."""
+
+    @property
+    def compose(self) -> Composer | None:
+        """No Compose file can make such agents."""
 
     @property
     def images(self) -> None:

@@ -7,6 +7,8 @@ from collections.abc import AsyncIterator, Callable
 
 from hub.core.model import AgentId, AgentUid, CheckState, Observed
 from hub.drivers.base import AgentPlan, LogLine
+from hub.drivers.upkeep import Holding
+from runtime.wire import Health
 
 
 class FakeAgent:
@@ -22,6 +24,8 @@ class FakeAgent:
         self.check: CheckState | None = None
         self.check_why = ""
         self.restarts = 0
+        self.use = Health()
+        self.wrong_owners = 0
         self.starts = 0
         self.log: list[LogLine] = []
         self.created_at = started_at
@@ -41,6 +45,8 @@ class FakePlatform:
         """Names taken by things that no hub made."""
         self.images: set[str] = set()
         """Ids of snapshots that have an image."""
+        self.holdings: list[Holding] = []
+        """What is on its disk."""
         self._now_ms = now_ms
         self._ticks = 0
         self._watchers: set[asyncio.Event] = set()

@@ -22,3 +22,7 @@ class Step(enum.StrEnum):
     PREPARE = "prepare"
     ACTIVATE = "activate"
     DROP = "drop"
+    MEASURE = "measure"
+    SURVEY = "survey"
+    REMOVE = "remove"
+    REPAIR = "repair"

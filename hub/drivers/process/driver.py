@@ -37,6 +37,7 @@ from hub.drivers.process.logs import LogReader
 from hub.drivers.process.pool import Pool
 from hub.drivers.process.processes import Identity
 from hub.drivers.process.snapshots import ProcessSnapshots, finish_switch
+from hub.drivers.process.upkeep import ProcessUpkeep
 from hub.drivers.process.watch import POLL_SECONDS, ExitWatch
 from hub.drivers.snapshots import Seed
 from hub.errors import BadRequest, Conflict, DriverFailed, HubError
@@ -72,6 +73,7 @@ class ProcessDriver:
         self._watchers: set[asyncio.Event] = set()
         self._stopped = False
         self._snapshots = ProcessSnapshots(self, self._keeper, self._pool)
+        self.disk = self.repairs = ProcessUpkeep(self)
 
     @property
     def snapshots(self) -> ProcessSnapshots:
@@ -80,6 +82,14 @@ class ProcessDriver:
     @property
     def networks(self) -> None:
         """Agents have this machine's."""
+
+    @property
+    def compose(self) -> None:
+        """No Compose file can make such agents."""
+
+    @property
+    def usage(self) -> None:
+        """Agents report themselves, or are programs of which nobody knows which processes are theirs."""
 
     @property
     def images(self) -> None:
@@ -258,6 +268,7 @@ class ProcessDriver:
         self._exits.close()
         self._notify()
         self._snapshots.close()
+        self.disk.close()
         self._pool.close()
 
     # --- ends of processes ---------------------------------------------------------------------

@@ -67,6 +67,8 @@ from hub.contract import (
 from hub.control import Control, Principal
 from hub.core.model import AgentStatus, Connection, Desired, Observed, Role, TaskState
 from hub.errors import Unauthorized
+from tests.hub.api.scripted_disk import ScriptedDisk, disk_answers
+from tests.hub.api.scripted_networks import ScriptedNetworks, network_answers
 from tests.hub.api.scripted_snapshots import ScriptedSnapshots, answers
 
 ADMIN, OPERATOR, VIEWER = "ctu_admin", "ctu_operator", "ctu_viewer"
@@ -197,7 +199,7 @@ class ScriptedShell:
         self.closed.set()
 
 
-class ScriptedControl(ScriptedSnapshots):
+class ScriptedControl(ScriptedSnapshots, ScriptedNetworks, ScriptedDisk):
     """Answers every call with `answers[method]`, raises it when it is an exception, and records the call."""
 
     def __init__(self) -> None:
@@ -206,6 +208,8 @@ class ScriptedControl(ScriptedSnapshots):
         self.go_on = asyncio.Event()
         self.answers: dict[str, Any] = {
             **answers(JOB),
+            **network_answers(),
+            **disk_answers(),
             "health": HEALTH,
             "connections": CONNECTIONS,
             "attention": AttentionList(attention=[ATTENTION], snoozed=1),

@@ -32,6 +32,13 @@ BODIES: dict[str, Any] = {
     "/profiles/{name}": {"text": "{}"},
     "/profiles/{name}/build": {"rebuild": True},
     "/images/build": {"buildArgs": {"MIRROR": "m"}},
+    "/networks": {"name": "team"},
+    "/networks/{name}/connect": {"agentId": "a-1"},
+    "/networks/{name}/disconnect": {"agentId": "a-1"},
+    "/compose": {"agents": ["a-1"]},
+    "/prune": {"kinds": ["images"], "all": True},
+    "/prune/{plan_id}": {"data": True},
+    "/agents/{agent_id}/repair": {"everything": True},
     "/images/push": {"image": "builder", "registry": "localhost:5000"},
     "/images/pull": {"image": "builder", "registry": "localhost:5000"},
 }

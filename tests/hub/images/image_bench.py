@@ -22,7 +22,7 @@ from tests.drivers.docker_bench import Outside, build_options
 
 
 def new_name() -> str:
-    """A profile's name of this test alone."""
+    """A name of this test alone; in a comment of a setup task it keeps the builder's cache out."""
     return f"test-{uuid.uuid4().hex[:10]}"
 
 

@@ -13,7 +13,7 @@ from hub.drivers.images import ImageOrder
 from hub.errors import BadRequest, Conflict, DriverFailed, NotAvailable, NotFound
 from profiles.image import image_name
 from tests.end_to_end.harness import eventually
-from tests.hub.images.image_bench import Breaking, ImageBench, Steps
+from tests.hub.images.image_bench import Breaking, ImageBench, Steps, new_name
 
 pytestmark = pytest.mark.docker
 
@@ -104,7 +104,7 @@ async def test_progress_names_steps_and_only_goes_forward(bench: ImageBench) -> 
 async def test_a_setup_task_that_fails_is_named_with_its_output(bench: ImageBench) -> None:
     recipe = bench.recipe(
         setup_tasks=[
-            {"command": "echo fine"},
+            {"command": f"echo fine # {new_name()}"},
             {"command": "echo working; echo 'it is broken' >&2; exit 7", "description": "Install the thing"},
         ]
     )

@@ -167,7 +167,7 @@ async def test_a_build_is_a_job_with_a_log(bench: ImageBench) -> None:
     with short_folder() as folder:
         async with running_hub(folder / "s", drivers=docker) as running:
             control = running.control
-            await control.save_profile(name, text(setup_tasks=[{"command": "echo it-was-me"}]))
+            await control.save_profile(name, text(setup_tasks=[{"command": f"echo it-was-me # {name}"}]))
             assert (await control.profile(name)).built is False
             job = await control.build_profile(name, BuildImage())
             ended = await control.job(job.id, 200)
@@ -199,7 +199,7 @@ async def test_a_build_that_a_stopped_hub_left_is_done_again(bench: ImageBench) 
     bench.names.append(image_name(name))
     with short_folder() as folder:
         async with running_hub(folder / "s", drivers=docker) as running:
-            raw = {"setup_tasks": [{"command": "test -e /tmp/x || sleep 3"}]}
+            raw = {"setup_tasks": [{"command": f"sleep 3 # {name}"}]}
             await running.control.save_profile(name, text(**raw))
             job = await running.control.build_profile(name, BuildImage())
 
