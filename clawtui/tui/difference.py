@@ -40,7 +40,7 @@ def summary(found: SnapshotDiff) -> str:
 
 
 def remarks(found: SnapshotDiff) -> list[str]:
-    """What the list does not say."""
+    """What the list does not say; at most two lines."""
     said: list[str] = []
     if found.truncated:
         everything = sum(found.counts.values())

@@ -74,6 +74,10 @@ class Saving:
             self.app.say("there is no agent to be saved: f1, then c makes one", "warn")
             return
 
+        if len(self.agents) == 1:
+            await self._with_agents(act, title, next(iter(self.agents)), then)
+            return
+
         async def picked(name: str | None) -> None:
             if name is not None and (possible := acting.possible(act, (name,)).names):
                 await then(possible)

@@ -33,11 +33,11 @@ class SnapshotOperations(Operations):
     async def snapshot(self, reference: str) -> SnapshotView:
         return snapshot_view(await self._inside.snapshots.room.find(reference), await self._places())
 
-    async def _places(self) -> set[str]:
-        """The snapshots at which living agents stand."""
+    async def _places(self) -> set[tuple[str, str]]:
+        """Living agents' names, each with the snapshot at which it stands; a fork stands at its parent's."""
         lines = await self._kernel.registry.snapshot_lines()
         living = {agent.uid for agent in self._kernel.fleet.agents.values()}
-        return {line.parent for line in lines if line.parent is not None and line.uid in living}
+        return {(line.agent_id, line.parent) for line in lines if line.parent is not None and line.uid in living}
 
     async def estimate_snapshot(self, agent_id: str) -> SnapshotEstimate:
         room = self._inside.snapshots.room
@@ -146,7 +146,7 @@ class SnapshotOperations(Operations):
         )
 
 
-def snapshot_view(snapshot: Snapshot, places: set[str]) -> SnapshotView:
+def snapshot_view(snapshot: Snapshot, places: set[tuple[str, str]]) -> SnapshotView:
     """Return the snapshot as front ends show it."""
     return SnapshotView(
         id=snapshot.id,
@@ -167,7 +167,7 @@ def snapshot_view(snapshot: Snapshot, places: set[str]) -> SnapshotView:
         volume_bytes=snapshot.volume_bytes,
         files=snapshot.files,
         scheduled=snapshot.scheduled,
-        current=snapshot.id in places,
+        current=(snapshot.agent_id, snapshot.id) in places,
         by=snapshot.by,
         notes=list(snapshot.notes),
         reason=snapshot.reason or None,

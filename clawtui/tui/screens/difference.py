@@ -19,6 +19,7 @@ from hub.errors import HubError
 
 ENTRIES = 10_000
 """As many as the hub gives at once."""
+REMARKS = ("difference-cut", "difference-images")
 
 
 class DifferencePane(Listing):
@@ -39,6 +40,8 @@ class DifferencePane(Listing):
     def compose(self) -> ComposeResult:
         yield Line(stay=True, id="difference-title")
         yield Line(id="difference-counts")
+        for remark in REMARKS:
+            yield Line(id=remark)
         yield FleetTable(self.columns, empty="Waiting for the hub …")
 
     def point_at(self, key: str) -> None:
@@ -68,8 +71,11 @@ class DifferencePane(Listing):
         if not self.is_mounted:
             return
         found = self._found
-        line = [(f" {summary(found)}", ""), *((f" · {said}", "warn") for said in remarks(found))] if found else []
-        self.query_one("#difference-counts", Line).set_pieces(line)
+        self.query_one("#difference-counts", Line).set_pieces([(f" {summary(found)}", "")] if found else [])
+        said = remarks(found) if found else []
+        for place, remark in enumerate(REMARKS):
+            line = self.query_one(f"#{remark}", Line)
+            line.set_pieces([(f" {said[place]}", "warn")] if place < len(said) else [])
 
     def heading(self) -> str:
         if not self._both:

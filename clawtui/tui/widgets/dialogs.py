@@ -81,9 +81,9 @@ class TypeNameDialog(ModalScreen[bool]):
             with VerticalScroll(classes="dialog-text", can_focus=False):
                 yield Static(Text("\n".join(self._lines)))
                 yield from self.more()
-            yield from self.options()
             yield Static(Text.assemble("Type ", (self._expected, "bold"), " to go on:"))
             yield Input(id="typed", compact=True)
+            yield from self.options()
             with Horizontal(classes="dialog-buttons"):
                 yield Button("Cancel", id="cancel", compact=True)
                 yield Button(self._verb, id="do", variant="error", disabled=True, compact=True)

@@ -58,4 +58,4 @@ class LossDialog(TypeNameDialog):
             shown.update(Text(text, style=style))
 
     def on_resize(self) -> None:
-        keep_buttons_in_sight(self, self.query_one(VerticalScroll), 10 if self._offer else 9)
+        keep_buttons_in_sight(self, self.query_one(VerticalScroll), 11 if self._offer else 9)

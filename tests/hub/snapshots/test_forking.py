@@ -38,6 +38,17 @@ async def test_three_forks_are_three_new_agents() -> None:
         assert await saved.hub.audited("agent.fork") == [("a:s", "ok")]
 
 
+async def test_a_fork_leaves_open_where_the_agent_itself_stands() -> None:
+    async with saving_hub() as saved:
+        await saved.made()
+        first = await saved.saved()
+        second = await saved.saved("a", "later")
+        await saved.done(await saved.hub.control.fork("a:s", ForkRequest(count=1)))
+        assert (await saved.hub.control.snapshot_place("a-fork-1")).parent == first.id
+        assert not (await saved.hub.control.snapshot(first.id)).current
+        assert (await saved.hub.control.snapshot(second.id)).current
+
+
 async def test_forks_have_the_names_they_are_given() -> None:
     async with saving_hub() as saved:
         await saved.made()
