@@ -35,6 +35,7 @@ class Where(enum.StrEnum):
     DIFFERENCE = "difference"
     PROFILES = "profiles"
     BUILD = "build"
+    DISK = "disk"
 
 
 class Action(NamedTuple):
@@ -71,6 +72,7 @@ ACTIONS: Final[tuple[Action, ...]] = (
            words=("snapshots",), argument="AGENT"),
     Action("show.profiles", ("f8",), "Profiles", "What agents are made from, and the images of it",
            words=("profiles",), argument="PROFILE"),
+    Action("show.disk", ("f9",), "Disk", "What takes room, what of it nobody needs, and cleaning up", words=("disk",)),
     Action("journal.acts", ("1",), "Acts", "What people did, with the command for it and the way back",
            (Where.JOURNAL,), words=("acts",)),
     Action("journal.audit", ("2",), "Audit", "Everything that was done, tried and refused, as it was written down",
@@ -122,7 +124,7 @@ ACTIONS: Final[tuple[Action, ...]] = (
     Action("palette", ("ctrl+p",), "Palette", "Find any action, place or agent", words=("palette",), hint=6),
     Action("menu", ("x",), "Actions", "What can be done with this",
            (*_TASKS, Where.OUTPUT, Where.JOURNAL, Where.JOBS, Where.HUB, Where.SNAPSHOTS,
-            Where.PROFILES), words=("menu",), hint=1),
+            Where.PROFILES, Where.DISK), words=("menu",), hint=1),
     Action("help", ("question_mark",), "Help", "All keys and words", words=("help",), hint=99),
     Action("copy", ("y",), "Copy", "Copy the line, the id or the error (OSC 52)", words=("copy",)),
     Action("undo", ("u",), "Undo", "Take back the act under the journal's cursor, elsewhere the last one; or by number",
@@ -201,6 +203,12 @@ ACTIONS: Final[tuple[Action, ...]] = (
            Grade.ACTS, ("push",), "REGISTRY", needs="profile"),
     Action("image.pull", (), "Pull", "Get the profile's image from a registry: then it need not be built", _PROFILES,
            Grade.ACTS, ("pull",), "REGISTRY", needs="profile"),
+    # --- disks
+    Action("disk.clean", ("c",), "Clean up", "The plan for what nobody needs of the kind or the marked ones; then asks",
+           (Where.DISK,), Grade.LOSES, ("clean", "prune"), "KIND…", hint=3, needs="disk"),
+    Action("disk.clean_more", ("C",), "With newest", "The same, and the newest images that nobody uses too",
+           (Where.DISK,), Grade.LOSES, ("clean-more",), "KIND…", hint=4, needs="disk"),
+    Action("disk.look", ("r",), "Look again", "Look at the disks again now", (Where.DISK,), words=("look",), hint=5),
     # --- the hub
     Action("job.cancel", ("K",), "Cancel", "Cancel the job; what it did so far is undone", (Where.JOBS,), Grade.STOPS,
            ("cancel-job",), "JOB", needs="job", hint=2),

@@ -28,6 +28,7 @@ WHY_NOT = {
     "snapshot": "no snapshot is meant: put the cursor on one; on the Fleet 5 shows an agent's",
     "profile": "no profile is meant: put the cursor on one (F8 shows them)",
     "build": "no build of it runs",
+    "disk": "the disks were not looked at yet",
     "undo": "nothing can be taken back now; the journal (F4) shows what can",
     "job": "no job is meant: put the cursor on one that runs",
     "token": "no token is meant: put the cursor on one (3 shows them)",
@@ -74,6 +75,9 @@ class Doing:
         pane = await self.app.main.go(Where.PROFILES)
         if profile:
             pane.point_at(profile)
+
+    async def do_show_disk(self, _: str) -> None:
+        await self.app.main.go(Where.DISK)
 
     async def do_pane_next(self, _: str) -> None:
         self.app.screen.focus_next()

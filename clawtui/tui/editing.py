@@ -16,7 +16,7 @@ from clawtui.tui.widgets.asking import AskDialog
 from clawtui.tui.widgets.dialogs import TypeNameDialog
 from clawtui.tui.widgets.profile_editor import Edited, ProfileEditor, Verb
 from hub.contract import ProfileCheck, ProfileQuery, ProfileText, ProfileView
-from hub.errors import Conflict, HubError
+from hub.errors import Conflict, HubError, NotFound
 
 if TYPE_CHECKING:
     from clawtui.tui.app import ClawtuiApp
@@ -57,7 +57,7 @@ class Editing:
         if not name:
             return
         if name in self._drafts:
-            await self._write(name, self._drafts[name], outside=outside, before="")
+            await self._write(name, self._drafts[name], outside=outside, before=await self._saved(name))
             return
         known = await self.app.acting.control.profile(name)
         if known.source == PROJECT:
@@ -68,6 +68,13 @@ class Editing:
             return
         text = ProfileText(text=known.text or first_text(name), format=_format(known), name=name)
         await self._write(name, text, outside=outside, before=known.text or "")
+
+    async def _saved(self, name: str) -> str:
+        """What its file says; empty for one that was never saved."""
+        try:
+            return (await self.app.acting.control.profile(name)).text or ""
+        except NotFound:
+            return ""
 
     async def _write(self, name: str, text: ProfileText, *, outside: bool, before: str) -> None:
         """Let the person write, and save what is right. `before`: what is in the file now."""
@@ -103,6 +110,7 @@ class Editing:
         def answered(edited: Edited | None) -> None:
             if edited is None or edited.text == before:
                 self._drafts.pop(name, None)
+                self._look_again()
                 return
             kept = self._keep(name, text, edited.text)
             match edited.verb:

@@ -36,6 +36,7 @@ FORMS: Final = (
 _VERBS: Final[dict[Where, tuple[str, ...]]] = {
     Where.FLEET: ("list",), Where.TASKS: ("tasks", "list"), Where.JOURNAL: ("journal",), Where.HUB: ("doctor",),
     Where.SNAPSHOTS: ("snapshots", "list"), Where.PROFILES: ("profile", "list"),
+    Where.DISK: ("disk",),
 }  # fmt: skip
 _AGENT_VERBS: Final[dict[str, tuple[str, ...]]] = {
     "": ("status",), "logs": ("logs", "--follow"), "tasks": ("tasks", "list", "--agent"),

@@ -77,6 +77,8 @@ def own_images(images: Iterable[ImageView], name: str) -> tuple[ImageView, ...]:
 
 def image_cell(known: Known) -> Cell:
     """Whether there is an image of the profile as it is now, and its size."""
+    if not known.listed.valid:
+        return Cell("-", "dim")
     if known.building is not None:
         return Cell(f"▶ building {known.building.progress:.0%}", "accent")
     if known.built:

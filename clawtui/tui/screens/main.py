@@ -18,6 +18,7 @@ from clawtui.tui.guard import report
 from clawtui.tui.jobs import JobWatch, jobs_line
 from clawtui.tui.screens.build import BuildPane
 from clawtui.tui.screens.difference import DifferencePane
+from clawtui.tui.screens.disk import DiskPane
 from clawtui.tui.screens.error import ErrorPane
 from clawtui.tui.screens.fleet import FleetPane
 from clawtui.tui.screens.hub import HubPane
@@ -42,7 +43,7 @@ PANES: Final[dict[Where, Callable[..., Pane]]] = {
     Where.FLEET: FleetPane, Where.TASKS: TasksPane, Where.LOGS: LogsPane, Where.JOURNAL: JournalPane,
     Where.HUB: HubPane, Where.JOBS: JobsPane, Where.OUTPUT: OutputPane, Where.ROLLOUT: RolloutPane,
     Where.SNAPSHOTS: SnapshotsPane, Where.DIFFERENCE: DifferencePane,
-    Where.PROFILES: ProfilesPane, Where.BUILD: BuildPane,
+    Where.PROFILES: ProfilesPane, Where.BUILD: BuildPane, Where.DISK: DiskPane,
 }  # fmt: skip
 """A pane is made when it is first gone to."""
 WIDE, MEDIUM = 120, 80

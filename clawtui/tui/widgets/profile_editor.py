@@ -12,6 +12,7 @@ from textual import on
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical, VerticalScroll
+from textual.geometry import Size
 from textual.screen import ModalScreen
 from textual.timer import Timer
 from textual.widgets import Button, Static, TextArea
@@ -19,6 +20,7 @@ from textual.widgets import Button, Static, TextArea
 from clawtui.cli.output import printable
 from clawtui.tui.profile_text import Format, Remark, remarks
 from clawtui.tui.theme import STYLES
+from clawtui.tui.widgets.text import width
 from hub.contract import ProfileCheck
 from hub.errors import HubError
 
@@ -39,23 +41,37 @@ class Edited(NamedTuple):
     verb: Verb
 
 
+def _remark(text: str) -> str:
+    return f"   × {text}"
+
+
 class RemarkedArea(TextArea):
     """Words behind lines that are not part of the text."""
 
     def __init__(self, text: str, *, id: str) -> None:
-        super().__init__(text, id=id, show_line_numbers=True, soft_wrap=False, tab_behavior="focus", compact=True)
         self._behind: dict[int, str] = {}
+        super().__init__(text, id=id, show_line_numbers=True, soft_wrap=False, tab_behavior="focus", compact=True)
 
     def set_remarks(self, behind: dict[int, str]) -> None:
         if behind != self._behind:
             self._behind = behind
+            self._refresh_size()
             self._line_cache.clear()
             self.refresh()
+
+    def _refresh_size(self) -> None:
+        """Room for the words behind the lines too: what is wider than the text is not painted."""
+        super()._refresh_size()
+        behind = [(line, said) for line, said in self._behind.items() if line < self.document.line_count]
+        widths = [width(self.document.get_line(line)) + width(_remark(said)) for line, said in behind]
+        wanted = max(widths, default=0) + self.gutter_width + 1
+        if wanted > self.virtual_size.width:
+            self.virtual_size = Size(wanted, self.virtual_size.height)
 
     def get_line(self, line_index: int) -> Text:
         line = super().get_line(line_index)
         if line_index in self._behind:
-            line.append(f"   × {self._behind[line_index]}", STYLES["bad"])
+            line.append(_remark(self._behind[line_index]), STYLES["bad"])
         return line
 
 
