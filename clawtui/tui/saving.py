@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from typing import TYPE_CHECKING, Final
 
@@ -38,6 +39,8 @@ if TYPE_CHECKING:
 
 LOOK_SECONDS: Final = 60.0
 """A job is asked about again after so long, until it ends: a big workspace takes its time."""
+PAUSE_SECONDS: Final = 0.25
+"""Before it is asked again: a hub may answer earlier than it was told to."""
 OFFER: Final = "Take a snapshot first"
 PAIR: Final = 2
 Chosen = Callable[[tuple[str, ...]], Awaitable[None]]
@@ -107,6 +110,7 @@ class Saving:
         """Wait for the job's end. Raises HubError when it failed."""
         ended = await self.control.job(job.id, LOOK_SECONDS)
         while ended.finished_at is None:
+            await asyncio.sleep(PAUSE_SECONDS)
             ended = await self.control.job(job.id, LOOK_SECONDS)
         if self.app.store is not None:
             self.app.store.touch("snapshot")
