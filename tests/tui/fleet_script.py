@@ -25,7 +25,7 @@ from hub.contract import (
 from hub.core.model import AgentStatus, Connection, Desired, Observed, TaskState
 from runtime.wire import Cpu, Disk, Gpu, Health, Memory, Network, TaskError
 from tests.hub.api.scripted import Stream
-from tests.tui import office_script, snapshot_script, stats_script
+from tests.tui import made_script, office_script, snapshot_script, stats_script
 from tests.tui.office_script import NOW, ROLLOUT, ago
 from tests.tui.scripted import ScriptedHub
 
@@ -237,6 +237,7 @@ def hub(agents: Iterable[AgentView] | None = None) -> ScriptedHub:
         "tokens": TokenList(tokens=office_script.tokens()),
         "jobs": JobList(jobs=office_script.jobs()),
         "connections": office_script.connections(),
+        **made_script.answers(),
         "agent_logs": logs,
         "agent_stats": lambda name, query: stats_script.stats(found.agents_by_id[name], query, found.now),
     }

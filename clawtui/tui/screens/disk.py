@@ -8,6 +8,7 @@ from typing import Any
 
 from clawtui.tui.actions import Where
 from clawtui.tui.disk import (
+    ALL,
     DISK_COLUMNS,
     DISK_KEYS,
     clean_words,
@@ -15,6 +16,7 @@ from clawtui.tui.disk import (
     disk_rows,
     kinds_of,
     plan_said,
+    row_key,
     size_said,
 )
 from clawtui.tui.screens.detailed import DetailedListing
@@ -50,6 +52,8 @@ class DiskPane(DetailedListing):
 
     async def read(self, store: FleetStore) -> None:
         self._view = await store.control.disk(DiskQuery(objects=True))
+        # What was cleaned up away is meant no longer.
+        self.table.keep_marks({ALL, *map(row_key, self._view.rows)})
         self.changed()
 
     def _look_again(self) -> None:

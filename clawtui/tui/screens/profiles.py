@@ -58,6 +58,7 @@ class ProfilesPane(DetailedListing):
     async def read(self, store: FleetStore) -> None:
         before, images_before = self._listed, self._images
         self._listed = {one.name: one for one in (await store.control.profiles(ProfileQuery())).profiles}
+        self.table.keep_marks(self._listed)
         await self._read_images(store)
         self._whole = {name: one for name, one in self._whole.items() if name in self._listed}
         self.changed()
