@@ -7,12 +7,17 @@ import time
 import uuid
 from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from typing import Any, TypeVar
-from urllib.parse import quote
 
 import msgspec
 
+from clawtui.remote_calls import params as _params
+from clawtui.remote_calls import path as _path
+from clawtui.remote_calls import plain
+from clawtui.remote_disk import DiskCalls
+from clawtui.remote_networks import NetworkCalls
+from clawtui.remote_snapshots import SnapshotCalls
 from clawtui.settings import Settings
-from clawtui.transport import Params, Transport, decoded
+from clawtui.transport import Transport
 from hub.contract import (
     AdoptAnswer,
     AgentAct,
@@ -25,6 +30,9 @@ from hub.contract import (
     AuditList,
     BackupAnswer,
     BackupRequest,
+    BuildImage,
+    BuildLogLine,
+    BuildLogQuery,
     ConnectionList,
     ConnectionQuery,
     CreateAgent,
@@ -34,6 +42,7 @@ from hub.contract import (
     DispatchView,
     Event,
     HubHealth,
+    ImageList,
     JobList,
     JobView,
     JournalList,
@@ -43,6 +52,11 @@ from hub.contract import (
     OutputQuery,
     PageQuery,
     PolicyList,
+    ProfileCheck,
+    ProfileList,
+    ProfileQuery,
+    ProfileText,
+    ProfileView,
     RegisterAgent,
     RegisteredAgent,
     SnoozeRequest,
@@ -53,6 +67,7 @@ from hub.contract import (
     TaskQuery,
     TaskView,
     TokenList,
+    TransferImage,
     UndoAnswer,
 )
 from hub.control import ShellSession
@@ -65,43 +80,8 @@ ALL_LINES = 2**31 - 1
 """More than any log keeps, and what every part on the way takes for a number."""
 
 
-def _path(*parts: str) -> str:
-    return "/" + "/".join(quote(part, safe="") for part in parts)
-
-
-def _params(query: msgspec.Struct) -> dict[str, Any]:
-    """What differs from the query's defaults."""
-    defaults = msgspec.to_builtins(type(query)())
-    return {name: value for name, value in msgspec.to_builtins(query).items() if value != defaults[name]}
-
-
-def _body(value: Any) -> Any:
-    """A request without what equals its defaults: an older hub refuses fields that it does not know."""
-    if not isinstance(value, msgspec.Struct):
-        return value
-    given: dict[str, Any] = {}
-    for field in msgspec.structs.fields(value):
-        one = getattr(value, field.name)
-        default = field.default if field.default_factory is msgspec.NODEFAULT else field.default_factory()
-        if default is msgspec.NODEFAULT or one != default:
-            given[field.encode_name] = _body(one)
-    return given
-
-
-class RemoteControl:
+class RemoteControl(SnapshotCalls, NetworkCalls, DiskCalls):
     """Control over one hub's HTTP API. Use `open_remote`, which closes it."""
-
-    def __init__(self, transport: Transport) -> None:
-        self._http = transport
-
-    async def _get(self, kind: type[T], path: str, params: Params | None = None, wait_seconds: float = 0.0) -> T:
-        return self._read(await self._http.call("GET", path, params=params, wait_seconds=wait_seconds), kind)
-
-    async def _post(self, kind: type[T], path: str, body: Any = None, key: str | None = None) -> T:
-        return self._read(await self._http.call("POST", path, body=_body(body), key=key), kind)
-
-    def _read(self, body: bytes, kind: type[T]) -> T:
-        return decoded(body, kind, self._http.hub_version)
 
     # --- the hub
 
@@ -195,6 +175,43 @@ class RemoteControl:
 
     async def retry_task(self, task_id: str) -> Submitted:
         return await self._post(Submitted, _path("tasks", task_id, "retry"))
+
+    # --- profiles and images
+
+    async def profiles(self, query: ProfileQuery) -> ProfileList:
+        return await self._get(ProfileList, "/profiles", _params(query))
+
+    async def profile(self, name: str) -> ProfileView:
+        return await self._get(ProfileView, _path("profiles", name))
+
+    async def validate_profile(self, request: ProfileText) -> ProfileCheck:
+        return await self._post(ProfileCheck, "/profiles/validate", request)
+
+    async def save_profile(self, name: str, request: ProfileText) -> ProfileView:
+        return self._read(await self._http.call("PUT", _path("profiles", name), body=plain(request)), ProfileView)
+
+    async def delete_profile(self, name: str) -> None:
+        await self._http.call("DELETE", _path("profiles", name))
+
+    async def build_profile(self, name: str, request: BuildImage) -> JobView:
+        return await self._post(JobView, _path("profiles", name, "build"), request)
+
+    async def images(self) -> ImageList:
+        return await self._get(ImageList, "/images")
+
+    async def build_image(self, request: BuildImage) -> JobView:
+        return await self._post(JobView, "/images/build", request)
+
+    async def push_image(self, request: TransferImage) -> JobView:
+        return await self._post(JobView, "/images/push", request)
+
+    async def pull_image(self, request: TransferImage) -> JobView:
+        return await self._post(JobView, "/images/pull", request)
+
+    async def build_log(self, name: str, query: BuildLogQuery) -> AsyncGenerator[BuildLogLine, None]:
+        async with contextlib.aclosing(self._http.lines(_path("images", name, "log"), _params(query))) as lines:
+            async for line in lines:
+                yield self._read(line, BuildLogLine)
 
     # --- jobs
 

@@ -119,6 +119,9 @@ class Settings:
         str,
         Row("Driver of `create` without --driver; empty = docker where it works, else process", hub="default_driver"),
     ] = ""
+    profiles: Annotated[
+        Path, Row("Folder of the project's profiles, seen from where the hub starts", as_path, hub="profiles_folder")
+    ] = Path("profiles")
     log_level: Annotated[str, Row(f"The hub's log level: {', '.join(LOG_LEVELS)}", as_log_level, flag=True)] = "info"
     log_file: Annotated[Path | None, Row("File for the hub's JSON log; empty = stderr", as_path, flag=True)] = None
     # --- retention

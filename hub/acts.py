@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from typing import Any, Final
 
@@ -17,7 +17,7 @@ from msgspec.structs import replace
 
 from hub.agentlog import AgentLogs
 from hub.contract import AgentAct, CreateAgent
-from hub.core.effects import Kind, Save
+from hub.core.effects import Effect, Kind, Save
 from hub.core.model import (
     Agent,
     AgentId,
@@ -30,16 +30,19 @@ from hub.core.model import (
     Token,
     TokenKind,
 )
-from hub.drivers.base import AgentGone, AgentHandle, Driver, Observation
+from hub.drivers.base import AgentGone, AgentHandle, Driver
+from hub.drivers.snapshots import Seed
 from hub.driverset import DriverSet
-from hub.errors import BadRequest, Conflict, DriverFailed, HubError, NotAvailable
-from hub.jobs import JobHandle, Jobs
+from hub.errors import BadRequest, Conflict, DriverFailed, NotAvailable
+from hub.jobs import JobHandle, Jobs, Work
 from hub.kernel import Kernel
 from hub.keylock import KeyLocks
-from hub.planning import make_plan, new_agent
+from hub.planning import machine_of, make_plan, new_agent, spoken, stop_grace
+from hub.profiles import ProfileBook
 from hub.stats import Stats
 from hub.tokens import agent_token
 from hub.undo import change
+from profiles.image import Recipe
 from runtime.wire import TaskError
 
 ONLINE_SECONDS: Final = 60.0
@@ -57,14 +60,19 @@ _DESIRED: Final = {
 class Acts:
     """Carries out acts, one at a time per agent."""
 
-    def __init__(self, kernel: Kernel, drivers: DriverSet, jobs: Jobs, logs: AgentLogs, stats: Stats) -> None:
+    def __init__(
+        self, kernel: Kernel, drivers: DriverSet, jobs: Jobs, logs: AgentLogs, stats: Stats, profiles: ProfileBook
+    ) -> None:
         self._kernel = kernel
         self._drivers = drivers
         self._jobs = jobs
         self._logs = logs
         self._stats = stats
+        self._profiles = profiles
         self._locks = KeyLocks()
         self._turns: Counter[AgentUid] = Counter()
+        self.resumers: dict[str, Callable[[Job], Work]] = {}
+        """Who goes on with jobs of other kinds that a killed hub left, by kind."""
 
     def turn(self, uid: AgentUid) -> int:
         """A number that grows with every act on the agent: what was seen before the last one is old."""
@@ -92,12 +100,28 @@ class Acts:
         kernel = self._kernel
         driver = await self._drivers.choose(request.driver)
         uid = AgentUid(kernel.clock.new_id("u"))
-        agent = new_agent(request, uid, driver.name, driver.features, kernel.now())
-        effects = kernel.fleet.add_agent(agent, kernel.now())
-        effects.append(kernel.audited(by, "agent.create", agent.id, detail=agent.spec or ""))
-        return await self._jobs.start(
-            "create", agent.id, by, lambda job: self._create(driver, agent, job), effects=effects
-        )
+        profile = await self._profiles.usable(request.profile) if request.profile else None
+        machine = machine_of(request, profile.valid().machine if profile else None)
+        agent = new_agent(request, uid, driver.name, driver.features, kernel.now(), machine)
+        audit = kernel.audited(by, "agent.create", agent.id, detail=spoken(request))
+        return await self.make(driver, agent, by, [audit], recipe=profile.recipe() if profile else None)
+
+    async def make(
+        self,
+        driver: Driver,
+        agent: Agent,
+        by: str,
+        effects: Sequence[Effect],
+        seed: Seed | None = None,
+        recipe: Recipe | None = None,
+    ) -> Job:
+        """Commit a new agent's record with `effects` and start making it, from a snapshot with a `seed`.
+
+        `recipe` is what its image is made from; None = the base image.
+        """
+        added = self._kernel.fleet.add_agent(agent, self._kernel.now())
+        work: Work = lambda job: self._create(driver, agent, job, seed, recipe)  # noqa: E731
+        return await self._jobs.start("create", agent.id, by, work, effects=[*added, *effects])
 
     async def act(self, agent_id: str, act: AgentAct, by: str) -> Job:
         """Commit what is wanted and start doing it."""
@@ -105,7 +129,7 @@ class Acts:
         agent = kernel.fleet.agent(agent_id)
         if act is AgentAct.UPGRADE:
             raise NotAvailable("upgrade is not available in this version", agent=agent_id)
-        driver, handle = self._driver_of(agent)
+        driver, handle = self.driver_of(agent)
         if act in {AgentAct.PAUSE, AgentAct.RESUME} and not driver.features.pause:
             raise NotAvailable(f"driver {driver.name} cannot pause agents", driver=driver.name)
         _check_possible(agent, act)
@@ -128,7 +152,8 @@ class Acts:
         effects.append(kernel.audited(by, "agent.destroy", agent.id))
         job = await self._jobs.start("destroy", agent.id, by, lambda job: self._destroy(agent, job), effects=effects)
         # Committed first: a create must not be undone for a destroy that could not be kept.
-        self._jobs.cancel_of(agent.id, "create")
+        for kind in ("create", "snapshot"):
+            self._jobs.cancel_of(agent.id, kind)
         return job
 
     async def release(self, agent_id: str, by: str) -> None:
@@ -142,51 +167,12 @@ class Acts:
             lifted = kernel.fleet.release(agent.id, kernel.now())
             await kernel.commit([*lifted, kernel.audited(by, "agent.release", agent.id)])
             return
-        driver, handle = self._driver_of(agent)
+        driver, handle = self.driver_of(agent)
         effects = kernel.fleet.release(agent.id, kernel.now())
-        token, secret = self._join_token(agent)
+        token, secret = self.join_token(agent)
         effects += kernel.fleet.identity.add(token)
         await kernel.commit([*effects, kernel.audited(by, "agent.release", agent.id)])
         await driver.renew_token(handle, secret)
-
-    async def adopt(self, by: str) -> tuple[list[str], dict[str, str]]:
-        """Take back agents that the platforms show by our labels and the registry does not know."""
-        adopted: list[str] = []
-        skipped: dict[str, str] = {}
-        known = {agent.uid for agent in self._kernel.fleet.agents.values()}
-        for driver in self._drivers:
-            try:
-                seen = await driver.list_agents()
-            except HubError as exc:
-                skipped[driver.name] = exc.message
-                continue
-            for found in seen:
-                present = self._kernel.fleet.agents.get(found.agent_id)
-                if found.uid in known or (present is not None and present.uid == found.uid):
-                    continue
-                try:
-                    await self._adopt(driver, found, by)
-                    adopted.append(found.agent_id)
-                except HubError as exc:
-                    skipped[found.agent_id] = exc.message
-        return adopted, skipped
-
-    async def _adopt(self, driver: Driver, found: Observation, by: str) -> None:
-        kernel = self._kernel
-        agent = Agent(
-            id=found.agent_id,
-            uid=found.uid,
-            created_at=found.started_at or kernel.now().wall_ms,
-            driver=driver.name,
-            handle=found.handle.ref,
-            observed=found.state,
-            desired=Desired.RUNNING if found.state is not Observed.EXITED else Desired.STOPPED,
-        )
-        effects = kernel.fleet.add_agent(agent, kernel.now())
-        token, secret = self._join_token(agent)
-        effects += kernel.fleet.identity.add(token)
-        await kernel.commit([*effects, kernel.audited(by, "agent.adopt", agent.id)])
-        await driver.renew_token(found.handle, secret)
 
     # --- after a restart
 
@@ -195,8 +181,12 @@ class Acts:
 
         A create that has no agent to show for it yet is undone.
         """
-        for job in unfinished:
+        # Those that wait for others' ends come last, when the others run again.
+        for job in sorted(unfinished, key=lambda job: job.kind in self.resumers):
             if self._jobs.running(job.id) is not None:
+                continue
+            if (resumer := self.resumers.get(job.kind)) is not None:
+                self._jobs.resume(job, resumer(job))
                 continue
             agent = self._kernel.fleet.agents.get(job.agent_id) if job.agent_id else None
             if agent is None:
@@ -214,7 +204,7 @@ class Acts:
 
     async def _resume_act(self, agent: Agent, job: JobHandle) -> dict[str, Any]:
         # In the job and not before it: a driver that is switched off now must not keep the hub from starting.
-        driver, handle = self._driver_of(agent)
+        driver, handle = self.driver_of(agent)
         return await self._act(driver, handle, agent.uid, AgentAct(job.job.kind), job)
 
     async def _close_job(self, job: Job, state: JobState, why: str) -> None:
@@ -233,14 +223,18 @@ class Acts:
 
     # --- the work
 
-    async def _create(self, driver: Driver, agent: Agent, job: JobHandle) -> dict[str, Any]:
+    async def _create(
+        self, driver: Driver, agent: Agent, job: JobHandle, seed: Seed | None, recipe: Recipe | None
+    ) -> dict[str, Any]:
         kernel = self._kernel
         async with self.hold(agent.uid):
-            token, secret = self._join_token(agent)
+            token, secret = self.join_token(agent)
             await kernel.commit(kernel.fleet.identity.add(token))
             try:
-                plan = make_plan(agent, kernel.feed.hub_id, secret)
-                handle = await driver.create(plan, job.progress)
+                plan = replace(make_plan(agent, kernel.feed.hub_id, secret), recipe=recipe)
+                if driver.images is None and recipe is not None and (left := recipe.installs()):
+                    job.progress(0.0, f"driver {driver.name} installs nothing: {left} of the profile stay out")
+                handle = await driver.create(plan, job.progress, seed)
             except BaseException:
                 kernel.push(kernel.fleet.remove_agent(agent.id, kernel.now()))
                 self.forget(agent.uid)
@@ -251,15 +245,15 @@ class Acts:
 
     async def _finish_create(self, agent: Agent, job: JobHandle) -> dict[str, Any]:
         """The agent is made; it may have connected already, to this hub or to the one before."""
-        await self._wait_online(agent, job, after_epoch=0)
+        await self.wait_online(agent, job, after_epoch=0)
         return {"agentId": agent.id, "uid": agent.uid}
 
     async def _act(
         self, driver: Driver, handle: AgentHandle, uid: AgentUid, act: AgentAct, job: JobHandle
     ) -> dict[str, Any]:
-        grace = self._kernel.config.timing.stop_grace_seconds
         async with self.hold(uid):
-            agent = self._present(job.job.agent_id, uid)
+            agent = self.present(job.job.agent_id, uid)
+            grace = stop_grace(agent, self._kernel.config.timing.stop_grace_seconds)
             job.progress(0.2, f"{act.value} {agent.id}")
             match act:
                 case AgentAct.START:
@@ -278,7 +272,7 @@ class Acts:
         if act in {AgentAct.START, AgentAct.RESTART}:
             # An agent that ran, or was frozen, keeps its connection when it is started once more.
             kept = act is AgentAct.START and agent.observed in {Observed.RUNNING, Observed.PAUSED}
-            await self._wait_online(agent, job, agent.epoch - 1 if kept else agent.epoch)
+            await self.wait_online(agent, job, agent.epoch - 1 if kept else agent.epoch)
         return {"agentId": agent.id, "observed": seen.value}
 
     async def look(self, driver: Driver, agent: Agent) -> Observed:
@@ -322,7 +316,7 @@ class Acts:
         await self._stats.remove(agent)
         self.forget(agent.uid)
 
-    async def _wait_online(self, agent: Agent, job: JobHandle, after_epoch: int) -> None:
+    async def wait_online(self, agent: Agent, job: JobHandle, after_epoch: int) -> None:
         """Success is what was observed: wait until the agent has connected."""
         job.progress(0.8, f"waiting for {agent.id} to connect")
         try:
@@ -339,20 +333,20 @@ class Acts:
         await self._kernel.settle()
 
     def _is_online(self, agent: Agent, after_epoch: int) -> bool:
-        present = self._present(agent.id, agent.uid)
+        present = self.present(agent.id, agent.uid)
         presence = self._kernel.fleet.presence(agent.id)
         return presence.connection is Connection.ONLINE and present.epoch > after_epoch
 
     # --- parts
 
-    def _present(self, agent_id: AgentId | None, uid: AgentUid) -> Agent:
+    def present(self, agent_id: AgentId | None, uid: AgentUid) -> Agent:
         """Return this very incarnation as it is now. Raises Conflict."""
         agent = self._kernel.fleet.agents.get(agent_id) if agent_id is not None else None
         if agent is None or agent.uid != uid:
             raise Conflict("the agent was destroyed meanwhile", code="agent_gone")
         return agent
 
-    def _driver_of(self, agent: Agent) -> tuple[Driver, AgentHandle]:
+    def driver_of(self, agent: Agent) -> tuple[Driver, AgentHandle]:
         """Raises Conflict for agents that no driver made."""
         if not agent.driver or agent.handle is None:
             state = "is still being made" if agent.driver else "was registered by hand"
@@ -363,7 +357,7 @@ class Acts:
             )
         return self._drivers.get(agent.driver), AgentHandle(agent.driver, agent.handle)
 
-    def _join_token(self, agent: Agent) -> tuple[Token, str]:
+    def join_token(self, agent: Agent) -> tuple[Token, str]:
         kernel = self._kernel
         return agent_token(kernel.clock, agent, TokenKind.JOIN, kernel.config.timing.join_token_seconds)
 
@@ -371,6 +365,8 @@ class Acts:
 def _check_possible(agent: Agent, act: AgentAct) -> None:
     if agent.desired is Desired.ABSENT:
         raise Conflict(f"agent {agent.id} is being destroyed", agent=agent.id)
+    if agent.observed is Observed.CREATING:
+        raise Conflict(f"agent {agent.id} is not there yet: {agent.reason or 'it is being made'}", agent=agent.id)
     if act is AgentAct.RESUME and agent.desired is not Desired.PAUSED:
         raise BadRequest(f"agent {agent.id} is not paused", agent=agent.id)
     if act is AgentAct.PAUSE and agent.observed is not Observed.RUNNING:

@@ -127,6 +127,7 @@ class AttentionDesk:
             disk=presence.health.disk if presence.health is not None else None,
             looping=fleet.lifecycle.is_looping(agent.id),
             restarting=fleet.lifecycle.restart_at(agent.id) is not None,
+            wellness=fleet.lifecycle.wellness.report(agent.id),
         )
 
     def _count(self, found: AttentionList) -> None:

@@ -42,6 +42,8 @@ class Timing(msgspec.Struct, frozen=True, kw_only=True):
     reconcile_seconds: float = 10.0
     retention_seconds: float = 3600.0
     drain_seconds: float = 5.0
+    snapshots_seconds: float = 10.0
+    """How often schedules, retention and what is left to remove of snapshots are looked at."""
 
 
 class Limits(msgspec.Struct, frozen=True, kw_only=True):
@@ -75,6 +77,8 @@ class HubConfig(msgspec.Struct, frozen=True, kw_only=True):
     insecure_listen: bool = False
     drivers: tuple[str, ...] = ("docker", "process")
     default_driver: str = ""
+    profiles_folder: Path | None = Path("profiles")
+    """Of the project's profiles, seen from where the hub starts; None = there are none beside the user's."""
     version: str = ""
     retention: Retention = Retention()
     timing: Timing = Timing()

@@ -7,12 +7,23 @@ the name says so. Fields may be added, those that stand here stay.
 from __future__ import annotations
 
 import enum
-from typing import Annotated, Any, Final
+from typing import Annotated, Any, Final, Literal
 
 import msgspec
 from msgspec import Meta
 
-from hub.core.model import AgentStatus, Connection, Desired, Observed, RetryOn, Role, TaskState
+from hub.core.model import (
+    AgentStatus,
+    CheckState,
+    Connection,
+    Consistency,
+    Desired,
+    Observed,
+    RetryOn,
+    Role,
+    SnapshotState,
+    TaskState,
+)
 from runtime.wire import Health, OnDisconnect, TaskError
 
 API_VERSION: Final = 1
@@ -40,8 +51,20 @@ class Lifecycle(Shape, frozen=True):
     observed: Observed
 
 
+class CheckView(Shape, frozen=True):
+    """The platform's own health check of an agent. `why`: its last words. `restarts`: how often the hub has
+    restarted the agent for it since it was last well; `given_up`: it will not any more."""
+
+    status: CheckState
+    since: str
+    why: str = ""
+    restarts: int = 0
+    given_up: bool = False
+
+
 class AgentView(Shape, frozen=True):
-    """An agent as every front end shows it. `source` says who reported the state last."""
+    """An agent as every front end shows it. `source` says who reported the state last, `health_source` who measured
+    `health`: `agent`, or the platform's name where the agent reports nothing."""
 
     id: str
     uid: str
@@ -60,6 +83,8 @@ class AgentView(Shape, frozen=True):
     last_seen_at: str | None = None
     health: Health | None = None
     health_at: str | None = None
+    health_source: str | None = None
+    check: CheckView | None = None
     queued: int = 0
     running: list[str] = []
     epoch: int = 0
@@ -126,6 +151,12 @@ class MountRequest(Request, frozen=True):
 
 
 class CreateAgent(Request, frozen=True):
+    """What is empty or None is as the profile says, else the driver's own.
+
+    `machine`: more of what a profile can say of the machine, in a profile's own words (`limits`, `security`,
+    `health`, `logging`, `gpu` …); it wins over the profile field by field, the other fields here win over it.
+    """
+
     name: str
     driver: str = ""
     profile: str = ""
@@ -140,7 +171,8 @@ class CreateAgent(Request, frozen=True):
     mounts: list[MountRequest] = []
     tmpfs: list[str] = []
     read_only: bool = False
-    restart: str = "unless-stopped"
+    restart: str = ""
+    machine: dict[str, Any] = {}
 
 
 class AgentAct(enum.StrEnum):
@@ -305,6 +337,212 @@ class DispatchView(Shape, frozen=True):
     tasks: list[DispatchMember] = []
     counts: dict[str, int] = {}
     retry_of: str | None = None
+
+
+# --- profiles and images --------------------------------------------------------------------------
+
+
+class ProblemView(Shape, frozen=True):
+    """A mistake in a profile. `field` is its path, as in `resources.memory`."""
+
+    field: str
+    message: str
+    hint: str = ""
+
+
+class ProfileView(Shape, frozen=True):
+    """A profile of one source: `built-in`, `user` or `project`; the stronger one hides the others.
+
+    `path` and `dockerfile` are files on the hub's machine. `effective` is everything it means, with
+    defaults; it and the texts are there when one profile is shown, not in a list.
+    """
+
+    name: str
+    source: str
+    valid: bool
+    description: str = ""
+    path: str = ""
+    dockerfile: str = ""
+    shadows: list[str] = []
+    hidden: bool = False
+    repository: str = ""
+    problems: list[ProblemView] = []
+    notes: list[str] = []
+    format: str = "json"
+    text: str | None = None
+    dockerfile_text: str | None = None
+    effective: Any = None
+    image: str | None = None
+    """The full name of its image as the profile is now; None where that is not known."""
+    built: bool | None = None
+
+
+class ProfileList(Shape, frozen=True):
+    profiles: list[ProfileView]
+    next: str | None = None
+
+
+class ProfileQuery(Request, frozen=True):
+    """`all`: also those that stronger ones hide."""
+
+    all: bool = False
+
+
+class ProfileText(Request, frozen=True):
+    """The text of a profile's file; `format` json or yaml. `name` is what the file is called."""
+
+    text: str
+    format: Literal["json", "yaml"] = "json"
+    name: str = ""
+
+
+class ProfileCheck(Shape, frozen=True):
+    valid: bool
+    problems: list[ProblemView] = []
+
+
+class BuildImage(Request, frozen=True):
+    """`rebuild`: build again although nothing has changed. `platform` such as linux/arm64, empty = the engine's.
+
+    `build_args` belong to this machine, such as a mirror's address: they are no part of the tag. `sudo`: also where
+    the profile has none; that is another image.
+    """
+
+    rebuild: bool = False
+    platform: str = ""
+    build_args: dict[str, str] = {}
+    driver: str = ""
+    sudo: bool = False
+
+
+class ImageView(Shape, frozen=True):
+    """One image of ours. `profile` is empty for the base image."""
+
+    name: str
+    tag: str
+    id: str
+    profile: str
+    created_at: str
+    size_bytes: int
+    latest: bool = False
+
+
+class ImageList(Shape, frozen=True):
+    images: list[ImageView]
+    next: str | None = None
+
+
+class TransferImage(Request, frozen=True):
+    """`image`: a profile's name or `base`, with a tag after a colon; without one what the profile makes now.
+
+    `registry`: a host with its port and perhaps a folder, such as localhost:5000/team.
+    """
+
+    image: str
+    registry: str
+    driver: str = ""
+
+
+class BuildLogQuery(Request, frozen=True):
+    """`tag` empty = the newest build; `lines` 0 = all of them so far; `follow`: until that build's end."""
+
+    tag: str = ""
+    lines: Count = 0
+    follow: bool = False
+
+
+class BuildLogLine(Shape, frozen=True):
+    text: str
+
+
+# --- networks and Compose files --------------------------------------------------------------------
+
+
+class CreateNetwork(Request, frozen=True):
+    """`subnet`, `gateway`: IPv4, empty = the platform chooses. `internal`: no way out of it. `apart`: agents in it do
+    not reach each other. `driver` empty = the first that has networks."""
+
+    name: str
+    subnet: str = ""
+    gateway: str = ""
+    internal: bool = False
+    apart: bool = True
+    driver: str = ""
+
+
+class NetworkView(Shape, frozen=True):
+    """A network that agents can be in. `driver` is the one of the hub's agents. `ours`: a hub made it; `shared`: for
+    all agents, made and removed by itself. `agents`: this hub's in it; `others`: how many other containers."""
+
+    name: str
+    driver: str = ""
+    subnet: str = ""
+    gateway: str = ""
+    internal: bool = False
+    apart: bool = False
+    ours: bool = False
+    shared: bool = False
+    agents: list[str] = []
+    others: int = 0
+
+
+class NetworkList(Shape, frozen=True):
+    networks: list[NetworkView]
+    next: str | None = None
+
+
+class NetworkQuery(Request, frozen=True):
+    driver: str = ""
+
+
+class NetworkMember(Request, frozen=True):
+    agent_id: str
+
+
+class ExportCompose(Request, frozen=True):
+    """Agents that there are, by name and by selector, and `planned` ones, for which records are made: the Compose
+    file makes them. A join token lives `token_seconds`; until then the file must have been started once."""
+
+    agents: list[str] = []
+    selector: str = ""
+    planned: list[CreateAgent] = []
+    token_seconds: Annotated[int, Meta(ge=60, le=366 * 86_400)] = 86_400
+
+
+class ComposeImage(Shape, frozen=True):
+    """An image that the file needs; `profile` is empty for the base image."""
+
+    image: str
+    profile: str = ""
+    sudo: bool = False
+    built: bool = False
+
+
+class ComposeExport(Shape, frozen=True):
+    """`document` is the Compose file as data. `tokens`: by file name, relative to the Compose file, the secret that
+    belongs into it; shown once. `agents` are those in the file, `notes` what is worth knowing."""
+
+    document: dict[str, Any]
+    tokens: dict[str, str]
+    agents: list[str]
+    images: list[ComposeImage] = []
+    notes: list[str] = []
+
+
+class MonitoringQuery(Request, frozen=True):
+    """`target`: where Prometheus finds this hub, as URL; empty = where it listens. `token`: it shows a token there."""
+
+    target: str = ""
+    token: bool = True
+
+
+class MonitoringFiles(Shape, frozen=True):
+    """`compose` is a Compose file as data, `files` are the texts beside it, by path. `target` is where Prometheus
+    looks for the hub. Secrets that the file names are not in here."""
+
+    compose: dict[str, Any]
+    files: dict[str, str]
+    target: str
 
 
 # --- jobs, tokens, policies, audit ----------------------------------------------------------------
@@ -555,6 +793,224 @@ class UndoAnswer(Shape, frozen=True):
     job: JobView | None = None
 
 
+# --- snapshots -----------------------------------------------------------------------------------
+
+
+class TakeSnapshot(Request, frozen=True):
+    """`name` empty = one made of the time. `consistency`: `crash` freezes the agent meanwhile, `clean` stops it."""
+
+    name: str = ""
+    consistency: Consistency = Consistency.CRASH
+
+
+class SnapshotView(Shape, frozen=True):
+    """A saved agent. `name` is unique among the snapshots of its agent; `parent` is the id of the one before it.
+
+    `size_bytes` is all of it: `volume_bytes` on the hub's disk and `image_bytes`, which its image adds to the one
+    below. `current`: the agent of that name stands at it. `state`: creating, ready, broken; `reason` says why.
+    """
+
+    id: str
+    agent_id: str
+    name: str
+    consistency: Consistency
+    created_at: str
+    size_bytes: int
+    parent: str | None = None
+    state: SnapshotState = SnapshotState.READY
+    agent_uid: str = ""
+    driver: str = ""
+    profile: str = ""
+    profile_hash: str = ""
+    image: str = ""
+    image_parent: str | None = None
+    image_bytes: int = 0
+    volume_bytes: int = 0
+    files: int = 0
+    scheduled: bool = False
+    current: bool = False
+    by: str = ""
+    notes: list[str] = []
+    reason: str | None = None
+
+
+class SnapshotList(Shape, frozen=True):
+    snapshots: list[SnapshotView]
+    next: str | None = None
+
+
+class SnapshotQuery(Request, frozen=True):
+    """Newest first. `agent`: only those of agents of this name, living or destroyed."""
+
+    agent: str | None = None
+    limit: PageSize = 500
+    cursor: str | None = None
+
+
+class SnapshotEstimate(Shape, frozen=True):
+    """What a snapshot of the agent would take now, roughly, and the room on the hub's disk."""
+
+    agent_id: str
+    volume_bytes: int
+    image_bytes: int
+    free_bytes: int
+
+
+class ForkRequest(Request, frozen=True):
+    """`count` agents with names made from the snapshot's agent, or one per name in `names`."""
+
+    count: Annotated[int, Meta(ge=0, le=64)] = 0
+    names: list[str] = []
+
+
+class DiffQuery(Request, frozen=True):
+    """`other`: the snapshot to compare with, by id or AGENT:NAME; `limit`: entries in the answer."""
+
+    other: str = ""
+    limit: Annotated[int, Meta(ge=1, le=10_000)] = 1_000
+
+
+class DiffEntry(Shape, frozen=True):
+    """One path. `change`: added, removed, changed; `what` of a change: content, mode, kind, target."""
+
+    path: str
+    change: str
+    kind: str
+    what: str = ""
+    before_bytes: int | None = None
+    after_bytes: int | None = None
+
+
+class SnapshotDiff(Shape, frozen=True):
+    """What is different in `after`. `counts` and bytes are of everything; `truncated`: not all entries are here."""
+
+    before: str
+    after: str
+    entries: list[DiffEntry]
+    counts: dict[str, int]
+    bytes_added: int = 0
+    bytes_removed: int = 0
+    truncated: bool = False
+    base_image_changed: bool = False
+
+
+class SnapshotSchedule(Request, frozen=True):
+    """`interval_seconds` 0 = no schedule. Of the scheduled snapshots the last `keep_last` stay, and none older than
+    `keep_days`; 0 = no such bound. The newest always stays, those that a person took are never deleted."""
+
+    interval_seconds: Annotated[int, Meta(ge=0, le=366 * 86_400)] = 0
+    keep_last: Annotated[int, Meta(ge=0, le=10_000)] = 0
+    keep_days: Annotated[float, Meta(ge=0, le=36_500)] = 0.0
+    consistency: Consistency = Consistency.CRASH
+
+
+class SnapshotPlace(Shape, frozen=True):
+    """Where an agent stands among snapshots: `parent` is the id of the one it was saved in, restored to, or made from
+    last. `undo_until`: how long its last restore can be undone."""
+
+    agent_id: str
+    parent: str | None = None
+    undo_until: str | None = None
+    schedule: SnapshotSchedule = SnapshotSchedule()
+    next_at: str | None = None
+
+
+# --- disks and workspaces ---------------------------------------------------------------------------
+
+
+class DiskQuery(Request, frozen=True):
+    """`objects`: name every single object too."""
+
+    objects: bool = False
+
+
+class DiskRow(Shape, frozen=True):
+    """One kind of thing at one place: a driver's name, or `hub` for the state folder.
+
+    A size is None where it is not known; `note` says why. `unused_bytes` is what a clean-up frees.
+    """
+
+    kind: str
+    place: str
+    count: int
+    size_bytes: int | None = None
+    unused_count: int = 0
+    unused_bytes: int | None = None
+    note: str = ""
+
+
+class DiskObject(Shape, frozen=True):
+    """One object. `used_by` or `unused` says what it is needed for, or why it is not; `data`: nobody can make it again.
+
+    `frees_bytes` is less than the size where others share a part of it.
+    """
+
+    kind: str
+    place: str
+    id: str
+    name: str
+    size_bytes: int | None = None
+    frees_bytes: int | None = None
+    agent_id: str | None = None
+    created_at: str | None = None
+    used_by: str = ""
+    unused: str = ""
+    data: bool = False
+
+
+class DiskAgent(Shape, frozen=True):
+    """What a living agent takes, by kind, as far as it is known."""
+
+    agent_id: str
+    size_bytes: int
+    parts: dict[str, int] = {}
+
+
+class DiskView(Shape, frozen=True):
+    """`disk_*` is of the disk of the state folder."""
+
+    at: str
+    rows: list[DiskRow]
+    agents: list[DiskAgent] = []
+    objects: list[DiskObject] = []
+    disk_total_bytes: int | None = None
+    disk_used_bytes: int | None = None
+
+
+class PruneRequest(Request, frozen=True):
+    """`kinds` empty = all that can be cleaned up; `all`: the newest images that nobody uses, too."""
+
+    kinds: list[str] = []
+    all: bool = False
+
+
+class PrunePlan(Shape, frozen=True):
+    """What would be removed, and why. It can be carried out once, until `expires_at`.
+
+    `frees_bytes` counts what is known; `data`: something of it nobody can make again. `notes`: what could not
+    be looked at.
+    """
+
+    id: str
+    expires_at: str
+    objects: list[DiskObject]
+    frees_bytes: int
+    data: bool = False
+    notes: list[str] = []
+
+
+class PruneExecute(Request, frozen=True):
+    """`data` true is needed for a plan that removes data."""
+
+    data: bool = False
+
+
+class RepairRequest(Request, frozen=True):
+    """`everything`: files of every other user, not only root's."""
+
+    everything: bool = False
+
+
 # --- the hub itself ------------------------------------------------------------------------------
 
 
@@ -662,8 +1118,8 @@ class ConnectionList(Shape, frozen=True):
 class Event(Shape, frozen=True):
     """One change. `seq` counts within `hub_id` and one run of the hub (`run`).
 
-    `kind` is agent, task, dispatch, job, health, attention, or `gap`: events were dropped for this
-    observer, re-read what you show. An `attention` without `id` stands for many changes. `agent`: whose task
+    `kind` is agent, task, dispatch, job, health, attention, snapshot, or `gap`: events were dropped for
+    this observer, re-read what you show. An `attention` without `id` stands for many changes. `agent`: whose task
     changed; what that agent runs and what waits for it may have changed too.
     """
 

@@ -23,33 +23,67 @@ from hub.contract import (
     AttentionView,
     AuditList,
     BackupAnswer,
+    BuildImage,
+    BuildLogLine,
+    BuildLogQuery,
+    ComposeExport,
     ConnectionList,
     ConnectionQuery,
     CreateAgent,
     CreatedToken,
+    CreateNetwork,
     CreateToken,
+    DiffQuery,
+    DiskQuery,
+    DiskView,
     DispatchRequest,
     DispatchView,
     Event,
+    ExportCompose,
+    ForkRequest,
     HubHealth,
+    ImageList,
     JobList,
     JobView,
     JournalList,
     LogEntry,
     LogQuery,
+    MonitoringFiles,
+    MonitoringQuery,
+    NetworkList,
+    NetworkQuery,
+    NetworkView,
     OutputChunk,
     OutputQuery,
     PageQuery,
     PolicyList,
+    ProfileCheck,
+    ProfileList,
+    ProfileQuery,
+    ProfileText,
+    ProfileView,
+    PruneExecute,
+    PrunePlan,
+    PruneRequest,
     RegisterAgent,
     RegisteredAgent,
+    RepairRequest,
+    SnapshotDiff,
+    SnapshotEstimate,
+    SnapshotList,
+    SnapshotPlace,
+    SnapshotQuery,
+    SnapshotSchedule,
+    SnapshotView,
     StatsPoint,
     StatsQuery,
     Submitted,
+    TakeSnapshot,
     TaskList,
     TaskQuery,
     TaskView,
     TokenList,
+    TransferImage,
     UndoAnswer,
 )
 from hub.core.model import Role
@@ -135,6 +169,62 @@ class Control(Protocol):
 
     async def retry_task(self, task_id: str) -> Submitted: ...
 
+    # --- profiles and images
+    async def profiles(self, query: ProfileQuery) -> ProfileList: ...
+
+    async def profile(self, name: str) -> ProfileView:
+        """One profile with its texts and everything it means."""
+        ...
+
+    async def validate_profile(self, request: ProfileText) -> ProfileCheck:
+        """What is wrong with a text; nothing is changed."""
+        ...
+
+    async def save_profile(self, name: str, request: ProfileText) -> ProfileView:
+        """Write a profile of the user's. Raises BadRequest for a wrong one."""
+        ...
+
+    async def delete_profile(self, name: str) -> None: ...
+
+    async def build_profile(self, name: str, request: BuildImage) -> JobView: ...
+
+    async def images(self) -> ImageList: ...
+
+    async def build_image(self, request: BuildImage) -> JobView:
+        """Build the base image."""
+        ...
+
+    async def push_image(self, request: TransferImage) -> JobView: ...
+
+    async def pull_image(self, request: TransferImage) -> JobView: ...
+
+    def build_log(self, name: str, query: BuildLogQuery) -> AsyncIterator[BuildLogLine]:
+        """The output of the newest build of a profile's image, or of `base`."""
+        ...
+
+    # --- networks and Compose files
+    async def networks(self, query: NetworkQuery) -> NetworkList: ...
+
+    async def create_network(self, request: CreateNetwork) -> NetworkView:
+        """Fine when the same network is there already."""
+        ...
+
+    async def remove_network(self, name: str) -> None:
+        """Fine when there is none. Raises Conflict for one that is in use or that no hub made."""
+        ...
+
+    async def connect_network(self, name: str, agent_id: str) -> NetworkView: ...
+
+    async def disconnect_network(self, name: str, agent_id: str) -> NetworkView: ...
+
+    async def export_compose(self, request: ExportCompose) -> ComposeExport:
+        """Agents as a Compose file that starts the same agents."""
+        ...
+
+    async def monitoring(self, query: MonitoringQuery) -> MonitoringFiles:
+        """Prometheus, Grafana and cAdvisor for this hub, as files."""
+        ...
+
     # --- jobs
     async def jobs(self, query: PageQuery) -> JobList: ...
 
@@ -164,6 +254,52 @@ class Control(Protocol):
         ...
 
     async def backup(self, path: str) -> BackupAnswer: ...
+
+    # --- snapshots; `reference` is an id or AGENT:NAME
+    async def snapshots(self, query: SnapshotQuery) -> SnapshotList: ...
+
+    async def snapshot(self, reference: str) -> SnapshotView: ...
+
+    async def estimate_snapshot(self, agent_id: str) -> SnapshotEstimate: ...
+
+    async def take_snapshot(self, agent_id: str, request: TakeSnapshot) -> JobView: ...
+
+    async def delete_snapshot(self, reference: str) -> JobView: ...
+
+    async def diff_snapshots(self, reference: str, query: DiffQuery) -> SnapshotDiff:
+        """What is different in `query.other`."""
+        ...
+
+    async def restore(self, reference: str) -> JobView:
+        """Put the snapshot's agent back to it, in place; one that was destroyed is made again."""
+        ...
+
+    async def undo_restore(self, agent_id: str) -> JobView:
+        """Go back to what the last restore replaced, within 24 hours."""
+        ...
+
+    async def fork(self, reference: str, request: ForkRequest) -> JobView: ...
+
+    async def snapshot_place(self, agent_id: str) -> SnapshotPlace: ...
+
+    async def schedule_snapshots(self, agent_id: str, schedule: SnapshotSchedule) -> SnapshotPlace: ...
+
+    # --- disks and workspaces
+    async def disk(self, query: DiskQuery) -> DiskView:
+        """What clawtui takes of disks; answers within seconds, with what is not known by then said so."""
+        ...
+
+    async def plan_prune(self, request: PruneRequest) -> PrunePlan:
+        """What a clean-up would remove; nothing is."""
+        ...
+
+    async def prune(self, plan_id: str, request: PruneExecute) -> JobView:
+        """Carry a plan out, once."""
+        ...
+
+    async def repair(self, agent_id: str, request: RepairRequest) -> JobView:
+        """Give root's files in the agent's workspace back to its user."""
+        ...
 
     # --- changes
     def events(self, since: int | None = None) -> AsyncIterator[Event]: ...

@@ -114,6 +114,11 @@ class Jobs:
         entry = self._running.get(JobId(job_id))
         return entry[0] if entry is not None else None
 
+    def running_of(self, agent_id: AgentId, kind: str) -> JobId | None:
+        """Return the agent's running job of a kind."""
+        found = (job.id for job, _ in self._running.values() if job.agent_id == agent_id and job.kind == kind)
+        return next(found, None)
+
     async def read(self, job_id: str) -> Job:
         """Return a job, running or ended. Raises NotFound."""
         job = self.running(job_id) or await self._kernel.registry.job(job_id)
@@ -176,7 +181,8 @@ class Jobs:
                 raise
             await self._end(handle.job, JobState.CANCELLED)
         except HubError as exc:
-            hint = f" ({exc.hint})" if exc.hint else ""
+            # After a message of several lines, which ends with some program's output, on a line of its own.
+            hint = f"\n{exc.hint}" if exc.hint and "\n" in exc.message else f" ({exc.hint})" if exc.hint else ""
             error = TaskError(exc.code, exc.message + hint)
             log.warning("job_failed", job=job_id, kind=handle.job.kind, error=exc.message)
             await self._end(handle.job, JobState.FAILED, error=error)

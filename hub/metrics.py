@@ -85,6 +85,8 @@ METRICS: Final[tuple[MetricSpec, ...]] = (
     MetricSpec("clawtui_attention", _G, "What needs a person now and is not snoozed, by severity.", ("severity",)),
     MetricSpec("clawtui_watched_agents", _G, "Agents that report every second because somebody watches."),
     MetricSpec("clawtui_history_lost_total", _C, "Points of agents' history that could not be kept."),
+    MetricSpec("clawtui_snapshots", _G, "Snapshots of agents that are kept."),
+    MetricSpec("clawtui_snapshot_bytes", _G, "What snapshots take: archives on the hub's disk and images' own layers."),
     MetricSpec("clawtui_feed_subscribers", _G, "Observers of the feed of changes."),
     MetricSpec("clawtui_feed_gaps_total", _C, "Times an observer lost events and was told so."),
     MetricSpec("clawtui_http_requests_total", _C, "HTTP requests by route and status.", ("method", "route", "status")),
@@ -195,6 +197,10 @@ class Metrics:
         gauge = self._gauge("clawtui_attention")
         for severity in Severity:
             gauge.labels(severity.value).set(by_severity.get(severity.value, 0))
+
+    def set_snapshots(self, count: int, size_bytes: int) -> None:
+        self._gauge("clawtui_snapshots").set(count)
+        self._gauge("clawtui_snapshot_bytes").set(size_bytes)
 
     def set_watched_agents(self, count: int) -> None:
         self._gauge("clawtui_watched_agents").set(count)

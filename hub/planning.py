@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import Final
+from typing import Any, Final
 
 import msgspec
 
@@ -12,10 +12,17 @@ from hub.core.model import AGENT_ID_PATTERN, RESERVED_IDS, Agent, AgentId, Agent
 from hub.drivers.base import AgentPlan, Features, Mount, RestartPolicy
 from hub.errors import BadRequest, NotAvailable
 from hub.submission import check_labels, field_of
-from profiles.model import Machine, ProfileError, load_builtin, parse_cpus, parse_size
+from profiles.errors import ProfileError
+from profiles.model import Machine, parse_machine
+from profiles.parts import UNLIMITED
+from profiles.values import parse_cpus, parse_size
 
 MAX_TEXT: Final = 200
 MAX_ENVIRONMENT_BYTES: Final = 64 * 1024
+DEFAULT_PIDS: Final = 512
+"""Processes and threads of an agent whose profile does not say."""
+WAITS: Final = "waits for its Compose file to be started"
+"""The reason of an agent that a Compose file makes and that is not there."""
 _ENVIRONMENT_NAME: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _OURS: Final = ("AGENT_", "HUB_", "CLAWTUI_")
 
@@ -33,8 +40,45 @@ def check_agent_id(name: str, field: str = "name") -> AgentId:
     return AgentId(name)
 
 
-def new_agent(request: CreateAgent, uid: AgentUid, driver: str, features: Features, now: Now) -> Agent:
-    """Return the record of an agent that a driver is about to make.
+class Kept(CreateAgent, frozen=True):
+    """What an agent's record keeps of how it was made: the request, and in `effective` what its profile said of the
+    machine then, with the request's own `machine` over it. `composed`: a Compose file makes it, not its driver."""
+
+    effective: Machine | None = None
+    composed: bool = False
+
+
+def machine_of(request: CreateAgent, profile: Machine | None) -> Machine | None:
+    """Return the profile's machine with what the request says of it over it; None when neither says anything.
+
+    Raises:
+        BadRequest: with the field's path, such as `machine.limits.pids`.
+    """
+    if not request.machine:
+        return profile
+    try:
+        return parse_machine(request.machine, "machine", profile or Machine())
+    except ProfileError as exc:
+        hint = exc.hint if len(exc.problems) == 1 else f"{exc.hint} In all {len(exc.problems)} mistakes: {exc}".strip()
+        raise BadRequest(exc.message, field=exc.field, hint=hint) from exc
+
+
+def spoken(request: CreateAgent) -> str:
+    """Return a create request as the audit keeps it."""
+    return msgspec.json.encode(request).decode()
+
+
+def new_agent(
+    request: CreateAgent,
+    uid: AgentUid,
+    driver: str,
+    features: Features,
+    now: Now,
+    machine: Machine | None = None,
+    *,
+    composed: bool = False,
+) -> Agent:
+    """Return the record of an agent that a driver is about to make. `machine` is what `machine_of` returns.
 
     Raises:
         BadRequest: with `field`.
@@ -45,8 +89,11 @@ def new_agent(request: CreateAgent, uid: AgentUid, driver: str, features: Featur
         if len(text) > MAX_TEXT or not text.isprintable():
             raise BadRequest(f"{field} has at most {MAX_TEXT} printable characters", field=field)
     check_labels(request.labels)
-    if request.network == "none" and not features.network_none:
+    default = machine or Machine()
+    if (request.network or default.network) == "none" and not features.network_none:
         raise NotAvailable(f"driver {driver} cannot cut an agent off the network", driver=driver)
+    said: dict[str, Any] = msgspec.structs.asdict(request) | {"machine": {}}
+    kept = Kept(**said, effective=machine, composed=composed)
     # Everything else is checked by making the plan once.
     agent = Agent(
         id=agent_id,
@@ -56,11 +103,11 @@ def new_agent(request: CreateAgent, uid: AgentUid, driver: str, features: Featur
         type=request.type,
         driver=driver,
         profile=request.profile,
-        capabilities=tuple(request.capabilities),
-        labels=request.labels,
+        capabilities=tuple(request.capabilities) or default.capabilities,
+        labels=default.labels | request.labels,
         observed=Observed.CREATING,
-        spec=msgspec.json.encode(request).decode(),
-        restart=request.restart,
+        spec=msgspec.json.encode(kept).decode(),
+        restart=request.restart or default.restart.value,
     )
     make_plan(agent, "", "")
     return agent
@@ -72,15 +119,16 @@ def make_plan(agent: Agent, hub_id: str, join_token: str) -> AgentPlan:
     Raises:
         BadRequest: with `field`.
     """
-    request = _request(agent)
+    request = _kept(agent)
+    machine = request.effective or Machine()
     try:
-        machine = load_builtin(request.profile) if request.profile else Machine()
         asked = request.resources
         cpus = machine.resources.cpus if asked.cpus is None else parse_cpus("resources.cpus", asked.cpus)
         memory = _size("resources.memory", asked.memory, machine.resources.memory_bytes)
         disk = _size("resources.disk", asked.disk, machine.resources.disk_bytes)
     except ProfileError as exc:
         raise BadRequest(exc.message, field=exc.field, hint=exc.hint) from exc
+    _check_swap(request, machine, memory)
     environment = machine.environment | request.environment
     _check_environment(environment)
     return AgentPlan(
@@ -95,25 +143,46 @@ def make_plan(agent: Agent, hub_id: str, join_token: str) -> AgentPlan:
         cpus=cpus,
         memory_bytes=memory,
         disk_bytes=disk,
+        pids=machine.limits.pids or DEFAULT_PIDS,
         environment=environment,
         labels=machine.labels | agent.labels,
-        restart=_restart(request.restart),
+        restart=_restart(request.restart or machine.restart.value),
         sudo=machine.sudo,
-        network=request.network,
-        mounts=_mounts(request),
-        tmpfs=tuple(_absolute("tmpfs", path) for path in request.tmpfs),
-        read_only=request.read_only,
+        network=request.network or machine.network,
+        mounts=_mounts(request, machine),
+        tmpfs=_tmpfs(request, machine),
+        read_only=request.read_only or machine.security.read_only,
+        machine=machine,
     )
 
 
-def _size(field: str, asked: str | int | None, default: int | None) -> int | None:
+def stop_grace(agent: Agent, default: float) -> float:
+    """Return the seconds that an agent has to end by itself; `default` where it was not said."""
+    machine = _kept(agent).effective
+    return (machine.stop_grace_seconds if machine is not None else None) or default
+
+
+def is_composed(agent: Agent) -> bool:
+    """Whether a Compose file makes the agent: it is nobody's failure when it is not there."""
+    return bool(agent.spec) and _kept(agent).composed
+
+
+def _check_swap(request: Kept, machine: Machine, memory_bytes: int) -> None:
+    """The parser compares swap with the machine's memory, which the request may have raised."""
+    swap = machine.limits.memory_swap_bytes
+    if request.resources.memory is not None and swap is not None and UNLIMITED != swap < memory_bytes:
+        hint = "It is memory and swap together: ask for as much as the memory, or more."
+        raise BadRequest("is less than the memory", field="machine.limits.memory_swap", hint=hint)
+
+
+def _size(field: str, asked: str | int | None, default: int) -> int:
     return default if asked is None else parse_size(field, asked)
 
 
-def _request(agent: Agent) -> CreateAgent:
-    """The create request out of the record; a caller in this process may have made an impossible one."""
+def _kept(agent: Agent) -> Kept:
+    """How the agent was made, out of its record; a caller in this process may have made an impossible one."""
     try:
-        return msgspec.json.decode(agent.spec or "{}", type=CreateAgent)
+        return msgspec.json.decode(agent.spec or "{}", type=Kept)
     except msgspec.ValidationError as exc:
         raise BadRequest(str(exc), field=field_of(exc)) from exc
 
@@ -126,12 +195,21 @@ def _restart(value: str) -> RestartPolicy:
         raise BadRequest(f"restart is one of {known}", field="restart") from exc
 
 
-def _mounts(request: CreateAgent) -> tuple[Mount, ...]:
-    mounts: list[Mount] = []
+def _mounts(request: CreateAgent, machine: Machine) -> tuple[Mount, ...]:
+    """The profile's volumes and the request's, which win at the same place."""
+    mounts = {
+        volume.target: Mount(source=volume.source, target=volume.target, read_only=volume.read_only)
+        for volume in machine.volumes
+    }
     for number, mount in enumerate(request.mounts):
         target = _absolute(f"mounts[{number}].target", mount.target)
-        mounts.append(Mount(source=mount.source, target=target, read_only=mount.read_only))
-    return tuple(mounts)
+        mounts[target] = Mount(source=mount.source, target=target, read_only=mount.read_only)
+    return tuple(mounts.values())
+
+
+def _tmpfs(request: CreateAgent, machine: Machine) -> tuple[str, ...]:
+    asked = tuple(_absolute("tmpfs", path) for path in request.tmpfs)
+    return tuple(dict.fromkeys((*(tmpfs.path for tmpfs in machine.security.tmpfs), *asked)))
 
 
 def _absolute(field: str, path: str) -> str:

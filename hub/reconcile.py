@@ -12,11 +12,14 @@ import asyncio
 import structlog
 
 from hub.acts import Acts
+from hub.core.effects import Kind, Publish
 from hub.core.lifecycle import Step
-from hub.core.model import Agent, Observed
+from hub.core.model import Agent, Connection, Desired, Observed
+from hub.core.wellness import Report, Seen
 from hub.drivers.base import AgentHandle, Driver, Observation, RestartPolicy
 from hub.errors import HubError
 from hub.kernel import Kernel
+from hub.planning import WAITS, is_composed
 
 AT_ONCE = 8
 """Steps carried out at the same time per driver."""
@@ -111,24 +114,49 @@ class Reconciler:
     def _judge(self, known: Agent, found: Observation | None) -> Step | None:
         """Take note of what was seen and return what must be done."""
         kernel, agent = self._kernel, self._present(known)
-        if agent is None or agent.observed is Observed.CREATING or self._acts.is_busy(agent.uid):
+        if agent is None or self._acts.is_busy(agent.uid) or _is_awaited(agent, found):
             return None
+        lifecycle, now = kernel.fleet.lifecycle, kernel.now()
         if found is None:
-            state, code, reason = Observed.ABSENT, None, "removed from outside"
+            waits = is_composed(agent)
+            state, code = (Observed.CREATING if waits else Observed.ABSENT), None
+            reason = WAITS if waits else "removed from outside"
         else:
             state, code, reason = found.state, found.exit_code, _reason(found)
-        if kernel.fleet.lifecycle.is_looping(agent.id) and state is Observed.EXITED:
-            reason = f"restarts were given up: {reason}"
+            if lifecycle.wellness.see(agent.id, _seen(found), now):
+                kernel.push([Publish(Kind.AGENT, agent.id)])
+        if lifecycle.is_looping(agent.id) and state is Observed.EXITED:
+            reason = f"restarts were given up: {lifecycle.gave_up_because(agent.id) or reason}"
         kernel.push(kernel.fleet.observe(agent.id, state, code, reason))
         agent = kernel.fleet.agents[agent.id]
-        now = kernel.now()
-        step = kernel.fleet.lifecycle.step(agent, now)
+        step = lifecycle.step(agent, now)
         if agent.observed is Observed.EXITED and not _may_restart(agent):
             return None
-        at = kernel.fleet.lifecycle.restart_at(agent.id) if step is None else None
-        if at is not None and at > now.mono:
-            self._look_again_at = min(at, self._look_again_at or at)
+        if step is None:
+            step = self._step_of_the_unwell(agent)
+        at = lifecycle.restart_at(agent.id) if step is None else None
+        self._look_again(at, lifecycle.wellness.restart_at(agent.id))
         return step
+
+    def _step_of_the_unwell(self, agent: Agent) -> Step | None:
+        """What is done for an agent that runs and is not well; see `hub.core.wellness`."""
+        fleet, now = self._kernel.fleet, self._kernel.now()
+        wellness = fleet.lifecycle.wellness
+        if wellness.is_looping(agent):
+            return Step.STOP
+        online = fleet.presence(agent.id).connection is Connection.ONLINE
+        busy = online and bool(fleet.dispatcher.book.slots[agent.id].held)
+        before = wellness.report(agent.id)
+        restart = wellness.must_restart(agent, now, busy=busy)
+        if wellness.report(agent.id) != before:
+            self._kernel.push([Publish(Kind.AGENT, agent.id)])
+        return Step.RESTART if restart else None
+
+    def _look_again(self, *times: float | None) -> None:
+        now = self._kernel.now().mono
+        for at in times:
+            if at is not None and at > now:
+                self._look_again_at = min(at, self._look_again_at or at)
 
     async def _carry_out(self, steps: list[tuple[Agent, Step]]) -> None:
         room = asyncio.Semaphore(AT_ONCE)
@@ -137,8 +165,6 @@ class Reconciler:
                 group.create_task(self._do(agent, step, room))
 
     async def _do(self, agent: Agent, step: Step, room: asyncio.Semaphore) -> None:
-        handle = AgentHandle(self._driver.name, agent.handle or "")
-        grace = self._kernel.config.timing.stop_grace_seconds
         async with room, self._acts.hold(agent.uid):
             present = self._present(agent)
             if present is None:
@@ -150,24 +176,76 @@ class Reconciler:
                 return
             log.info("reconcile_step", agent=agent.id, step=step.value)
             try:
-                match step:
-                    case Step.START:
-                        await self._driver.start(handle)
-                    case Step.STOP:
-                        await self._driver.stop(handle, grace)
-                    case Step.PAUSE:
-                        await self._driver.pause(handle)
-                    case Step.RESUME:
-                        await self._driver.resume(handle)
-                    case Step.DESTROY:
-                        # The job that should have done it failed, for instance because the platform was away.
-                        await self._acts.remove(present, "hub")
-                        return
-                await self._acts.look(self._driver, agent)
+                await self._take(present, step)
+                if step is not Step.DESTROY:
+                    await self._acts.look(self._driver, agent)
             except HubError as exc:
                 log.warning("reconcile_failed", agent=agent.id, step=step.value, error=exc.message)
             except Exception:
                 log.exception("reconcile_step_crashed", agent=agent.id, step=step.value)
+
+    async def _take(self, agent: Agent, step: Step) -> None:
+        handle = AgentHandle(self._driver.name, agent.handle or "")
+        grace = self._kernel.config.timing.stop_grace_seconds
+        match step:
+            case Step.START:
+                await self._driver.start(handle)
+            case Step.STOP:
+                await self._driver.stop(handle, grace)
+                self._ended_loop(agent)
+            case Step.PAUSE:
+                await self._driver.pause(handle)
+            case Step.RESUME:
+                await self._driver.resume(handle)
+            case Step.RESTART:
+                self._tell_restart(agent)
+                await self._driver.restart(handle, grace)
+            case Step.DESTROY:
+                # The job that should have done it failed, for instance because the platform was away.
+                await self._acts.remove(agent, "hub")
+
+    def _ended_loop(self, agent: Agent) -> None:
+        """An agent that should run was stopped only because its platform started it again and again."""
+        if agent.desired is not Desired.RUNNING:
+            return
+        lifecycle = self._kernel.fleet.lifecycle
+        why = _loop_text(self._driver.name, lifecycle.wellness.report(agent.id))
+        lifecycle.give_up(agent.id, why)
+        self._kernel.push([self._kernel.audited("hub", "agent.stop", agent.id, detail=why)])
+
+    def _tell_restart(self, agent: Agent) -> None:
+        report = self._kernel.fleet.lifecycle.wellness.report(agent.id)
+        why = f"unhealthy: {report.why}" if report is not None and report.why else "unhealthy"
+        log.warning("unhealthy_restarted", agent=agent.id, why=why)
+        self._kernel.push([self._kernel.audited("hub", "agent.restart", agent.id, detail=why)])
+
+
+def _seen(found: Observation) -> Seen:
+    return Seen(
+        observed=found.state,
+        check=found.check,
+        why=found.check_why,
+        restarts=found.restarts,
+        exit_code=found.exit_code,
+        out_of_memory=found.out_of_memory,
+        started_at=found.started_at,
+    )
+
+
+def _loop_text(driver: str, report: Report | None) -> str:
+    times = report.falls if report is not None else 0
+    text = f"crash loop, driver {driver} started it again {times} times"
+    if report is not None and report.out_of_memory:
+        return f"{text}, out of memory"
+    code = report.last_exit if report is not None else None
+    return text if code is None else f"{text}, last exit code {code}"
+
+
+def _is_awaited(agent: Agent, found: Observation | None) -> bool:
+    """Whether a create goes on, which has no handle yet, or a Compose file has not made the agent so far."""
+    if agent.observed is not Observed.CREATING:
+        return False
+    return agent.handle is None or (found is None and agent.desired is not Desired.ABSENT)
 
 
 def _reason(found: Observation) -> str:

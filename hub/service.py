@@ -15,31 +15,38 @@ from hub.agentlog import AgentLogs
 from hub.allowance import Allowance
 from hub.api.app import Parts
 from hub.api.server import Listeners, remove_stale_folders
+from hub.archives.work import Workers
 from hub.attention import AttentionDesk
 from hub.clock import Clock, SystemClock
+from hub.compose import Composing
 from hub.config import HubConfig
 from hub.connections.server import AgentServer
 from hub.contract import API_VERSION, HubHealth
 from hub.control import Control, Principal
 from hub.core.model import Role, TaskState
 from hub.core.view import rfc3339
+from hub.disk.care import Care
 from hub.driverset import DriverSet
 from hub.errors import HubError, Unauthorized
 from hub.feed import Feed
+from hub.image_jobs import KINDS as IMAGE_JOBS
+from hub.image_jobs import ImageJobs
 from hub.jobs import Jobs
 from hub.kernel import Kernel
 from hub.keylock import KeyLocks
 from hub.metrics import Metrics
-from hub.operations.attention import AttentionOperations
 from hub.operations.base import Inside
-from hub.operations.journal import JournalOperations
-from hub.operations.tasks import TaskOperations
+from hub.operations.local import LocalControl
 from hub.output import OutputStore
+from hub.profiles import ProfileBook
 from hub.reach import DriverFactory, Reach, built_in_drivers, short_id
 from hub.reception import AUDITED_REFUSALS_BURST, AUDITED_REFUSALS_PER_SECOND, Reception
 from hub.reconcile import Reconciler
 from hub.registry.store import Registry
 from hub.shells import Shells
+from hub.snapshots.room import Room
+from hub.snapshots.service import Snapshots
+from hub.snapshots.shelf import Shelf
 from hub.state import HubFile, StateFolder
 from hub.stats import Stats
 from hub.tokens import user_token
@@ -51,10 +58,6 @@ STOP_RETRY_MS = 2_000
 CLOSE_GOING_AWAY = 1001
 
 log = structlog.get_logger("hub.service")
-
-
-class LocalControl(JournalOperations, TaskOperations, AttentionOperations):
-    """`Control` on a hub in this process, bound to one principal."""
 
 
 class Hub:
@@ -72,13 +75,22 @@ class Hub:
         self._shells = Shells(kernel.links, kernel.config.limits.shells_per_agent)
         self._stats = Stats(kernel, folder.path / "metrics.db")
         self._jobs = Jobs(kernel, group)
-        self._acts = Acts(kernel, drivers, self._jobs, self._logs, self._stats)
-        self._upkeep = Upkeep(kernel, drivers)
+        profiles = ProfileBook(folder.path, kernel.config.profiles_folder)
+        images = ImageJobs(profiles, drivers)
+        self._acts = Acts(kernel, drivers, self._jobs, self._logs, self._stats, profiles)
+        self._acts.resumers |= dict.fromkeys(IMAGE_JOBS, images.again)
+        room = Room(
+            kernel, drivers, self._jobs, self._acts, Shelf(folder.path / "snapshots"), Workers("snapshots"), KeyLocks()
+        )
+        self.snapshots = Snapshots(room)
+        self._upkeep = Upkeep(kernel, drivers, self._stats)
         self._reconcilers = [Reconciler(kernel, self._acts, driver) for driver in drivers]
         self._attention = AttentionDesk(kernel, self._reconcilers, self._registry_problems)
         self._inside = Inside(
             kernel, drivers, self._jobs, self._acts, self._shells, self._logs, KeyLocks(), self, self._attention,
             self._stats, Traffic(kernel, lambda: self._upkeep.loop_lag_seconds, lambda: self._listeners.streams),
+            profiles, images, self.snapshots, Composing(kernel, drivers, self._acts, profiles),
+            Care(kernel, drivers, self._jobs, self._acts, self.snapshots),
         )  # fmt: skip
         self._listeners = Listeners(kernel.config, self._parts())
         reach.connect(self._listeners)
@@ -230,9 +242,12 @@ class Hub:
             self._group.create_task(self._attention.run(), name="attention"),
             *self._upkeep.start(self._group),
         ]
+        await self.snapshots.open(kernel.unfinished_jobs)
+        self._inside.composing.expect_all()
         await self._resume_jobs()
         kernel.on_recovered = self._resume_jobs
         self._loops += [self._group.create_task(one.run(), name="reconcile") for one in self._reconcilers]
+        self._loops.append(self._group.create_task(self.snapshots.run(), name="snapshots"))
 
     async def _resume_jobs(self) -> None:
         await self._acts.resume_jobs(self.kernel.unfinished_jobs)
@@ -251,6 +266,8 @@ class Hub:
         for loop in self._loops:
             loop.cancel()
         await self._stats.close()
+        self.snapshots.close()
+        self._inside.care.desk.close()
         await self._drivers.stop()
         self.kernel.output.close()
 

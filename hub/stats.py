@@ -177,6 +177,9 @@ class Stats:
 
     # --- loops
 
+    def is_watched(self, agent_id: AgentId) -> bool:
+        return agent_id in self._followers
+
     @property
     def watched(self) -> int:
         return len(self._followers)

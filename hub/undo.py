@@ -124,6 +124,12 @@ _COMMANDS: Final[dict[str, Callable[[str], str]]] = {
     "hub.backup": "clawtui backup {}".format,
     "task.cancel": "clawtui tasks cancel {}".format,
     "job.cancel": "clawtui jobs cancel {}".format,
+    "snapshot.create": "clawtui snapshot {}".format,
+    "snapshot.delete": "clawtui snapshots delete {}".format,
+    "agent.restore_undo": "clawtui restore {} --undo".format,
+    "network.remove": "clawtui network remove {}".format,
+    "network.connect": lambda target: f"clawtui network connect {target.replace(ARROW, ' ')}",
+    "network.disconnect": lambda target: f"clawtui network disconnect {target.replace(ARROW, ' ')}",
     "attention.snooze": "clawtui attention snooze {}".format,
 }
 """How to do the same again; acts whose content the journal does not have in full are not in here."""

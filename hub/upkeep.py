@@ -11,6 +11,8 @@ from hub.core.model import TERMINAL
 from hub.driverset import DriverSet
 from hub.errors import HubError
 from hub.kernel import Kernel
+from hub.sampling import Sampler
+from hub.stats import Stats
 
 LAG_SECONDS = 0.1
 """How often the loop's lateness is measured."""
@@ -42,13 +44,14 @@ def raise_file_limit() -> int:
 class Upkeep:
     """Loops that run as long as the hub. Each ends by cancellation."""
 
-    def __init__(self, kernel: Kernel, drivers: DriverSet) -> None:
+    def __init__(self, kernel: Kernel, drivers: DriverSet, stats: Stats) -> None:
         self._kernel = kernel
         self._drivers = drivers
+        self._sampler = Sampler(kernel, drivers, stats)
         self.loop_lag_seconds = 0.0
 
     def start(self, group: asyncio.TaskGroup) -> list[asyncio.Task[None]]:
-        loops = (self._lag, self._peers, self._platforms, self._retention)
+        loops = (self._lag, self._peers, self._platforms, self._retention, self._sampler.run)
         return [group.create_task(loop(), name=loop.__name__) for loop in loops]
 
     async def _lag(self) -> None:

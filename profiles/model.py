@@ -1,57 +1,65 @@
-"""What a profile says of the machine an agent gets: strict parsing, errors with the field's path.
+"""What a profile says: the machine an agent gets, and what its image is made of. Strict parsing.
 
 A profile is data that people write, so nothing unknown is ignored: a mistyped field is an error
-that names the place and what was probably meant.
+that names the place and what was probably meant. All mistakes are told at once.
 """
 
 from __future__ import annotations
 
-import difflib
-import enum
-import math
-import re
-from collections.abc import Mapping
-from typing import Final, TypeVar, cast
+from functools import partial
+from typing import Final
 
 import msgspec
 
-NAME_PATTERN: Final = r"[a-z0-9][a-z0-9-]{0,39}"
-"""Of profiles, as of agents (protocol: Identity)."""
-CAPABILITY_PATTERN: Final = r"[A-Za-z0-9][A-Za-z0-9._:/+-]{0,63}"
-ENVIRONMENT_PATTERN: Final = r"[A-Za-z_][A-Za-z0-9_]*"
-MAX_CPUS: Final = 4096.0
-"""No machine has more; a larger number is a mistake in the unit."""
+from profiles.contents import Contents, parse_files, parse_packages, parse_setup_tasks
+from profiles.errors import Problem, ProfileError, Table, at, entries, mapping, shown
+from profiles.parts import (
+    UNLIMITED,
+    Gpu,
+    Health,
+    Limits,
+    Logging,
+    Restart,
+    Secret,
+    Security,
+    Volume,
+    parse_gpu,
+    parse_health,
+    parse_limits,
+    parse_logging,
+    parse_network,
+    parse_restart,
+    parse_secrets,
+    parse_security,
+    parse_volume,
+)
+from profiles.values import (
+    number_between,
+    parse_capabilities,
+    parse_cpus,
+    parse_environment,
+    parse_flag,
+    parse_labels,
+    parse_name,
+    parse_seconds,
+    parse_size,
+    parse_text,
+)
+
 MAX_CONCURRENCY: Final = 256
-_UNITS: Final = {"": 1, "k": 1 << 10, "m": 1 << 20, "g": 1 << 30, "t": 1 << 40}
-_SIZE: Final = re.compile(r"(\d+(?:\.\d+)?)\s*([kmgt]?)(?:i?b)?", re.IGNORECASE | re.ASCII)
-_CPUS: Final = re.compile(r"(\d+(?:\.\d+)?)(m?)", re.ASCII)
-_MAX_SIZE_BYTES: Final = 1 << 60
 
 DEFAULT_CPUS: Final = 2.0
 DEFAULT_MEMORY_BYTES: Final = 4 << 30
 DEFAULT_DISK_BYTES: Final = 20 << 30
 """The documented defaults of Docker agents: 2 cpus, 4G, 20G."""
 
-T = TypeVar("T")
-
-
-class ProfileError(Exception):
-    """Something in a profile is wrong. `field` is its path, as in `resources.memory`."""
-
-    def __init__(self, field: str, message: str, hint: str = "") -> None:
-        super().__init__(f"{field}: {message}" if field else message)
-        self.field = field
-        self.message = message
-        self.hint = hint
-
-
-class Restart(enum.StrEnum):
-    """When an agent that ended is started again; the words of container engines."""
-
-    NO = "no"
-    ON_FAILURE = "on-failure"
-    ALWAYS = "always"
-    UNLESS_STOPPED = "unless-stopped"
+MACHINE_FIELDS: Final = (
+    "resources", "capabilities", "labels", "environment", "sudo", "concurrency", "restart", "network", "volumes",
+    "security", "limits", "health", "gpu", "logging", "stop_grace", "secrets",
+)  # fmt: skip
+IMAGE_FIELDS: Final = ("packages", "files", "setup_tasks", "build_args")
+FIELDS: Final = ("name", "description", *MACHINE_FIELDS, *IMAGE_FIELDS, "persona")
+"""Everything a profile's file may say, in the order in which it is documented."""
 
 
 class Resources(msgspec.Struct, frozen=True, kw_only=True):
@@ -66,6 +74,8 @@ class Machine(msgspec.Struct, frozen=True, kw_only=True):
     """The part of a profile that a driver needs to make an agent.
 
     `capabilities` are the agent's tags for task selection; `concurrency` its tasks at once.
+    `environment` holds while the image is built too. `network` empty = the driver's own. `stop_grace_seconds`:
+    how long it may take to end by itself when it is stopped, None = as the hub is set.
     """
 
     resources: Resources = Resources()
@@ -75,159 +85,133 @@ class Machine(msgspec.Struct, frozen=True, kw_only=True):
     sudo: bool = False
     concurrency: int = 4
     restart: Restart = Restart.UNLESS_STOPPED
+    network: str = ""
+    volumes: tuple[Volume, ...] = ()
+    security: Security = Security()
+    limits: Limits = Limits()
+    health: Health = Health()
+    gpu: Gpu | None = None
+    logging: Logging = Logging()
+    stop_grace_seconds: float | None = None
+    secrets: dict[str, Secret] = {}
 
 
-BUILTIN: Final[dict[str, dict[str, object]]] = {
-    "minimal": {"capabilities": ["shell", "git", "python", "node"]},
-}
-"""The profiles that come with the program, as they would stand in a file."""
+DEFAULT_MACHINE: Final = Machine()
 
 
-def load_builtin(name: str) -> Machine:
-    """Return a profile that comes with the program; raises ProfileError when there is none."""
-    if name not in BUILTIN:
-        raise ProfileError("profile", f"there is no profile {name[:60]!r}", f"profiles here: {', '.join(BUILTIN)}")
-    return parse_machine(BUILTIN[name])
+class Profile(msgspec.Struct, frozen=True, kw_only=True):
+    """One profile. `persona` is what an OpenClaw roster entry shall be; kept as it was written."""
+
+    name: str
+    description: str = ""
+    machine: Machine = Machine()
+    contents: Contents = Contents()
+    persona: dict[str, object] | None = None
 
 
-def parse_machine(raw: object, field: str = "") -> Machine:
+def parse_machine(raw: object, field: str = "", base: Machine = DEFAULT_MACHINE) -> Machine:
     """Return the machine that the mapping `raw` describes; `field` is the path that leads to it.
 
+    What `raw` does not say is as in `base`: field by field, also inside of limits, security, health, logging and
+    resources. Of mappings with names of the user's choice (environment, labels, ulimits) each name counts by itself;
+    a list takes the place of the whole list.
+
     Raises:
-        ProfileError: with the path of the first wrong field.
+        ProfileError: with every wrong field.
     """
-    known = ("resources", "capabilities", "labels", "environment", "sudo", "concurrency", "restart")
-    given = _mapping(field, raw, known)
-    default = Machine()
-    return Machine(
-        resources=_resources(_at(field, "resources"), given.get("resources", {})),
-        capabilities=_capabilities(_at(field, "capabilities"), given.get("capabilities", ())),
-        labels=_texts(_at(field, "labels"), given.get("labels", {})),
-        environment=_environment(_at(field, "environment"), given.get("environment", {})),
-        sudo=_flag(_at(field, "sudo"), given.get("sudo", default.sudo)),
-        concurrency=_count(_at(field, "concurrency"), given.get("concurrency", default.concurrency), MAX_CONCURRENCY),
-        restart=_restart(_at(field, "restart"), given.get("restart", default.restart)),
+    given = Table(field, raw, MACHINE_FIELDS)
+    machine = _machine(given, base)
+    given.check()
+    return machine
+
+
+def parse_profile(raw: object, name: str = "") -> Profile:
+    """Return the profile that `raw` describes. `name`: what its file is called; it may say so itself.
+
+    Raises:
+        ProfileError: with every wrong field.
+    """
+    given = Table("", raw, FIELDS)
+    said = given.get("name", parse_name, name) if name else given.required("name", parse_name, "")
+    if name and said != name:
+        hint = f"Write {name}, or leave it out."
+        given.problems.append(Problem("name", f"is {shown(said)}, but the profile is called {name}", hint))
+    machine = _machine(given)
+    profile = Profile(
+        name=said,
+        description=given.get("description", parse_text, ""),
+        machine=machine,
+        contents=Contents(
+            packages=given.get("packages", parse_packages, ()),
+            files=given.get("files", parse_files, ()),
+            setup_tasks=given.get("setup_tasks", parse_setup_tasks, ()),
+            environment=machine.environment,
+            build_arguments=given.get("build_args", parse_environment, {}),
+        ),
+        persona=given.get("persona", _persona, None),
     )
+    given.check()
+    return profile
 
 
-def parse_size(field: str, value: object) -> int:
-    """Return bytes from `4G`, `512m`, `1.5g`, `2GiB` (powers of 1024) or a number of bytes."""
-    hint = "Write a size like 512m, 4G or a number of bytes."
-    if isinstance(value, int) and not isinstance(value, bool):
-        size = value
-    elif isinstance(value, str) and len(value) <= 32 and (match := _SIZE.fullmatch(value.strip())):
-        size = (
-            int(float(match[1]) * _UNITS[match[2].lower()])
-            if "." in match[1]
-            else int(match[1]) * _UNITS[match[2].lower()]
-        )
-    else:
-        raise ProfileError(field, f"{_shown(value)} is not a size", hint)
-    if not 0 < size <= _MAX_SIZE_BYTES:
-        raise ProfileError(field, f"{_shown(value)} is not a possible size", hint)
-    return size
-
-
-def parse_cpus(field: str, value: object) -> float:
-    """Return cores from a number, `"2"`, `"0.5"` or `"500m"` (thousandths)."""
-    hint = "Write a number of cores like 2, 0.5 or 500m."
-    if isinstance(value, (int, float)) and not isinstance(value, bool):
-        # Compared first: an enormous integer has no float.
-        cores = float(value) if value <= MAX_CPUS else math.inf
-    elif isinstance(value, str) and len(value) <= 32 and (match := _CPUS.fullmatch(value.strip())):
-        cores = float(match[1]) / (1000 if match[2] else 1)
-    else:
-        raise ProfileError(field, f"{_shown(value)} is not a number of cores", hint)
-    if not math.isfinite(cores) or not 0 < cores <= MAX_CPUS:
-        raise ProfileError(field, f"{_shown(value)} is not a possible number of cores", hint)
-    return cores
-
-
-def parse_name(field: str, value: object) -> str:
-    """Return the name of a profile."""
-    if not isinstance(value, str) or not re.fullmatch(NAME_PATTERN, value):
-        hint = "1 to 40 characters: a-z, 0-9 and -, not starting with -."
-        raise ProfileError(field, f"{_shown(value)} is not a name", hint)
-    return value
-
-
-# --- parts ---------------------------------------------------------------------------------------
-
-
-def _resources(field: str, raw: object) -> Resources:
-    given = _mapping(field, raw, ("cpus", "memory", "disk"))
-    return Resources(
-        cpus=parse_cpus(_at(field, "cpus"), given.get("cpus", DEFAULT_CPUS)),
-        memory_bytes=parse_size(_at(field, "memory"), given.get("memory", DEFAULT_MEMORY_BYTES)),
-        disk_bytes=parse_size(_at(field, "disk"), given.get("disk", DEFAULT_DISK_BYTES)),
+def _machine(given: Table, base: Machine = DEFAULT_MACHINE) -> Machine:
+    machine = Machine(
+        resources=given.get("resources", partial(_resources, base=base.resources), base.resources),
+        capabilities=given.get("capabilities", parse_capabilities, base.capabilities),
+        labels=base.labels | given.get("labels", parse_labels, {}),
+        environment=base.environment | given.get("environment", parse_environment, {}),
+        sudo=given.get("sudo", parse_flag, base.sudo),
+        concurrency=given.get("concurrency", number_between(1, MAX_CONCURRENCY), base.concurrency),
+        restart=given.get("restart", parse_restart, base.restart),
+        network=given.get("network", parse_network, base.network),
+        volumes=given.get("volumes", entries(parse_volume, 64), base.volumes),
+        security=given.get("security", partial(parse_security, base=base.security), base.security),
+        limits=given.get("limits", partial(parse_limits, base=base.limits), base.limits),
+        health=given.get("health", partial(parse_health, base=base.health), base.health),
+        gpu=given.get("gpu", parse_gpu, base.gpu),
+        logging=given.get("logging", partial(parse_logging, base=base.logging), base.logging),
+        stop_grace_seconds=given.get("stop_grace", parse_seconds, base.stop_grace_seconds),
+        secrets=base.secrets | given.get("secrets", parse_secrets, {}),
     )
+    given.problems += _contradictions(given.field, machine)
+    return machine
 
 
-def _capabilities(field: str, raw: object) -> tuple[str, ...]:
-    if not isinstance(raw, (list, tuple)):
-        raise ProfileError(field, f"{_shown(raw)} is not a list", "Write a list of words.")
-    words: list[str] = []
-    for index, value in enumerate(cast("list[object]", raw)):
-        if not isinstance(value, str) or not re.fullmatch(CAPABILITY_PATTERN, value):
-            raise ProfileError(f"{field}[{index}]", f"{_shown(value)} is not a capability", "One word, without commas.")
-        words.append(value)
-    return tuple(dict.fromkeys(words))
+def _resources(field: str, raw: object, base: Resources) -> Resources:
+    given = Table(field, raw, ("cpus", "memory", "disk"))
+    resources = Resources(
+        cpus=given.get("cpus", parse_cpus, base.cpus),
+        memory_bytes=given.get("memory", parse_size, base.memory_bytes),
+        disk_bytes=given.get("disk", parse_size, base.disk_bytes),
+    )
+    given.check()
+    return resources
 
 
-def _texts(field: str, raw: object) -> dict[str, str]:
-    given = _mapping(field, raw)
-    for name, value in given.items():
-        if not isinstance(value, str):
-            raise ProfileError(_at(field, name), f"{_shown(value)} is not text", "Put it in quotes.")
-    return cast("dict[str, str]", given)
+def _contradictions(field: str, machine: Machine) -> list[Problem]:
+    """What is right by itself and cannot be together."""
+    found: list[Problem] = []
+    memory, limits = machine.resources.memory_bytes, machine.limits
+    swap, reserved = limits.memory_swap_bytes, limits.memory_reservation_bytes
+    if swap is not None and swap != UNLIMITED and swap < memory:
+        hint = "It is memory and swap together: write as much as resources.memory, or more."
+        found.append(Problem(at(field, "limits.memory_swap"), "is less than the memory", hint))
+    if reserved is not None and reserved > memory:
+        found.append(Problem(at(field, "limits.memory_reservation"), "is more than the memory"))
+    targets = [volume.target for volume in machine.volumes]
+    targets += [tmpfs.path for tmpfs in machine.security.tmpfs]
+    for target in dict.fromkeys(target for target in targets if targets.count(target) > 1):
+        found.append(Problem(at(field, "volumes"), f"{target} is mounted twice"))
+    for name in machine.secrets.keys() & machine.environment.keys():
+        hint = "A secret does not belong into the environment: images and snapshots keep that."
+        found.append(Problem(at(field, f"secrets.{name}"), "is in the environment too", hint))
+    return found
 
 
-def _environment(field: str, raw: object) -> dict[str, str]:
-    texts = _texts(field, raw)
-    for name, value in texts.items():
-        if not re.fullmatch(ENVIRONMENT_PATTERN, name) or "\0" in value:
-            raise ProfileError(_at(field, name), "is not an environment variable", "Letters, digits and _.")
-    return texts
-
-
-def _flag(field: str, value: object) -> bool:
-    if not isinstance(value, bool):
-        raise ProfileError(field, f"{_shown(value)} is neither true nor false")
-    return value
-
-
-def _count(field: str, value: object, most: int) -> int:
-    if not isinstance(value, int) or isinstance(value, bool) or not 1 <= value <= most:
-        raise ProfileError(field, f"{_shown(value)} is not a number between 1 and {most}")
-    return value
-
-
-def _restart(field: str, value: object) -> Restart:
-    if not isinstance(value, str) or value not in list(Restart):
-        hint = 'no must stand in quotes in YAML: restart: "no".' if value is False else ""
-        raise ProfileError(field, f"{_shown(value)} is not one of {', '.join(Restart)}", hint)
-    return Restart(value)
-
-
-def _mapping(field: str, raw: object, known: tuple[str, ...] = ()) -> Mapping[str, object]:
-    if not isinstance(raw, dict):
-        raise ProfileError(field, f"{_shown(raw)} is not a mapping", "Write names with values.")
-    for name in cast("dict[object, object]", raw):
-        if not isinstance(name, str):
-            raise ProfileError(field, f"{_shown(name)} cannot be a name here", "Put it in quotes.")
-        if known and name not in known:
-            close = difflib.get_close_matches(name, known, 1)
-            hint = f"Did you mean {close[0]}?" if close else f"Known here: {', '.join(known)}."
-            raise ProfileError(_at(field, name), "is not known", hint)
-    return cast("dict[str, object]", raw)
-
-
-def _at(field: str, name: str) -> str:
-    return f"{field}.{name}" if field else name
-
-
-def _shown(value: object) -> str:
-    if isinstance(value, int) and abs(value) > _MAX_SIZE_BYTES:
-        return "a huge number"  # Python refuses to write out the largest
-    text = repr(value)
-    return text if len(text) <= 60 else f"{text[:57]}..."
+def _persona(field: str, raw: object) -> dict[str, object]:
+    persona = dict(mapping(field, raw))
+    try:
+        msgspec.json.encode(persona)
+    except (TypeError, ValueError, RecursionError, OverflowError, UnicodeEncodeError) as exc:
+        raise ProfileError(field, "holds something that is no plain data", "Text, numbers, lists, mappings.") from exc
+    return persona

@@ -17,7 +17,7 @@ from clawtui.cli.world import Context, Ctx
 from clawtui.follow import closed
 from hub.contract import AgentAnswer, AgentList, AgentQuery, AgentView, LogEntry, LogQuery
 from hub.control import Control
-from hub.core.model import AgentStatus
+from hub.core.model import AgentStatus, CheckState
 
 PAGE_AGENTS: Final = 500
 
@@ -25,7 +25,7 @@ PAGE_AGENTS: Final = 500
 def columns(context: Context) -> tuple[Column, ...]:
     return (
         Column("NAME", lambda agent: agent.id),
-        Column("STATUS", lambda agent: f"{agent.status.value}{' (basic)' if agent.basic else ''}"),
+        Column("STATUS", _status),
         Column("TYPE", lambda agent: agent.type),
         Column("DRIVER", lambda agent: agent.driver),
         Column("CPU", _cpu, right=True),
@@ -57,14 +57,15 @@ def fields(context: Context) -> tuple[Column, ...]:
         Column("DISPLAY NAME", lambda agent: agent.display_name),
         Column("WANTED", lambda agent: agent.lifecycle.desired.value),
         Column("OBSERVED", lambda agent: f"{agent.lifecycle.observed.value} (says {agent.source})"),
+        Column("HEALTH CHECK", _check),
         Column("CONNECTION", lambda agent: agent.connection.value),
         Column("SEEN", lambda agent: _seen(context, agent)),
         Column("DRIVER", lambda agent: agent.driver),
         Column("PROFILE", lambda agent: agent.profile),
         Column("CAPABILITIES", lambda agent: agent.capabilities),
         Column("LABELS", lambda agent: agent.labels),
-        Column("CPU", _cpu),
-        Column("MEMORY", lambda agent: _memory(agent)),
+        Column("CPU", lambda agent: _measured(agent, _cpu(agent))),
+        Column("MEMORY", lambda agent: _measured(agent, _memory(agent))),
         Column("DISK", _disk),
         Column("QUEUED", lambda agent: agent.queued),
         Column("RUNNING", lambda agent: agent.running),
@@ -75,6 +76,29 @@ def fields(context: Context) -> tuple[Column, ...]:
         Column("CREATED", lambda agent: agent.created_at),
         Column("UID", lambda agent: agent.uid),
     )
+
+
+def _status(agent: AgentView) -> str:
+    """The status, with what a glance at the fleet must not miss."""
+    failing = agent.check is not None and agent.check.status is CheckState.UNHEALTHY
+    return f"{agent.status.value}{' (basic)' if agent.basic else ''}{' (unhealthy)' if failing else ''}"
+
+
+def _check(agent: AgentView) -> str | None:
+    """What the platform's health check says, and what the hub did about it."""
+    check = agent.check
+    if check is None:
+        return None
+    restarted = f"; restarted {check.restarts} times" if check.restarts else ""
+    given_up = ", given up" if check.given_up else ""
+    return f"{check.status.value}: {check.why or 'no words'}{restarted}{given_up}"
+
+
+def _measured(agent: AgentView, text: str | None) -> str | None:
+    """A value beside who measured it, when that was not the agent itself."""
+    if text is None or agent.health_source in (None, "agent"):
+        return text
+    return f"{text} (measured by {agent.health_source})"
 
 
 def _cpu(agent: AgentView) -> str | None:

@@ -56,7 +56,10 @@ def _leaves(error: BaseException) -> Iterator[BaseException]:
 
 
 def print_error(error: HubError, stderr: TextIO) -> None:
-    stderr.write(f"error: {printable(error.message)}\n")
+    first, *more = error.message.splitlines() or [""]
+    stderr.write(f"error: {printable(first)}\n")
+    for line in more:
+        stderr.write(f"    {printable(line)}\n")
     # The hub's own hint speaks of HTTP headers.
     wanted = "name a token with --token-file FILE or CLAWTUI_TOKEN"
     hint = wanted if isinstance(error, Unauthorized) and error.code == "unauthorized" else error.hint

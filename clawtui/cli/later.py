@@ -11,25 +11,12 @@ from clawtui.errors import NotInThisVersion
 
 LATER_VERBS: Final[dict[str, str]] = {
     "message": "Send a prompt to a persona of an OpenClaw gateway",
-    "snapshot": "Save an agent",
-    "snapshots": "List, compare and delete snapshots",
-    "restore": "Put an agent back to a snapshot",
-    "fork": "Make agents from a snapshot",
-    "network": "Create, list, remove and connect networks",
-    "image": "Build, push and pull images",
-    "profile": "List, show, validate, migrate and build profiles",
     "sync": "Keep agents' workspaces in step with their profiles",
     "gateway": "Provision OpenClaw gateways and keep them healthy",
-    "compose": "Export a fleet as a Compose file",
-    "monitoring": "Prometheus, Grafana and cAdvisor as a Compose file",
-    "disk": "Show what our objects take of the disk",
-    "prune": "Clean up our own objects",
-    "repair": "Repair ownership in a workspace",
 }
 
 LATER_OPTIONS: Final[dict[str, str]] = {
     "--port-web": "the web dashboard",
-    "--gpus": "GPU agents",
 }
 
 LATER_DRIVERS: Final = frozenset({"multipass", "swarm"})

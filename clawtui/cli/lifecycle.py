@@ -10,7 +10,8 @@ from cyclopts import Parameter
 
 from clawtui.cli import exits
 from clawtui.cli.agents import show_agent
-from clawtui.cli.later import not_in_this_version, refuse_later_driver
+from clawtui.cli.later import refuse_later_driver
+from clawtui.cli.machine import PLAIN, MachineOptions
 from clawtui.cli.output import Column
 from clawtui.cli.progress import finish_job
 from clawtui.cli.values import pairs, words
@@ -34,7 +35,7 @@ class Wanted:
     """The options of `create`."""
 
     driver: Annotated[str, Parameter(help="docker or process; without it docker where that works.")] = ""
-    profile: Annotated[str, Parameter(help="What the agent is made from.")] = ""
+    profile: Annotated[str, Parameter(help="What the agent is made from: `clawtui profile list`.")] = ""
     type: Annotated[str, Parameter(help="A word to select it by, e.g. builder.")] = ""
     display_name: Annotated[str, Parameter(help="Free text that screens show.")] = ""
     cpu: Annotated[
@@ -55,18 +56,17 @@ class Wanted:
     mount: Annotated[list[str] | None, Parameter(help="SOURCE:TARGET or SOURCE:TARGET:ro; may be repeated.")] = None
     tmpfs: Annotated[list[str] | None, Parameter(help="A folder in memory; may be repeated.")] = None
     read_only_root: Annotated[bool, Parameter(help="Everything but workspace, mounts and tmpfs is read-only.")] = False
-    restart: Annotated[str, Parameter(help="no, on-failure, always or unless-stopped.")] = "unless-stopped"
-    gpus: Annotated[str | None, Parameter(show=False)] = None
+    restart: Annotated[
+        str, Parameter(help="no, on-failure, always or unless-stopped; without it as the profile says, or the last.")
+    ] = ""
 
-    def request(self, name: str, preset_driver: str) -> CreateAgent:
+    def request(self, name: str, preset_driver: str, machine: MachineOptions = PLAIN) -> CreateAgent:
         """What the hub is asked for.
 
         Raises:
             UsageError: a label, variable or mount that cannot be meant.
-            NotInThisVersion: a driver or option that comes later.
+            NotInThisVersion: a driver that comes later.
         """
-        if self.gpus is not None:
-            not_in_this_version("--gpus (GPU agents)")
         driver = self.driver or preset_driver
         refuse_later_driver(driver)
         return CreateAgent(
@@ -85,19 +85,22 @@ class Wanted:
             tmpfs=self.tmpfs or [],
             read_only=self.read_only_root,
             restart=self.restart,
+            machine=machine.raw(),
         )
 
 
 NOTHING: Final = Wanted()
 
 
-async def create(name: str, /, *, wanted: Wanted = NOTHING, no_wait: NoWait = False, context: Ctx) -> int:
+async def create(
+    name: str, /, *, wanted: Wanted = NOTHING, machine: MachineOptions = PLAIN, no_wait: NoWait = False, context: Ctx
+) -> int:
     """Make an agent and start it.
 
     Args:
         name: Its name: small letters, digits and dashes.
     """
-    request = wanted.request(name, context.world.preset_driver)
+    request = wanted.request(name, context.world.preset_driver, machine)
     async with context.control() as control:
         job = await control.create_agent(request)
         if await finish_job(context, control, job, no_wait=no_wait):

@@ -11,7 +11,7 @@ EXEC_OPTIONS: Final = frozenset({"--timeout", "--cwd", "--env", "-e"})
 """Options of `exec` that take a value."""
 END_OF_OPTIONS: Final = "--"
 STDIN: Final = "@stdin"
-"""Stands for `-` where a task is expected."""
+"""Stands for `-` where a task or a file is expected."""
 
 
 def verb_position(words: Sequence[str]) -> int | None:
@@ -31,12 +31,12 @@ def prepared(words: Sequence[str]) -> list[str]:
     """The words as the parser takes them.
 
     `exec [options] NAME [options] [--] COMMAND…`: `--` is put before the command, so that its options
-    stay the command's own. `task … -`: the dash, which no parser takes for a value, becomes `STDIN`.
+    stay the command's own. `task … -`, `profile … -`: the dash, which no parser takes for a value, becomes `STDIN`.
     """
     verb = verb_position(words)
     if verb is not None and words[verb] == "exec":
         return _separated(words, verb)
-    if verb is not None and words[verb] == "task":
+    if verb is not None and words[verb] in ("task", "profile"):
         return [STDIN if word == "-" else word for word in words]
     return list(words)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import shlex
 from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
@@ -9,12 +10,23 @@ from typing import TYPE_CHECKING, Any, Final
 
 from clawtui.tui.actions import Where
 from clawtui.tui.possible import Split, split
+from clawtui.tui.saving import OFFER
 from clawtui.tui.screens.pane import Work
 from clawtui.tui.shell import run_shell
 from clawtui.tui.widgets.command_line import CommandLine
-from clawtui.tui.widgets.dialogs import ConfirmDialog, TypeNameDialog
-from clawtui.tui.widgets.forms import CreateDialog, TaskDialog, TaskOrder
-from hub.contract import AgentAct, AgentView, CreateAgent, DispatchRequest, JobView
+from clawtui.tui.widgets.dialogs import ConfirmDialog
+from clawtui.tui.widgets.forms import CreateDialog, TaskDialog, TaskOrder, create_words
+from clawtui.tui.widgets.losing import LossDialog
+from hub.contract import (
+    AgentAct,
+    AgentView,
+    CreateAgent,
+    DispatchRequest,
+    JobView,
+    ProfileQuery,
+    ProfileView,
+    TakeSnapshot,
+)
 from hub.control import Control
 from hub.core.model import JobState
 from hub.errors import HubError, Unavailable
@@ -23,6 +35,8 @@ if TYPE_CHECKING:
     from clawtui.tui.app import ClawtuiApp
 
 WAIT_SECONDS: Final = 120.0
+ASK_AGAIN_SECONDS: Final = 0.5
+"""Between two questions to a hub that answers at once although the job runs."""
 NOBODY: Final = "no agent is meant: put the cursor on one, or mark some"
 FIRST_NAME: Final = "worker"
 NAMED: Final = 6
@@ -96,15 +110,36 @@ class Acting:
         lines = [_losses(self.app.store.agents.get(name), name) for name in names[:NAMED]] if self.app.store else []
         if len(names) > NAMED:
             lines.append(f"… and {len(names) - NAMED} more")
-        lines.append("Workspaces, logs and queued tasks go with them. This cannot be undone.")
+        lines.append("Workspaces, logs and queued tasks go with them; snapshots stay. This cannot be undone.")
         expected = names[0] if len(names) == 1 else f"destroy {len(names)}"
         title = f"Destroy {names[0]}?" if len(names) == 1 else f"Destroy {len(names)} agents?"
 
+        saved, why = self._can_save(names)
+        offer = OFFER if len(saved) == len(names) else f"{OFFER} of {_listed(saved)}"
+        dialog = LossDialog(
+            title, lines, expected, "Destroy", measure=partial(self.app.saving.loss, saved[:NAMED]) if saved else None,
+            offer=offer if saved else "", why_none=why,
+        )  # fmt: skip
+
         def answered(yes: bool | None) -> None:
             if yes:
-                self.work(lambda: self._many("destroy", names, lambda name: self.control.destroy(name)))
+                first = saved if dialog.save_first else ()
+                self.work(lambda: self._destroy(names, first))
 
-        self.app.push_screen(TypeNameDialog(title, lines, expected, "Destroy"), answered)
+        self.app.push_screen(dialog, answered)
+
+    def _can_save(self, names: tuple[str, ...]) -> Split:
+        """Of which of `names` a snapshot can be taken, and why not of the others."""
+        store = self.app.store
+        if store is None or store.health is None:
+            return Split(names)
+        return split("save", names, store.agents, store.health.drivers)
+
+    async def _destroy(self, names: tuple[str, ...], first: tuple[str, ...]) -> None:
+        """With snapshots of `first` before: when one fails, nothing is destroyed."""
+        if first:
+            await self.app.saving.take(first, TakeSnapshot())
+        await self._many("destroy", names, lambda name: self.control.destroy(name))
 
     def possible(self, act: str, names: tuple[str, ...]) -> Split:
         """Those of `names` that `act` can be done to; says why when it can be done to none of them."""
@@ -169,24 +204,39 @@ class Acting:
         self.work(lambda: self._create(request))
 
     async def do_agent_create(self, words: str) -> None:
+        self.ask_create(words)
+
+    def ask_create(self, name: str = "", *, profile: str = "") -> None:
+        """The form of a new agent, with what is known already."""
         health = self.app.store.health if self.app.store is not None else None
         drivers = health.drivers if health is not None else []
+
+        async def profiles() -> list[ProfileView]:
+            return (await self.control.profiles(ProfileQuery())).profiles
 
         def answered(request: CreateAgent | None) -> None:
             if request is not None:
                 self.work(lambda: self._create(request))
 
-        self.app.push_screen(CreateDialog(drivers, self.equivalent, words), answered)
+        self.app.push_screen(CreateDialog(drivers, self.equivalent, name, profiles, profile), answered)
 
     async def _create(self, request: CreateAgent) -> None:
         self.app.say(f"▶ create {request.name} …", "accent")
         job = await self.control.create_agent(request)
-        ended = await self.control.job(job.id, WAIT_SECONDS)
+        # The first agent of a profile waits for its image.
+        ended = await self.ended(job)
         if ended.state != JobState.SUCCEEDED:
             why = ended.error.message if ended.error else ended.state
             raise HubError(f"create {request.name} failed: {why}", code="act_failed", hint="e shows it in full")
-        driver = ("--driver", request.driver) if request.driver else ()
-        self.app.say(f"√ {request.name} is there — {self.equivalent('create', request.name, *driver)}", "ok")
+        self.app.say(f"√ {request.name} is there — {self.equivalent(*create_words(request))}", "ok")
+
+    async def ended(self, job: JobView) -> JobView:
+        """The job when it has ended, however long that takes."""
+        while job.finished_at is None:
+            job = await self.control.job(job.id, WAIT_SECONDS)
+            if job.finished_at is None:
+                await asyncio.sleep(ASK_AGAIN_SECONDS)
+        return job
 
     # --- shell
 

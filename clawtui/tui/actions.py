@@ -31,6 +31,11 @@ class Where(enum.StrEnum):
     HUB = "hub"
     OUTPUT = "output"
     ROLLOUT = "rollout"
+    SNAPSHOTS = "snapshots"
+    DIFFERENCE = "difference"
+    PROFILES = "profiles"
+    BUILD = "build"
+    DISK = "disk"
 
 
 class Action(NamedTuple):
@@ -51,7 +56,9 @@ class Action(NamedTuple):
 
 _FLEET = (Where.FLEET,)
 _TASKS = (Where.FLEET, Where.TASKS, Where.ROLLOUT)
-_LOG = (Where.FLEET, Where.LOGS, Where.OUTPUT)
+_LOG = (Where.FLEET, Where.LOGS, Where.OUTPUT, Where.BUILD)
+_PROFILES = (Where.PROFILES,)
+_SAVED = (Where.SNAPSHOTS, Where.FLEET)
 
 ACTIONS: Final[tuple[Action, ...]] = (
     # --- places
@@ -61,6 +68,11 @@ ACTIONS: Final[tuple[Action, ...]] = (
     Action("show.journal", ("f4",), "Journal", "Who did what, and what came of it", words=("journal",)),
     Action("show.hub", ("f5",), "Hub", "The hub itself: load, connections, tokens, settings", words=("hub",)),
     Action("show.jobs", ("f6",), "Jobs", "The hub's own long work: what runs, what failed, and why", words=("jobs",)),
+    Action("show.snapshots", ("f7",), "Snapshots", "Saved agents and what came of them: restore, fork, compare",
+           words=("snapshots",), argument="AGENT"),
+    Action("show.profiles", ("f8",), "Profiles", "What agents are made from, and the images of it",
+           words=("profiles",), argument="PROFILE"),
+    Action("show.disk", ("f9",), "Disk", "What takes room, what of it nobody needs, and cleaning up", words=("disk",)),
     Action("journal.acts", ("1",), "Acts", "What people did, with the command for it and the way back",
            (Where.JOURNAL,), words=("acts",)),
     Action("journal.audit", ("2",), "Audit", "Everything that was done, tried and refused, as it was written down",
@@ -78,6 +90,9 @@ ACTIONS: Final[tuple[Action, ...]] = (
     Action("detail.tasks", ("3",), "Tasks of it", "Detail: the agent's last tasks", _FLEET, needs="agent"),
     Action("detail.stats", ("4",), "Stats", "Detail: what the agent uses, over time", _FLEET, words=("stats",),
            needs="agent"),
+    Action("detail.snapshots", ("5",), "Its snapshots", "Detail: the agent's snapshots; Enter goes to one", _FLEET,
+           needs="agent"),
+    Action("detail.profile", ("6",), "Its profile", "Detail: what the agent was made from", _FLEET, needs="agent"),
     Action("detail.window", ("W",), "Window", "How far graphs go back: 2m (live), 15m, 1h, 6h, 24h, 7d, 30d",
            _FLEET, words=("window",), argument="WINDOW", needs="agent"),
     Action("detail.next", ("right_square_bracket",), "Next tab", "Detail: the next tab", _FLEET),
@@ -108,7 +123,8 @@ ACTIONS: Final[tuple[Action, ...]] = (
     Action("command", ("colon",), "Command", "Type an action by name, with history and completion", hint=5),
     Action("palette", ("ctrl+p",), "Palette", "Find any action, place or agent", words=("palette",), hint=6),
     Action("menu", ("x",), "Actions", "What can be done with this",
-           (*_TASKS, Where.OUTPUT, Where.JOURNAL, Where.JOBS, Where.HUB), words=("menu",), hint=1),
+           (*_TASKS, Where.OUTPUT, Where.JOURNAL, Where.JOBS, Where.HUB, Where.SNAPSHOTS,
+            Where.PROFILES, Where.DISK), words=("menu",), hint=1),
     Action("help", ("question_mark",), "Help", "All keys and words", words=("help",), hint=99),
     Action("copy", ("y",), "Copy", "Copy the line, the id or the error (OSC 52)", words=("copy",)),
     Action("undo", ("u",), "Undo", "Take back the act under the journal's cursor, elsewhere the last one; or by number",
@@ -147,6 +163,52 @@ ACTIONS: Final[tuple[Action, ...]] = (
            words=("matrix",), needs="rollout", hint=5),
     Action("rollout.retry", ("F",), "Retry failed", "Submit again what failed", (Where.TASKS, Where.ROLLOUT),
            Grade.ACTS, ("retry-failed",), needs="rollout", hint=6),
+    # --- snapshots
+    Action("snapshot.create", ("B",), "Snapshot", "Save the agent or the marked ones; shows first what that takes",
+           _SAVED, Grade.ACTS, ("snapshot",), "AGENT…", hint=10),
+    Action("snapshot.restore", ("R",), "Restore", "Put the agent back to the snapshot", (Where.SNAPSHOTS,), Grade.LOSES,
+           ("restore",), "SNAPSHOT", hint=3, needs="snapshot"),
+    Action("snapshot.unrestore", ("U",), "Undo restore", "Go back to what the last restore replaced, within 24 hours",
+           _SAVED, Grade.LOSES, ("undo-restore",), "AGENT"),
+    Action("snapshot.fork", ("f",), "Fork", "Make new agents of the snapshot", (Where.SNAPSHOTS,), Grade.ACTS,
+           ("fork",), "SNAPSHOT", hint=4, needs="snapshot"),
+    Action("snapshot.diff", ("d",), "Compare", "Which files differ: between the two marked ones, or with a chosen one",
+           _SAVED, words=("diff",), argument="SNAPSHOT SNAPSHOT", hint=5, needs="snapshot"),
+    Action("snapshot.delete", ("D",), "Delete", "Delete the snapshot or the marked ones", (Where.SNAPSHOTS,),
+           Grade.LOSES, ("delete-snapshot",), "SNAPSHOT", hint=8, needs="snapshot"),
+    Action("snapshot.schedule", ("E",), "Schedule", "When the agent is saved by itself, and what is kept of that",
+           _SAVED, Grade.ACTS, ("schedule",), "AGENT", hint=11),
+    # --- profiles
+    Action("profile.create", ("c",), "Create from it", "Make an agent from the profile", _PROFILES, Grade.ACTS,
+           ("create-from",), "PROFILE", hint=3, needs="profile"),
+    Action("profile.build", ("b",), "Build", "Build the image of the profile or the marked ones", _PROFILES,
+           Grade.ACTS, ("build",), "PROFILE…", hint=4, needs="profile"),
+    Action("profile.rebuild", ("B",), "Build again", "Build although nothing has changed, without earlier layers",
+           _PROFILES, Grade.ACTS, ("rebuild",), "PROFILE…", needs="profile"),
+    Action("profile.cancel", ("K",), "Cancel build", "End the build that runs", (Where.PROFILES, Where.BUILD),
+           Grade.STOPS, ("cancel-build",), "PROFILE", hint=2, needs="build"),
+    Action("profile.log", ("o",), "Output", "The output of the newest build, while it runs", _PROFILES,
+           words=("build-log",), argument="PROFILE", hint=5, needs="profile"),
+    Action("profile.edit", ("E",), "Edit", "Edit the file in $EDITOR; of a built-in one a copy of your own", _PROFILES,
+           Grade.ACTS, ("edit",), "PROFILE", hint=7, needs="profile"),
+    Action("profile.change", ("i",), "In place", "Change the text here, with what is wrong beside the line", _PROFILES,
+           Grade.ACTS, ("change",), "PROFILE", hint=8, needs="profile"),
+    Action("profile.copy", ("C",), "Copy it", "Copy the profile as one of your own", _PROFILES, Grade.ACTS,
+           ("copy-profile",), "NAME", hint=9, needs="profile"),
+    Action("profile.new", ("n",), "New", "Write a new profile of your own", _PROFILES, Grade.ACTS, ("new-profile",),
+           "NAME", hint=10),
+    Action("profile.delete", ("D",), "Delete", "Delete a profile of your own", _PROFILES, Grade.LOSES,
+           ("delete-profile",), "PROFILE", needs="profile"),
+    Action("image.push", (), "Push", "Put the profile's image into a registry, e.g. localhost:5000/team", _PROFILES,
+           Grade.ACTS, ("push",), "REGISTRY", needs="profile"),
+    Action("image.pull", (), "Pull", "Get the profile's image from a registry: then it need not be built", _PROFILES,
+           Grade.ACTS, ("pull",), "REGISTRY", needs="profile"),
+    # --- disks
+    Action("disk.clean", ("c",), "Clean up", "The plan for what nobody needs of the kind or the marked ones; then asks",
+           (Where.DISK,), Grade.LOSES, ("clean", "prune"), "KIND…", hint=3, needs="disk"),
+    Action("disk.clean_more", ("C",), "With newest", "The same, and the newest images that nobody uses too",
+           (Where.DISK,), Grade.LOSES, ("clean-more",), "KIND…", hint=4, needs="disk"),
+    Action("disk.look", ("r",), "Look again", "Look at the disks again now", (Where.DISK,), words=("look",), hint=5),
     # --- the hub
     Action("job.cancel", ("K",), "Cancel", "Cancel the job; what it did so far is undone", (Where.JOBS,), Grade.STOPS,
            ("cancel-job",), "JOB", needs="job", hint=2),
@@ -172,7 +234,7 @@ ACTIONS: Final[tuple[Action, ...]] = (
     Action("log.since", ("s",), "Since", "How far back: 1m, 5m, 15m, 1h, 6h, 24h, all; none = the next of these",
            (Where.LOGS,), words=("since",), argument="WINDOW", hint=9),
     Action("log.save", ("ctrl+s",), "Save", "Save all of it, as far as the filter and `since` let it pass, to a file",
-           (Where.LOGS, Where.OUTPUT), words=("save",), argument="PATH", hint=13),
+           (Where.LOGS, Where.OUTPUT, Where.BUILD), words=("save",), argument="PATH", hint=13),
     Action("logs.choose", ("c",), "Choose", "Whose logs: names, patterns like web-*, a selector like type=builder",
            (Where.LOGS,), argument="AGENT…", hint=7),
     Action("logs.all", ("a",), "All", "The logs of all agents", (Where.LOGS,), hint=8),

@@ -17,14 +17,17 @@ from textual.screen import Screen
 from clawtui.settings import Settings
 from clawtui.tui.acting import Acting
 from clawtui.tui.actions import Action, Grade, applies, find_word
+from clawtui.tui.building import Building
 from clawtui.tui.choosing import Choosing
 from clawtui.tui.doing import Doing
+from clawtui.tui.editing import Editing
 from clawtui.tui.going import Going
 from clawtui.tui.guard import culprit, origin, report
 from clawtui.tui.key_order import InOrder
 from clawtui.tui.keymap import Keymap
 from clawtui.tui.links import Link
 from clawtui.tui.memory import Memory
+from clawtui.tui.saving import Saving
 from clawtui.tui.screens.main import MainScreen
 from clawtui.tui.screens.pane import Pane
 from clawtui.tui.store import PACE_SECONDS, FleetStore
@@ -79,6 +82,8 @@ class ClawtuiApp(InOrder):
         self.store: FleetStore | None = None
         self.doing, self.acting = Doing(self), Acting(self)
         self.going, self.choosing, self.undoing = Going(self), Choosing(self), Undoing(self)
+        self.building, self.editing = Building(self), Editing(self)
+        self.saving = Saving(self)
         self.dresser = Dresser(self, plain=plain)
         self.dresser.put_on(self.choosing.first_theme())
         self.last_problem = ""
@@ -187,7 +192,10 @@ class ClawtuiApp(InOrder):
             await self.main.go(action.where[0])
             pane = self.main.pane
         name = f"do_{action.id.replace('.', '_').replace('-', '_')}"
-        owners = (pane, self.doing, self.acting, self.going, self.choosing, self.undoing)
+        owners = (
+            pane, self.doing, self.acting, self.saving, self.going, self.choosing, self.undoing, self.building,
+            self.editing,
+        )  # fmt: skip
         handler = next(found for owner in owners if (found := getattr(owner, name, None)))
         if not argument and (why := self.doing.why_not(action)):
             self.say(why, "warn")

@@ -25,6 +25,10 @@ WHY_NOT = {
     "task": "no task is meant: put the cursor on one; on the Fleet 3 and Enter show an agent's",
     "rollout": "this belongs to no rollout: put the cursor on a task of one",
     "attention": "nothing needs you",
+    "snapshot": "no snapshot is meant: put the cursor on one; on the Fleet 5 shows an agent's",
+    "profile": "no profile is meant: put the cursor on one (F8 shows them)",
+    "build": "no build of it runs",
+    "disk": "the disks were not looked at yet",
     "undo": "nothing can be taken back now; the journal (F4) shows what can",
     "job": "no job is meant: put the cursor on one that runs",
     "token": "no token is meant: put the cursor on one (3 shows them)",
@@ -61,6 +65,19 @@ class Doing:
         pane = await self.app.main.go(Where.JOBS)
         if job_id:
             pane.point_at(job_id)
+
+    async def do_show_snapshots(self, agent: str) -> None:
+        pane = await self.app.main.go(Where.SNAPSHOTS)
+        if agent:
+            pane.set_filter(f"agent:{agent}")
+
+    async def do_show_profiles(self, profile: str) -> None:
+        pane = await self.app.main.go(Where.PROFILES)
+        if profile:
+            pane.point_at(profile)
+
+    async def do_show_disk(self, _: str) -> None:
+        await self.app.main.go(Where.DISK)
 
     async def do_pane_next(self, _: str) -> None:
         self.app.screen.focus_next()
@@ -114,7 +131,11 @@ class Doing:
             for action in ACTIONS
             if Where.ANY not in action.where and applies(action, self.app.main.pane.place) and self._has(action.needs)
         ]
-        about = ", ".join((subject.tasks or subject.agents)[:3]) or "nothing"
+        saved = tuple(f"{one.agent_id}:{one.name}" for one in self.app.main.pane.snapshots())
+        about = (
+            ", ".join((saved or self.app.main.pane.profiles_meant() or subject.tasks or subject.agents)[:3])
+            or "nothing"
+        )
         self.app.push_screen(Picker(f"Actions on {about}", choices), self._picked)
 
     def _has(self, needs: str) -> bool:
@@ -123,6 +144,7 @@ class Doing:
             "agent": subject.agents,
             "task": subject.tasks,
             "rollout": self.app.main.pane.rollout(),
+            "snapshot": self.app.main.pane.snapshots(),
             "attention": self._needs(),
             "undo": self.app.undoing.offer,
         }

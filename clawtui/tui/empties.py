@@ -11,8 +11,8 @@ from hub.contract import DriverHealth, HubHealth
 
 DOCKER, PROCESS = "docker", "process"
 ADDS = (
-    "Docker would add: every agent in a container of its own, apart from your files, and limits of CPU and memory. "
-    "Images from profiles and snapshots will come with it in a later version."
+    "Docker would add: every agent in a container of its own, apart from your files, limits of CPU and memory, images "
+    "made from profiles, and snapshots of all of it."
 )
 LOCAL, REMOTE = "this machine", "the hub's machine"
 KEY_CELLS = 4

@@ -10,6 +10,8 @@ from clawtui.settings import COMMAND_LINE
 from clawtui.tui.actions import Where
 from clawtui.tui.links import Link, parse_link, verb_words
 from clawtui.tui.screens.fleet import FleetPane
+from clawtui.tui.screens.profiles import ProfilesPane
+from clawtui.tui.store import FleetStore
 from clawtui.tui.widgets.detail import TABS
 from hub.errors import NotFound, Unavailable
 
@@ -43,6 +45,13 @@ class Going:
         store = self.app.store
         if store is None:
             raise Unavailable("the hub is not there yet")
+        await self._look_for(link, store)
+        if link.tab and link.tab not in TABS:
+            raise UsageError(f"an agent has no {link.tab!r} here", field="link", hint=f"it has {', '.join(TABS)}")
+        await self._show(link)
+
+    async def _look_for(self, link: Link, store: FleetStore) -> None:
+        """Raises HubError when what the link is about is not there."""
         match link.place:
             case Where.FLEET | Where.LOGS:
                 # Logs are chosen by patterns and selectors too; what those fit is said there.
@@ -54,18 +63,21 @@ class Going:
                 await store.control.get_task(link.keys[0])
             case Where.ROLLOUT:
                 await store.control.dispatch_status(link.keys[0])
+            case Where.SNAPSHOTS | Where.DIFFERENCE:
+                for key in link.keys:
+                    await store.control.snapshot(key)
+            case Where.PROFILES | Where.BUILD:
+                for key in link.keys:
+                    await store.control.profile(key)
             case _:
                 pass
-        if link.tab and link.tab not in TABS:
-            raise UsageError(f"an agent has no {link.tab!r} here", field="link", hint=f"it has {', '.join(TABS)}")
-        await self._show(link)
 
     async def _show(self, link: Link) -> None:
         pane = await self.app.main.go(link.place)
         if link.place is Where.LOGS and link.keys:
             pane.choose(link.keys)
         elif link.keys:
-            pane.point_at(link.keys[0])
+            pane.point_at(",".join(link.keys) if link.place is Where.DIFFERENCE else link.keys[0])
         if isinstance(pane, FleetPane) and link.tab:
             pane.detail.show_tab(link.tab)
 
@@ -84,6 +96,15 @@ class Going:
                 return Link(pane.place, subject.tasks[:1])
             case Where.ROLLOUT if pane.rollout():
                 return Link(pane.place, (pane.rollout(),))
+            case Where.SNAPSHOTS | Where.DIFFERENCE if saved := pane.snapshots():
+                return Link(pane.place, tuple(one.id for one in saved[: 1 if pane.place is Where.SNAPSHOTS else 2]))
+            case Where.DIFFERENCE:
+                return Link(Where.SNAPSHOTS)
+            case Where.PROFILES:
+                cursor = pane.table.cursor_key if isinstance(pane, ProfilesPane) else None
+                return Link(pane.place, (cursor,)) if cursor else Link(pane.place)
+            case Where.BUILD:
+                return Link(pane.place, pane.profiles_meant()) if pane.profiles_meant() else Link(Where.PROFILES)
             case Where.OUTPUT | Where.ROLLOUT:
                 return Link(Where.TASKS)
             case _:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import datetime
-from typing import Final
+from typing import Any, Final
 
 import msgspec
 from rich.cells import cell_len
@@ -30,6 +30,8 @@ JOB_COLUMNS: Final = (
     Column("what", "WHAT", 12, "left", True),
 )
 JOB_KEYS: Final = frozenset({"state", "job", "agent", "what", "id", "by"})
+SHORT_KINDS: Final = {"restore-undo": "unrestore", "snapshot-delete": "delete"}
+"""Kinds that are too long for the column; in full they stand in the detail."""
 SAID_LEAST_CELLS: Final = 24
 """What was said last keeps at least so much of the line, whatever else there is to tell."""
 
@@ -65,7 +67,7 @@ def job_row(job: JobView, now: datetime, stale: bool) -> tuple[Mapping[str, str]
     runs = job.finished_at is None
     cells = (
         Cell(f"{sign.glyph} {job.state}{'?' if runs and stale else ''}", sign.style),
-        Cell(job.kind),
+        Cell(SHORT_KINDS.get(job.kind, job.kind)),
         Cell(job.agent_id or "the hub"),
         Cell(f"{bar(job.progress)} {job.progress:>4.0%}" if runs else "", "accent"),
         Cell(job_took(job, now)),
@@ -95,7 +97,12 @@ def job_detail(job: JobView, now: datetime, cancel_key: str) -> list[Field]:
     if job.by:
         fields.append(Field("Who", job.by.removeprefix("user:")))
     fields += _steps(job)
-    if job.result is not None:
+    forks: list[dict[str, Any]] = (job.result or {}).get("forks", [])
+    if forks:
+        lines = [printable(f"{one.get('agentId')}: {one.get('error') or one.get('state')}") for one in forks]
+        failed = bool((job.result or {}).get("failed"))
+        fields.append(Field("Forks", "\n".join(lines), "warn" if failed else "ok"))
+    elif job.result is not None:
         fields.append(Field("Result", msgspec.json.encode(job.result).decode()))
     fields.append(Field("Command", f"clawtui jobs show {job.id}", "", "y copies it"))
     return fields

@@ -12,24 +12,53 @@ from clawtui.errors import UsageError
 from clawtui.tui.actions import Where
 
 AGENTS, TASKS, ROLLOUTS, LOGS = "agents", "tasks", "rollouts", "logs"
+SNAPSHOTS, DIFFERENCES = "snapshots", "differences"
+PROFILES, BUILDS = "profiles", "builds"
 PLACES: Final = {
     AGENTS: Where.FLEET, "fleet": Where.FLEET, TASKS: Where.TASKS, ROLLOUTS: Where.ROLLOUT,
-    **{place.value: place for place in Where if place not in (Where.ANY, Where.FLEET, Where.OUTPUT, Where.ROLLOUT)},
+    **{
+        place.value: place
+        for place in Where
+        if place not in (Where.ANY, Where.FLEET, Where.OUTPUT, Where.ROLLOUT, Where.DIFFERENCE, Where.BUILD)
+    },
+    DIFFERENCES: Where.DIFFERENCE, BUILDS: Where.BUILD,
 }  # fmt: skip
 """First words of links. A place without things of its own is its name."""
-FORMS: Final = f"{AGENTS}/NAME, {TASKS}/ID, {ROLLOUTS}/ID, {LOGS}/NAME,NAME, " + ", ".join(
-    name for name in PLACES if name not in (AGENTS, "fleet", TASKS, ROLLOUTS, LOGS)
+FORMS: Final = (
+    f"{AGENTS}/NAME, {TASKS}/ID, {ROLLOUTS}/ID, {LOGS}/NAME,NAME, {SNAPSHOTS}/ID, {DIFFERENCES}/ID,ID, "
+    f"{PROFILES}/NAME, {BUILDS}/NAME, "
+    + ", ".join(
+        name
+        for name in PLACES
+        if name not in (AGENTS, "fleet", TASKS, ROLLOUTS, LOGS, SNAPSHOTS, DIFFERENCES, PROFILES, BUILDS)
+    )
 )
 _VERBS: Final[dict[Where, tuple[str, ...]]] = {
     Where.FLEET: ("list",), Where.TASKS: ("tasks", "list"), Where.JOURNAL: ("journal",), Where.HUB: ("doctor",),
+    Where.SNAPSHOTS: ("snapshots", "list"), Where.PROFILES: ("profile", "list"),
+    Where.DISK: ("disk",),
 }  # fmt: skip
 _AGENT_VERBS: Final[dict[str, tuple[str, ...]]] = {
     "": ("status",), "logs": ("logs", "--follow"), "tasks": ("tasks", "list", "--agent"),
+    "snapshots": ("snapshots", "list"),
 }  # fmt: skip
+
+_MOST: Final = {
+    Where.FLEET: 2, Where.TASKS: 1, Where.ROLLOUT: 1, Where.LOGS: 1, Where.SNAPSHOTS: 1, Where.DIFFERENCE: 1,
+    Where.PROFILES: 1, Where.BUILD: 1,
+}  # fmt: skip
+"""How many parts may come after the first."""
+_WHICH: Final = {
+    Where.ROLLOUT: ("which rollout?", f"{ROLLOUTS}/ID; `m` on a task opens its own"),
+    Where.DIFFERENCE: ("of which two snapshots?", f"{DIFFERENCES}/ID,ID; `d` on the Snapshots compares"),
+    Where.BUILD: ("which build?", f"{BUILDS}/PROFILE; `o` on the Profiles opens its newest one"),
+}
+"""Places that are nothing without a thing: what is asked, and what helps."""
 
 
 class Link(NamedTuple):
-    """`keys`: names of agents, or the id of one task or rollout. `tab`: the part of an agent's detail."""
+    """`keys`: names of agents, the id of one task, rollout or snapshot, or those of two snapshots to compare.
+    `tab`: the part of an agent's detail."""
 
     place: Where
     keys: tuple[str, ...] = ()
@@ -43,6 +72,10 @@ class Link(NamedTuple):
                 return f"{TASKS}/{self.keys[0]}"
             case Where.ROLLOUT:
                 return f"{ROLLOUTS}/{self.keys[0]}"
+            case Where.BUILD:
+                return f"{BUILDS}/{self.keys[0]}"
+            case Where.DIFFERENCE:
+                return f"{DIFFERENCES}/{','.join(self.keys)}"
             case _:
                 return "/".join((self.place.value, ",".join(self.keys))) if self.keys else self.place.value
 
@@ -59,13 +92,16 @@ def parse_link(text: str) -> Link:
         nearest = difflib.get_close_matches(first.lower(), PLACES, n=1)
         meant = f"did you mean {nearest[0]!r}? " if nearest else ""
         raise UsageError(f"there is no place {first!r}", field="link", hint=f"{meant}links are {FORMS}")
-    most = {Where.FLEET: 2, Where.TASKS: 1, Where.ROLLOUT: 1, Where.LOGS: 1}.get(place, 0)
-    if len(rest) > most or not all(rest):
+    if len(rest) > _MOST.get(place, 0) or not all(rest):
         raise UsageError(f"{text.strip()!r} is no link", field="link", hint=f"links are {FORMS}")
-    if not rest:
-        if place is Where.ROLLOUT:
-            raise UsageError("which rollout?", field="link", hint=f"{ROLLOUTS}/ID; `m` on a task opens its own")
-        return Link(place)
+    if rest:
+        return _about(place, rest)
+    if place in _WHICH:
+        raise UsageError(_WHICH[place][0], field="link", hint=_WHICH[place][1])
+    return Link(place)
+
+
+def _about(place: Where, rest: list[str]) -> Link:
     match place:
         case Where.FLEET:
             return Link(place, (rest[0],), rest[1].lower() if len(rest) > 1 else "")
@@ -73,6 +109,11 @@ def parse_link(text: str) -> Link:
             return Link(Where.OUTPUT, (rest[0],))
         case Where.LOGS:
             return Link(place, tuple(dict.fromkeys(name for name in rest[0].split(",") if name)))
+        case Where.DIFFERENCE:
+            both = tuple(rest[0].split(","))
+            if len(both) != 2 or not all(both):
+                raise UsageError("a difference is of two snapshots", field="link", hint=_WHICH[place][1])
+            return Link(place, both)
         case _:
             return Link(place, (rest[0],))
 
@@ -86,6 +127,14 @@ def verb_words(link: Link) -> list[list[str]]:
             return [["tasks", "output", link.keys[0], "--follow"]]
         case Where.ROLLOUT:
             return [["tasks", "show", "--dispatch", link.keys[0]]]
+        case Where.SNAPSHOTS if link.keys:
+            return [["snapshots", "show", link.keys[0]]]
+        case Where.DIFFERENCE:
+            return [["snapshots", "diff", *link.keys]]
+        case Where.PROFILES if link.keys:
+            return [["profile", "show", link.keys[0]]]
+        case Where.BUILD:
+            return [["image", "log", link.keys[0], "--follow"]]
         case Where.LOGS:
             return [["logs", "--follow", name] for name in link.keys]
         case _:

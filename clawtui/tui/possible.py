@@ -13,8 +13,12 @@ from hub.core.model import AgentStatus, Connection, Desired, Observed
 
 LIFE: Final = frozenset({"start", "stop", "restart", "pause", "resume"})
 """Acts that a driver carries out."""
-FEATURES: Final = {"pause": "pause", "resume": "pause", "shell": "shell"}
+SAVING: Final = frozenset({"save", "restore", "schedule"})
+"""Acts with snapshots: only what a driver of the hub runs can be saved."""
+FEATURES: Final = {"pause": "pause", "resume": "pause", "shell": "shell", **dict.fromkeys(SAVING, "snapshot")}
 """Acts that not every driver can do, and the feature they need."""
+NAMES: Final = {"snapshot": "snapshots"}
+"""Features as people say them."""
 NAMED: Final = 3
 
 
@@ -31,11 +35,13 @@ def why_not(act: str, agent: AgentView, drivers: Mapping[str, DriverHealth]) -> 
         return "is being destroyed"
     if act in LIFE and not agent.driver:
         return f"has no driver: {act} it where it was started"
+    if act in SAVING and not agent.driver:
+        return "has no driver: only agents that the hub runs can be saved"
     driver = drivers.get(agent.driver)
     feature = FEATURES.get(act)
     # A hub that does not tell features leaves the list empty: then it decides itself.
     if feature and driver is not None and driver.features and feature not in driver.features:
-        return f"is run by the {driver.name} driver, which has no {feature}"
+        return f"is run by the {driver.name} driver, which has no {NAMES.get(feature, feature)}"
     return _state(act, agent)
 
 
@@ -55,6 +61,8 @@ def _state(act: str, agent: AgentView) -> str:
             return f"is not paused: it is {word}"
         case "release" if agent.status is not AgentStatus.QUARANTINED:
             return f"is not in quarantine: it is {word}"
+        case "restore" if life.desired is Desired.PAUSED:
+            return "is paused: resume or stop it first"
         case "shell" if life.observed is Observed.PAUSED:
             return "is paused: a terminal there would not answer before it is resumed"
         case "shell" if agent.connection is not Connection.ONLINE:

@@ -1,4 +1,4 @@
-"""A terminal on an agent: the screen steps aside for a child process, the hub in this process goes on."""
+"""A terminal on an agent, or an editor: the screen steps aside for a child process, the hub in this process goes on."""
 
 from __future__ import annotations
 
@@ -25,21 +25,31 @@ PAUSE_WORD: Final = "\r\n[clawtui] the shell did not open; press Enter to go bac
 
 async def run_shell(app: ClawtuiApp, command: tuple[str, ...]) -> None:
     """Run `command` in the foreground of the terminal; afterwards the screen is back, whatever happened."""
-    try:
-        with app.suspend():
-            app.aside = True
-            try:
-                code = await _foreground(command)
-            finally:
-                app.aside = False
-    except SuspendNotSupported:
+    code = await run_aside(app, command, PAUSE_WORD)
+    if code is None:
         app.copy_to_clipboard(shlex.join(command))
         app.say(f"no shell from here; copied: {shlex.join(command)}", "warn")
         return
     app.say(f"the shell ended with {code}", "ok" if code == 0 else "warn")
 
 
-async def _foreground(command: tuple[str, ...]) -> int:
+async def run_aside(app: ClawtuiApp, command: tuple[str, ...], pause_word: str) -> int | None:
+    """Give the terminal to `command` until it ends; return how. None: there is no terminal to give away.
+
+    `pause_word` is said, and Enter waited for, when it failed so soon that nobody could read why.
+    """
+    try:
+        with app.suspend():
+            app.aside = True
+            try:
+                return await _foreground(command, pause_word)
+            finally:
+                app.aside = False
+    except SuspendNotSupported:
+        return None
+
+
+async def _foreground(command: tuple[str, ...], pause_word: str) -> int:
     """Give the terminal to a child in its own process group: its Ctrl-C and Ctrl-Z are its own."""
     terminal = sys.__stdin__
     if terminal is None or not terminal.isatty():
@@ -56,7 +66,7 @@ async def _foreground(command: tuple[str, ...]) -> int:
             pass  # it ended already
         code = await child.wait()
     if code and time.monotonic() - started < AT_ONCE_SECONDS:
-        await asyncio.to_thread(_wait_enter, descriptor)
+        await asyncio.to_thread(_wait_enter, descriptor, pause_word)
     return code
 
 
@@ -73,7 +83,7 @@ def _kept(descriptor: int) -> Iterator[None]:
         signal.signal(signal.SIGTTOU, before)
 
 
-def _wait_enter(descriptor: int) -> None:
+def _wait_enter(descriptor: int, word: str) -> None:
     """Let the reason be read before the screen covers it."""
-    os.write(descriptor, PAUSE_WORD.encode())
+    os.write(descriptor, word.encode())
     os.read(descriptor, 1)

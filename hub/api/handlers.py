@@ -19,17 +19,22 @@ from hub.contract import (
     AttentionView,
     AuditList,
     BackupAnswer,
+    BuildLogLine,
     ConnectionList,
     CreatedToken,
     DispatchView,
     Event,
     HubHealth,
+    ImageList,
     JobList,
     JobView,
     JournalList,
     LogEntry,
     OutputChunk,
     PolicyList,
+    ProfileCheck,
+    ProfileList,
+    ProfileView,
     RegisteredAgent,
     StatsPoint,
     Submitted,
@@ -206,6 +211,53 @@ async def cancel_task(control: Control, call: Call) -> TaskView:
 
 async def retry_task(control: Control, call: Call) -> Submitted:
     return await control.retry_task(call.path["task_id"])
+
+
+# --- profiles and images -----------------------------------------------------------------------
+
+
+async def profiles(control: Control, call: Call) -> ProfileList:
+    return await control.profiles(call.query)
+
+
+async def profile(control: Control, call: Call) -> ProfileView:
+    return await control.profile(call.path["name"])
+
+
+async def validate_profile(control: Control, call: Call) -> ProfileCheck:
+    return await control.validate_profile(call.body)
+
+
+async def save_profile(control: Control, call: Call) -> ProfileView:
+    return await control.save_profile(call.path["name"], call.body)
+
+
+async def delete_profile(control: Control, call: Call) -> None:
+    await control.delete_profile(call.path["name"])
+
+
+async def build_profile(control: Control, call: Call) -> JobView:
+    return await control.build_profile(call.path["name"], call.body)
+
+
+async def images(control: Control, call: Call) -> ImageList:
+    return await control.images()
+
+
+async def build_image(control: Control, call: Call) -> JobView:
+    return await control.build_image(call.body)
+
+
+async def push_image(control: Control, call: Call) -> JobView:
+    return await control.push_image(call.body)
+
+
+async def pull_image(control: Control, call: Call) -> JobView:
+    return await control.pull_image(call.body)
+
+
+async def build_log(control: Control, call: Call) -> AsyncIterator[BuildLogLine]:
+    return control.build_log(call.path["name"], call.query)
 
 
 # --- jobs --------------------------------------------------------------------------------------

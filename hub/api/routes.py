@@ -7,8 +7,11 @@ from typing import Any, Final
 from hub import contract
 from hub.api import handlers as do
 from hub.api.answers import JSON
+from hub.api.disk_routes import DISK
+from hub.api.network_routes import NETWORKS
 from hub.api.queries import EventsQuery, ShellQuery, WaitQuery
 from hub.api.route import Later, Route, Streaming
+from hub.api.snapshot_routes import SNAPSHOTS
 from hub.core.model import Role
 from hub.errors import Conflict, DriverFailed, NotAvailable, NotFound, QueueFull, StorageFull
 from hub.metrics import CONTENT_TYPE
@@ -180,6 +183,60 @@ TASKS: Final = (
     ),
 )  # fmt: skip
 
+IMAGES: Final = (
+    Route(
+        method="GET", path="/profiles", role=_VIEWER, tag="profiles", handler=do.profiles,
+        query=contract.ProfileQuery, response=contract.ProfileList, summary="List profiles, right and wrong ones",
+    ),
+    Route(
+        method="POST", path="/profiles/validate", role=_OPERATOR, tag="profiles", handler=do.validate_profile,
+        request=contract.ProfileText, response=contract.ProfileCheck,
+        summary="Say everything that is wrong with a profile's text; nothing is changed",
+    ),
+    Route(
+        method="GET", path="/profiles/{name}", role=_VIEWER, tag="profiles", handler=do.profile,
+        response=contract.ProfileView, summary="Show a profile and everything it means",
+    ),
+    Route(
+        method="PUT", path="/profiles/{name}", role=_OPERATOR, tag="profiles", handler=do.save_profile,
+        request=contract.ProfileText, response=contract.ProfileView, errors=_SAVES,
+        summary="Write a profile into the user's folder; a wrong one changes nothing",
+    ),
+    Route(
+        method="DELETE", path="/profiles/{name}", role=_OPERATOR, tag="profiles", handler=do.delete_profile,
+        status=204, errors=(Conflict, StorageFull), summary="Remove a profile from the user's folder",
+    ),
+    Route(
+        method="POST", path="/profiles/{name}/build", role=_OPERATOR, tag="profiles", handler=do.build_profile,
+        status=202, request=contract.BuildImage, body_optional=True, response=contract.JobView, errors=_DRIVES,
+        summary="Build a profile's image where it is missing; answers the job that does it",
+    ),
+    Route(
+        method="GET", path="/images", role=_VIEWER, tag="images", handler=do.images, response=contract.ImageList,
+        errors=(NotAvailable, DriverFailed), summary="List the images of ours, newest first",
+    ),
+    Route(
+        method="POST", path="/images/build", role=_OPERATOR, tag="images", handler=do.build_image, status=202,
+        request=contract.BuildImage, body_optional=True, response=contract.JobView, errors=_DRIVES,
+        summary="Build the base image where it is missing; answers the job that does it",
+    ),
+    Route(
+        method="POST", path="/images/push", role=_OPERATOR, tag="images", handler=do.push_image, status=202,
+        request=contract.TransferImage, response=contract.JobView, errors=(*_DRIVES, NotFound),
+        summary="Put an image into a registry; answers the job that does it",
+    ),
+    Route(
+        method="POST", path="/images/pull", role=_OPERATOR, tag="images", handler=do.pull_image, status=202,
+        request=contract.TransferImage, response=contract.JobView, errors=(*_DRIVES, NotFound),
+        summary="Get an image from a registry; answers the job that does it",
+    ),
+    Route(
+        method="GET", path="/images/{name}/log", role=_VIEWER, tag="images", handler=do.build_log,
+        query=contract.BuildLogQuery, response=contract.BuildLogLine, streaming=Streaming.NDJSON,
+        errors=(NotAvailable,), summary="The output of the newest build of a profile's image, or of `base`",
+    ),
+)  # fmt: skip
+
 ADMINISTRATION: Final = (
     Route(
         method="GET", path="/jobs", role=_VIEWER, tag="jobs", handler=do.jobs, query=contract.PageQuery,
@@ -220,18 +277,12 @@ ADMINISTRATION: Final = (
     ),
 )  # fmt: skip
 
-ROUTES: Final[tuple[Route, ...]] = (*HUB, *AGENTS, *TASKS, *ADMINISTRATION)
+ROUTES: Final[tuple[Route, ...]] = (*HUB, *AGENTS, *TASKS, *IMAGES, *NETWORKS, *SNAPSHOTS, *DISK, *ADMINISTRATION)
 
 LATER: Final[tuple[Later, ...]] = (
-    Later("/agents/{agent_id}/snapshots", "snapshots"),
     Later("/agents/{agent_id}/upgrade", "upgrading agents"),
-    Later("/disk", "disk usage"),
     Later("/gateways", "gateways"),
-    Later("/images", "images"),
     Later("/messages", "messages to personas"),
-    Later("/networks", "networks"),
-    Later("/profiles", "profiles"),
-    Later("/snapshots", "snapshots"),
     Later("/sync", "profile sync"),
 )
 """Documented paths that answer 501, with all methods, to whoever may view."""

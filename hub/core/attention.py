@@ -19,6 +19,7 @@ from hub.core.model import (
     Agent,
     AgentId,
     AgentStatus,
+    CheckState,
     Connection,
     Desired,
     DispatchId,
@@ -29,6 +30,7 @@ from hub.core.model import (
     TaskState,
 )
 from hub.core.view import rfc3339
+from hub.core.wellness import Report
 from runtime.wire import Disk
 
 FAILURE_STATES: Final = frozenset({TaskState.FAILED, TaskState.LOST, TaskState.REJECTED, TaskState.TIMED_OUT})
@@ -64,6 +66,7 @@ class AgentFacts(msgspec.Struct, frozen=True, kw_only=True):
     disk: Disk | None = None
     looping: bool = False
     restarting: bool = False
+    wellness: Report | None = None
 
 
 class Failure(msgspec.Struct, frozen=True, kw_only=True):
@@ -195,6 +198,41 @@ def _crashed(looping: bool) -> Callable[[Facts], Iterator[Finding]]:
                 yield _agent(one, _W, f"crashed: {why}", acts, one.last_seen_ms)
 
     return find
+
+
+def _unhealthy(given_up: bool) -> Callable[[Facts], Iterator[Finding]]:
+    def find(facts: Facts) -> Iterator[Finding]:
+        for one in facts.agents:
+            report = one.wellness
+            running = one.agent.observed is Observed.RUNNING and one.agent.desired is Desired.RUNNING
+            if report is None or report.check is not CheckState.UNHEALTHY or report.given_up is not given_up:
+                continue
+            if not running or one.agent.quarantined:
+                continue
+            why = f"its health check fails: {report.why or 'it says nothing'}"
+            times = f"{report.restarts} restart{'s' * (report.restarts != 1)}"
+            if given_up:
+                yield _agent(one, _C, f"{times} did not help, {why}", ("logs", "restart"), report.since_ms)
+            else:
+                then = "it is restarted when its tasks have ended" if report.waiting else "it is restarted soon"
+                done = f" ({times} so far)" if report.restarts else ""
+                yield _agent(one, _W, f"{then}{done}: {why}", ("logs", "restart"), report.since_ms)
+
+    return find
+
+
+def _out_of_memory(facts: Facts) -> Iterator[Finding]:
+    for one in facts.agents:
+        report = one.wellness
+        at_ms = report.out_of_memory_ms if report is not None else None
+        if report is None or at_ms is None or one.agent.desired is Desired.ABSENT:
+            continue
+        if facts.now_ms - at_ms >= FAILURES_MS:
+            continue
+        times = f", {report.out_of_memory} times" if report.out_of_memory > 1 else ""
+        text = f"the platform ended it for want of memory{times}; give it more, or less to do at once"
+        found = _agent(one, _W, text, ("logs", "status"), at_ms)
+        yield msgspec.structs.replace(found, newest_ms=at_ms, count=report.out_of_memory)
 
 
 def _finished(agent: Agent) -> bool:
@@ -339,6 +377,9 @@ RULES: Final[tuple[Rule, ...]] = (
     Rule("driver_gone", _drivers),
     Rule("quarantined", _quarantined),
     Rule("crash_loop", _crashed(looping=True)),
+    Rule("given_up", _unhealthy(given_up=True)),
+    Rule("unhealthy", _unhealthy(given_up=False)),
+    Rule("out_of_memory", _out_of_memory),
     Rule("agent_crashed", _crashed(looping=False)),
     Rule("unsupported_protocol", _unsupported),
     Rule("agent_silent", _silent),

@@ -62,6 +62,7 @@ class Kind(enum.StrEnum):
     JOB = "job"
     HEALTH = "health"
     ATTENTION = "attention"
+    SNAPSHOT = "snapshot"
 
 
 class Publish(msgspec.Struct, frozen=True):

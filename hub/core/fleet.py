@@ -147,11 +147,15 @@ class Fleet(Decider):
         agent = self.agents[agent_id]
         self.lifecycle.forget(agent_id)
         effects = self.change_agent(replace(agent, desired=desired))
-        paused = desired is Desired.PAUSED
-        effects += self._freshness(self.freshness.set_paused(agent_id, paused, now), now)
-        self.dispatcher.set_paused(agent_id, paused, now)
+        effects += self.hold_still(agent_id, desired is Desired.PAUSED, now)
         accepting = desired is Desired.RUNNING and not agent.quarantined
         return effects + self.dispatcher.set_accepting(agent_id, accepting, now)
+
+    def hold_still(self, agent_id: AgentId, still: bool, now: Now) -> list[Effect]:
+        """While the hub itself holds the agent still, its silence means nothing."""
+        effects = self._freshness(self.freshness.set_paused(agent_id, still, now), now)
+        self.dispatcher.set_paused(agent_id, still, now)
+        return effects
 
     def observe(self, agent_id: AgentId, observed: Observed, exit_code: int | None, reason: str) -> list[Effect]:
         """A driver looked at the agent."""
@@ -311,13 +315,9 @@ class Fleet(Decider):
     # --- reading
 
     def view(self, agent_id: AgentId) -> AgentView:
-        slot = self.dispatcher.book.slots[agent_id]
-        return agent_view(
-            self.agents[agent_id],
-            self.presence(agent_id),
-            queued=len(slot.open) - len(slot.held),
-            running=list(slot.held),
-        )
+        slot, wellness = self.dispatcher.book.slots[agent_id], self.lifecycle.wellness.report(agent_id)
+        agent, queued = self.agents[agent_id], len(slot.open) - len(slot.held)
+        return agent_view(agent, self.presence(agent_id), queued=queued, running=list(slot.held), wellness=wellness)
 
     def presence(self, agent_id: AgentId) -> Presence:
         return self.freshness.agents[agent_id]

@@ -22,6 +22,8 @@ FLAPS: Final = 3
 """Takeovers back to an instance seen before, within `FLAP_SECONDS`, that mean two agents share a
 credential. A restarting agent is a new instance every time and never counts."""
 FLAP_SECONDS: Final = 60.0
+AGENT: Final = "agent"
+"""Who measured an agent's health, when it did so itself."""
 
 
 class Change(msgspec.Struct, frozen=True):
@@ -46,6 +48,7 @@ class Presence:
         self.last_seen_ms: int | None = None
         self.health: Health | None = None
         self.health_ms: int | None = None
+        self.health_source = AGENT
         self.instances: deque[tuple[float, str]] = deque(maxlen=16)
         self.takeovers: deque[float] = deque(maxlen=FLAPS + 1)
 
@@ -110,8 +113,13 @@ class Freshness:
         presence = self._current(agent_id, epoch)
         if presence is None:
             return []
-        presence.health, presence.health_ms = health, now.wall_ms
+        presence.health, presence.health_ms, presence.health_source = health, now.wall_ms, AGENT
         return self._hear(agent_id, presence, now)
+
+    def measured(self, agent_id: AgentId, health: Health, source: str, at_ms: int) -> None:
+        """Somebody else than the agent measured its use; that is no sign of life. `at_ms`: since the epoch."""
+        presence = self.agents[agent_id]
+        presence.health, presence.health_ms, presence.health_source = health, at_ms, source
 
     def closed(self, agent_id: AgentId, epoch: int, now: Now, *, clean: bool) -> list[Change]:
         """The connection `epoch` ended; `clean`: the agent said so."""

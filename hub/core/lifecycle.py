@@ -9,6 +9,7 @@
 | absent  | anything          | destroy, also what was removed from outside         |
 | any     | absent            | none: the agent is shown as crashed, with the reason|
 
+An agent that runs and is not well is restarted or stopped as `hub.core.wellness` says.
 `creating` and `unknown` are left alone: somebody works on it, or nobody could look.
 """
 
@@ -21,6 +22,7 @@ import msgspec
 
 from hub.core.guard import Decider
 from hub.core.model import Agent, AgentId, Desired, Now, Observed
+from hub.core.wellness import Wellness
 
 
 class Step(enum.StrEnum):
@@ -29,6 +31,7 @@ class Step(enum.StrEnum):
     PAUSE = "pause"
     RESUME = "resume"
     DESTROY = "destroy"
+    RESTART = "restart"
 
 
 _STEPS: Final[dict[tuple[Desired, Observed], Step]] = {
@@ -63,6 +66,7 @@ class Crashes:
         self.not_before = 0.0
         self.running_since: float | None = None
         self.given_up = False
+        self.why = ""
 
 
 class Lifecycle(Decider, also=("forget", "step")):
@@ -70,11 +74,23 @@ class Lifecycle(Decider, also=("forget", "step")):
 
     def __init__(self, policy: CrashPolicy | None = None) -> None:
         self.policy = policy or CrashPolicy()
+        self.wellness = Wellness()
         self._crashes: dict[AgentId, Crashes] = {}
 
     def forget(self, agent_id: AgentId) -> None:
         """The agent is gone, or an operator acted on it: its crash record is void."""
         self._crashes.pop(agent_id, None)
+        self.wellness.forget(agent_id)
+
+    def give_up(self, agent_id: AgentId, why: str) -> None:
+        """The platform's own restarts were ended because they lead nowhere: ours would not, either."""
+        crashes = self._crashes[agent_id] = Crashes()
+        crashes.count, crashes.given_up, crashes.why = self.policy.limit, True, why
+
+    def gave_up_because(self, agent_id: AgentId) -> str:
+        """What `give_up` was told; empty when the last end says it."""
+        crashes = self._crashes.get(agent_id)
+        return crashes.why if crashes is not None and crashes.given_up else ""
 
     def is_looping(self, agent_id: AgentId) -> bool:
         """True when restarts were given up: the last one allowed has failed too."""

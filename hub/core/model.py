@@ -63,6 +63,14 @@ class Observed(enum.StrEnum):
     UNMANAGED = "unmanaged"
 
 
+class CheckState(enum.StrEnum):
+    """What a platform's own health check says of an agent that runs."""
+
+    STARTING = "starting"
+    HEALTHY = "healthy"
+    UNHEALTHY = "unhealthy"
+
+
 class Connection(enum.StrEnum):
     """What the hub knows from the agent's socket and its reports."""
 
@@ -374,6 +382,88 @@ class Snooze(Record, frozen=True):
     at: int
     until: int
     by: str = ""
+
+
+class Consistency(enum.StrEnum):
+    """How an agent is held still while it is saved: `CRASH` frozen, as after a power cut; `CLEAN` stopped."""
+
+    CRASH = "crash"
+    CLEAN = "clean"
+
+
+class SnapshotState(enum.StrEnum):
+    """`BROKEN`: it failed or is being deleted, and something of it may still be there."""
+
+    CREATING = "creating"
+    READY = "ready"
+    BROKEN = "broken"
+
+
+class Snapshot(Record, frozen=True):
+    """A saved agent. `name` is unique among the snapshots of all agents of one name.
+
+    `template` is the agent's record as it was made, so that it can be made again. `parent` is the snapshot that the
+    agent was at before. `image_parent` is the one on whose image this one's is built. `size_bytes` is all of it,
+    `volume_bytes` the archives' part. `scheduled`: retention may delete it.
+    """
+
+    id: str
+    agent_id: AgentId
+    agent_uid: AgentUid
+    name: str
+    driver: str
+    created_at: int
+    template: Agent
+    consistency: Consistency = Consistency.CRASH
+    state: SnapshotState = SnapshotState.CREATING
+    parent: str | None = None
+    image_parent: str | None = None
+    profile_hash: str = ""
+    image: str = ""
+    image_id: str = ""
+    base_image: str = ""
+    image_bytes: int = 0
+    volume_bytes: int = 0
+    files: int = 0
+    scheduled: bool = False
+    by: str = ""
+    notes: tuple[str, ...] = ()
+    reason: str = ""
+
+    @property
+    def size_bytes(self) -> int:
+        return self.image_bytes + self.volume_bytes
+
+
+class Schedule(msgspec.Struct, frozen=True, kw_only=True):
+    """A snapshot every `interval_seconds`; of the scheduled ones the last `keep_last` are kept (0 = no such bound), and
+    none older than `keep_days` (0 = no such bound)."""
+
+    interval_seconds: int
+    keep_last: int = 0
+    keep_days: float = 0.0
+    consistency: Consistency = Consistency.CRASH
+
+
+class SnapshotLine(Record, frozen=True):
+    """Where one incarnation of an agent stands among snapshots. `parent`: the one it was made from, restored to, or
+    saved in last. `generation`: its workspace now; `newest`: the highest one ever given out.
+
+    `undo_*` until `undo_until`: what the last restore replaced. `stale`: generations to be dropped. `next_at`: when
+    the schedule is due.
+    """
+
+    uid: AgentUid
+    agent_id: AgentId
+    parent: str | None = None
+    generation: int = 0
+    newest: int = 0
+    undo_generation: int | None = None
+    undo_parent: str | None = None
+    undo_until: int | None = None
+    stale: tuple[int, ...] = ()
+    schedule: Schedule | None = None
+    next_at: int | None = None
 
 
 class IdempotencyKey(Record, frozen=True):

@@ -23,6 +23,7 @@ import msgspec
 
 from hub.contract import (
     AgentView,
+    CheckView,
     DispatchMember,
     DispatchView,
     JobStepView,
@@ -46,6 +47,7 @@ from hub.core.model import (
     Token,
     TokenKind,
 )
+from hub.core.wellness import Report
 
 _GONE = frozenset({Observed.EXITED, Observed.ABSENT})
 
@@ -75,7 +77,22 @@ def rfc3339(ms: int | None) -> str | None:
     return text.replace("+00:00", "Z")
 
 
-def agent_view(agent: Agent, presence: Presence, *, queued: int, running: list[str]) -> AgentView:
+def check_view(report: Report | None) -> CheckView | None:
+    """Return what the platform's health check says; None for an agent without one, or that does not run."""
+    if report is None or report.check is None:
+        return None
+    return CheckView(
+        status=report.check,
+        since=rfc3339(report.since_ms) or "",
+        why=report.why,
+        restarts=report.restarts,
+        given_up=report.given_up,
+    )
+
+
+def agent_view(
+    agent: Agent, presence: Presence, *, queued: int, running: list[str], wellness: Report | None = None
+) -> AgentView:
     """Return the agent as front ends show it; `running` holds task ids."""
     status = derive_status(agent.quarantined, agent.desired, agent.observed, presence.connection)
     by_driver = status in {AgentStatus.CRASHED, AgentStatus.STOPPED, AgentStatus.PAUSED}
@@ -106,6 +123,8 @@ def agent_view(agent: Agent, presence: Presence, *, queued: int, running: list[s
         reason=agent.fault or agent.reason or None,
         exit_code=agent.exit_code,
         source=f"driver:{agent.driver}" if by_driver and agent.driver else "hub",
+        check=check_view(wellness),
+        health_source=presence.health_source if presence.health is not None else None,
     )
 
 

@@ -17,8 +17,15 @@ from typing import Protocol
 
 import msgspec
 
-from hub.core.model import AgentId, AgentUid, Observed
+from hub.core.model import AgentId, AgentUid, CheckState, Observed
+from hub.drivers.compose import Composer
+from hub.drivers.images import Images
+from hub.drivers.networks import NetworkAdmin
+from hub.drivers.snapshots import Seed, Snapshotter
+from hub.drivers.upkeep import DiskKeeper, Repairs, Usage
 from hub.errors import NotFound
+from profiles.image import Recipe
+from profiles.model import Machine
 
 
 class AgentGone(NotFound):
@@ -93,6 +100,10 @@ class AgentPlan(msgspec.Struct, frozen=True, kw_only=True):
     mounts: tuple[Mount, ...] = ()
     tmpfs: tuple[str, ...] = ()
     read_only: bool = False
+    machine: Machine = Machine()
+    """What the profile says, for what has no field of its own here."""
+    recipe: Recipe | None = None
+    """What the image is made from; None = the base image. Drivers without images do nothing with it."""
 
 
 class AgentHandle(msgspec.Struct, frozen=True):
@@ -103,7 +114,11 @@ class AgentHandle(msgspec.Struct, frozen=True):
 
 
 class Observation(msgspec.Struct, frozen=True, kw_only=True):
-    """One agent as the platform shows it now. `started_at` ms since the epoch."""
+    """One agent as the platform shows it now. `started_at` ms since the epoch.
+
+    `check`: what its health check says, None without one; `check_why`: the check's last words.
+    `restarts`: how often the platform itself has started it again after it ended.
+    """
 
     agent_id: AgentId
     uid: AgentUid
@@ -113,6 +128,9 @@ class Observation(msgspec.Struct, frozen=True, kw_only=True):
     out_of_memory: bool = False
     reason: str = ""
     started_at: int | None = None
+    check: CheckState | None = None
+    check_why: str = ""
+    restarts: int = 0
 
 
 class LogLine(msgspec.Struct, frozen=True, kw_only=True):
@@ -181,8 +199,44 @@ class Driver(Protocol):
 
     async def fingerprint(self) -> Fingerprint: ...
 
-    async def create(self, plan: AgentPlan, progress: Progress) -> AgentHandle:
-        """Make and start the agent. On failure nothing of it is left, or the error names it."""
+    @property
+    def networks(self) -> NetworkAdmin | None:
+        """Networks of the operator's own; None on platforms without."""
+        ...
+
+    @property
+    def compose(self) -> Composer | None:
+        """How agents get into a Compose file; None on platforms that Compose does not know."""
+        ...
+
+    @property
+    def images(self) -> Images | None:
+        """What its agents run from; None where they run on the machine as it is."""
+        ...
+
+    @property
+    def usage(self) -> Usage | None:
+        """Measures agents that report nothing; None where nobody but the agent can."""
+        ...
+
+    @property
+    def disk(self) -> DiskKeeper | None:
+        """Says what agents take of its disk, and cleans up."""
+        ...
+
+    @property
+    def repairs(self) -> Repairs | None:
+        """Puts the ownership of workspaces right."""
+        ...
+
+    @property
+    def snapshots(self) -> Snapshotter | None:
+        """How agents are saved and made again; None when `features.snapshot` is False."""
+        ...
+
+    async def create(self, plan: AgentPlan, progress: Progress, seed: Seed | None = None) -> AgentHandle:
+        """Make and start the agent, with a `seed` from a snapshot. On failure nothing of it is left, or the error
+        names it."""
         ...
 
     async def start(self, handle: AgentHandle) -> None: ...

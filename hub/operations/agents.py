@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator
 from contextlib import aclosing
 from typing import Final
 
+from hub.adoption import Adoption
 from hub.connections.link import Link
 from hub.contract import (
     AdoptAnswer,
@@ -116,7 +117,8 @@ class AgentOperations(Operations):
 
     async def adopt(self) -> AdoptAnswer:
         self._kernel.check_writable()
-        adopted, skipped = await self._inside.acts.adopt(self._who)
+        inside = self._inside
+        adopted, skipped = await Adoption(inside.kernel, inside.drivers, inside.acts).adopt(self._who)
         return AdoptAnswer(adopted=adopted, skipped=skipped)
 
     async def release(self, agent_id: str) -> AgentView:

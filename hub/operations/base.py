@@ -11,14 +11,19 @@ import msgspec
 from hub.acts import Acts
 from hub.agentlog import AgentLogs
 from hub.attention import AttentionDesk
+from hub.compose import Composing
 from hub.contract import HubHealth
 from hub.control import Principal
+from hub.disk.care import Care
 from hub.driverset import DriverSet
 from hub.errors import BadRequest
+from hub.image_jobs import ImageJobs
 from hub.jobs import Jobs
 from hub.kernel import Kernel
 from hub.keylock import KeyLocks
+from hub.profiles import ProfileBook
 from hub.shells import Shells
+from hub.snapshots.service import Snapshots
 from hub.stats import Stats
 from hub.traffic import Traffic
 
@@ -53,6 +58,11 @@ class Inside(msgspec.Struct, frozen=True):
     attention: AttentionDesk
     stats: Stats
     traffic: Traffic
+    profiles: ProfileBook
+    images: ImageJobs
+    snapshots: Snapshots
+    composing: Composing
+    care: Care
 
 
 class Operations:

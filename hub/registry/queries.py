@@ -11,9 +11,9 @@ import sqlite3
 from typing import Any, Final, TypeVar
 
 from hub.contract import TaskQuery
-from hub.core.model import OPEN, TERMINAL, AuditEntry, IdempotencyKey, Record, Task, TaskState
+from hub.core.model import OPEN, TERMINAL, AuditEntry, IdempotencyKey, Record, Snapshot, SnapshotLine, Task, TaskState
 from hub.errors import BadRequest
-from hub.registry.rows import AUDIT_NAMES, IDEMPOTENCY, TASKS, Table
+from hub.registry.rows import AUDIT_NAMES, IDEMPOTENCY, SNAPSHOT_LINES, SNAPSHOTS, TASKS, Table
 
 R = TypeVar("R", bound=Record)
 
@@ -135,6 +135,22 @@ def dispatch_tasks(connection: sqlite3.Connection, dispatch_id: str) -> list[Tas
     """Return all tasks of a dispatch in the order of submission (bounded by what a dispatch may hold)."""
     rows = connection.execute("SELECT body FROM tasks WHERE dispatch_id = ? ORDER BY n", (dispatch_id,))
     return [TASKS.record(body) for (body,) in rows]
+
+
+def snapshots(
+    connection: sqlite3.Connection, agent_id: str | None, limit: int, cursor: str | None
+) -> tuple[list[Snapshot], str | None]:
+    size, before = page_size(limit), decode_cursor("snapshots", cursor)
+    where, values = ("n < ? AND agent_id = ?", [before, agent_id]) if agent_id else ("n < ?", [before])
+    rows = connection.execute(
+        f"SELECT n, body FROM snapshots WHERE {where} ORDER BY n DESC LIMIT ?", (*values, size + 1)
+    ).fetchall()
+    return [SNAPSHOTS.record(body) for _, body in rows[:size]], _next("snapshots", rows, size)
+
+
+def snapshot_line(connection: sqlite3.Connection, uid: str) -> SnapshotLine | None:
+    row = connection.execute("SELECT body FROM snapshot_lines WHERE uid = ?", (uid,)).fetchone()
+    return None if row is None else SNAPSHOT_LINES.record(row[0])
 
 
 def idempotency(connection: sqlite3.Connection, who: str, key: str) -> IdempotencyKey | None:

@@ -22,6 +22,8 @@ from hub.core.model import (
     JobState,
     Policy,
     Record,
+    Snapshot,
+    SnapshotLine,
     Snooze,
     StoredMessage,
     Task,
@@ -115,6 +117,15 @@ JOBS: Final = Table("jobs", Job, ("id",), lambda job: (job.id,), changing=("stat
 SNOOZES: Final = Table(
     "snoozes", Snooze, ("id",), lambda snooze: (snooze.id,), changing=("until",), columns=lambda snooze: (snooze.until,)
 )
+SNAPSHOTS: Final = Table(
+    "snapshots",
+    Snapshot,
+    ("id",),
+    lambda snapshot: (snapshot.id,),
+    fixed=("agent_id", "name"),
+    columns=lambda snapshot: (snapshot.agent_id, snapshot.name),
+)
+SNAPSHOT_LINES: Final = Table("snapshot_lines", SnapshotLine, ("uid",), lambda line: (line.uid,))
 IDEMPOTENCY: Final = Table(
     "idempotency",
     IdempotencyKey,
@@ -125,7 +136,20 @@ IDEMPOTENCY: Final = Table(
 )
 
 TABLES: Final[dict[type[Record], Table[Any]]] = {
-    table.kind: table for table in (AGENTS, TASKS, DISPATCHES, TOKENS, POLICIES, MESSAGES, JOBS, SNOOZES, IDEMPOTENCY)
+    table.kind: table
+    for table in (
+        AGENTS,
+        TASKS,
+        DISPATCHES,
+        TOKENS,
+        POLICIES,
+        MESSAGES,
+        JOBS,
+        SNOOZES,
+        SNAPSHOTS,
+        SNAPSHOT_LINES,
+        IDEMPOTENCY,
+    )
 }
 """Every record with a key; an `AuditEntry` has none."""
 

@@ -18,14 +18,25 @@ from hub.config import Retention
 from hub.contract import TaskQuery
 from hub.core.attention import FAILURES_MS, Failure, JobFailure
 from hub.core.effects import Delete, Save
-from hub.core.model import AuditEntry, Dispatch, IdempotencyKey, Job, Snooze, Task, TaskId, Token
+from hub.core.model import (
+    AuditEntry,
+    Dispatch,
+    IdempotencyKey,
+    Job,
+    Snapshot,
+    SnapshotLine,
+    Snooze,
+    Task,
+    TaskId,
+    Token,
+)
 from hub.registry import backup, failures, load, purge, queries
 from hub.registry.connection import BatchConnection, connect, open_connection
-from hub.registry.load import Snapshot
+from hub.registry.load import Snapshot as Loaded
 from hub.registry.migrations import MIGRATIONS, Migration
 from hub.registry.opening import prepare
 from hub.registry.purge import Purged
-from hub.registry.rows import DISPATCHES, JOBS, SNOOZES, TASKS, TOKENS
+from hub.registry.rows import DISPATCHES, JOBS, SNAPSHOT_LINES, SNAPSHOTS, SNOOZES, TASKS, TOKENS
 from hub.registry.writer import LOG_LIMIT_BYTES, Writer
 
 T = TypeVar("T")
@@ -111,7 +122,7 @@ class Registry:
 
     # --- reading
 
-    async def load(self) -> Snapshot:
+    async def load(self) -> Loaded:
         """Read everything alive: at the start, and after a commit that failed."""
         return await self._read(load.load)
 
@@ -160,6 +171,25 @@ class Registry:
 
     async def snoozes(self) -> list[Snooze]:
         return await self._read(lambda connection: load.everything(connection, SNOOZES, "ORDER BY id"))
+
+    async def snapshot(self, snapshot_id: str) -> Snapshot | None:
+        return await self._read(lambda connection: queries.by_id(connection, SNAPSHOTS, snapshot_id))
+
+    async def snapshots(
+        self, agent_id: str | None = None, limit: int = 1000, cursor: str | None = None
+    ) -> tuple[list[Snapshot], str | None]:
+        """Return one page, newest first, of one agent's name or of all."""
+        return await self._read(lambda connection: queries.snapshots(connection, agent_id, limit, cursor))
+
+    async def all_snapshots(self) -> list[Snapshot]:
+        """Return every snapshot, oldest first."""
+        return await self._read(lambda connection: load.everything(connection, SNAPSHOTS, "ORDER BY n"))
+
+    async def snapshot_line(self, uid: str) -> SnapshotLine | None:
+        return await self._read(lambda connection: queries.snapshot_line(connection, uid))
+
+    async def snapshot_lines(self) -> list[SnapshotLine]:
+        return await self._read(lambda connection: load.everything(connection, SNAPSHOT_LINES, "ORDER BY uid"))
 
     async def idempotency(self, who: str, key: str) -> IdempotencyKey | None:
         return await self._read(lambda connection: queries.idempotency(connection, who, key))

@@ -18,20 +18,39 @@ from hub.contract import (
     AttentionQuery,
     AuditList,
     BackupAnswer,
+    BuildImage,
+    BuildLogLine,
+    BuildLogQuery,
     ConnectionQuery,
     CreateAgent,
+    CreateNetwork,
     CreateToken,
+    DiffQuery,
+    DiskQuery,
     DispatchRequest,
+    ExportCompose,
+    ForkRequest,
     LogEntry,
     LogQuery,
+    MonitoringQuery,
+    NetworkQuery,
     OutputChunk,
     OutputQuery,
     PageQuery,
     PolicyList,
+    ProfileQuery,
+    ProfileText,
+    PruneExecute,
+    PruneRequest,
     RegisterAgent,
+    RepairRequest,
+    SnapshotQuery,
+    SnapshotSchedule,
     StatsQuery,
     Submitted,
+    TakeSnapshot,
     TaskQuery,
+    TransferImage,
 )
 from hub.core.model import AgentStatus, Role, TaskState
 from hub.errors import Conflict, Forbidden, NotAvailable, NotFound, QueueFull, Unauthorized
@@ -43,12 +62,16 @@ from tests.hub.api.scripted import (
     DISPATCH,
     HEALTH,
     JOB,
+    PROFILE,
     STATS,
     TASK,
     VIEWER,
     ScriptedControl,
     Stream,
 )
+from tests.hub.api.scripted_disk import DISK, PLAN, PRUNING, REPAIRING
+from tests.hub.api.scripted_networks import EXPORT, MONITORING, NETWORK
+from tests.hub.api.scripted_snapshots import DIFF, PLACE, SNAPSHOT
 
 
 @pytest.fixture
@@ -86,6 +109,38 @@ DISPATCHED = DispatchRequest(task={"type": "ping"}, selector="type=x")
 CALLS: list[tuple[str, tuple[Any, ...], Any]] = [
     ("health", (), HEALTH),
     ("connections", (ConnectionQuery(limit=7),), None),
+    ("snapshots", (SnapshotQuery(agent="a-1", limit=3),), None),
+    ("snapshot", ("a-1:before",), SNAPSHOT),
+    ("estimate_snapshot", ("a-1",), None),
+    ("take_snapshot", ("a-1", TakeSnapshot(name="n")), JOB),
+    ("delete_snapshot", ("sn_1",), JOB),
+    ("diff_snapshots", ("sn_1", DiffQuery(other="a-1:x", limit=5)), DIFF),
+    ("restore", ("sn_1",), JOB),
+    ("undo_restore", ("a-1",), JOB),
+    ("fork", ("sn_1", ForkRequest(names=["b"])), JOB),
+    ("snapshot_place", ("a-1",), PLACE),
+    ("schedule_snapshots", ("a-1", SnapshotSchedule(interval_seconds=60)), PLACE),
+    ("networks", (NetworkQuery(driver="docker"),), None),
+    ("create_network", (CreateNetwork(name="team", subnet="10.20.0.0/24", internal=True, apart=False),), NETWORK),
+    ("remove_network", ("team",), None),
+    ("connect_network", ("team", "a-1"), NETWORK),
+    ("disconnect_network", ("team", "a-1"), NETWORK),
+    ("export_compose", (ExportCompose(agents=["a-1"], planned=[CreateAgent(name="b")]),), EXPORT),
+    ("monitoring", (MonitoringQuery(target="https://hub:1", token=False),), MONITORING),
+    ("disk", (DiskQuery(objects=True),), DISK),
+    ("plan_prune", (PruneRequest(kinds=["images"], all=True),), PLAN),
+    ("prune", ("prune_1", PruneExecute(data=True)), PRUNING),
+    ("repair", ("a-1", RepairRequest(everything=True)), REPAIRING),
+    ("profiles", (ProfileQuery(all=True),), None),
+    ("profile", ("builder",), PROFILE),
+    ("validate_profile", (ProfileText(text="{}", name="x"),), None),
+    ("save_profile", ("x", ProfileText(text="a: 1", format="yaml")), PROFILE),
+    ("delete_profile", ("x",), None),
+    ("build_profile", ("builder", BuildImage(rebuild=True, build_args={"A": "1"})), JOB),
+    ("images", (), None),
+    ("build_image", (BuildImage(platform="linux/arm64"),), JOB),
+    ("push_image", (TransferImage(image="base", registry="localhost:5000"),), JOB),
+    ("pull_image", (TransferImage(image="base", registry="localhost:5000"),), JOB),
     ("attention", (AttentionQuery(snoozed=True),), None),
     ("attention", (AttentionQuery(),), None),
     ("snooze", ("tasks_failed:a-1/b", 60), ATTENTION),
@@ -133,8 +188,8 @@ async def test_a_call_reaches_the_hub_as_it_was_made(
 
 
 def test_every_method_of_control_is_tested_here() -> None:
-    streams = {"agent_logs", "agent_stats", "task_output", "events", "open_shell"}
-    methods = {name for name in vars(RemoteControl) if not name.startswith("_")}
+    streams = {"agent_logs", "agent_stats", "build_log", "task_output", "events", "open_shell"}
+    methods = {name for name in dir(RemoteControl) if not name.startswith("_")}
     assert methods == {call[0] for call in CALLS} | streams
 
 
@@ -264,3 +319,9 @@ async def test_a_reader_that_leaves_ends_the_stream_at_the_hub(remote: RemoteCon
     async for _ in remote.task_output("t-1", OutputQuery(follow=True)):
         break
     await stream.closed.wait()
+
+
+async def test_a_builds_log_comes_line_by_line(remote: RemoteControl, control: ScriptedControl) -> None:
+    lines = [line async for line in remote.build_log("builder", BuildLogQuery(tag="abc", lines=5, follow=True))]
+    assert lines == [BuildLogLine(text="Step 1/4 : FROM b")]
+    assert control.last == ("build_log", ("builder", BuildLogQuery(tag="abc", lines=5, follow=True)))

@@ -24,6 +24,7 @@ def test_every_setting_reaches_its_field() -> None:
     fields: dict[str, Any] = {
         "port_agents": 1, "port_api": 2, "listen_agents": "h", "listen_api": "i", "advertise_agents": "wss://a",
         "insecure_listen": True, "drivers": "process", "default_driver": "process",
+        "profiles": "/p",
     }  # fmt: skip
     for name, spec in SPECS.items():
         if "." in spec.row.hub:

@@ -30,6 +30,7 @@ from hub.core.model import (
     AgentId,
     AgentStatus,
     AgentUid,
+    CheckState,
     Connection,
     Desired,
     DispatchId,
@@ -40,6 +41,7 @@ from hub.core.model import (
     TaskState,
 )
 from hub.core.view import derive_status, rfc3339
+from hub.core.wellness import Report
 from runtime.wire import Disk
 
 NOW = 1_700_000_000_000
@@ -94,7 +96,16 @@ def found(given: Facts, *snoozes: Snooze) -> list[AttentionView]:
     return resolve(given, snoozes).attention
 
 
+BAD = Report(check=CheckState.UNHEALTHY, why="no answer", since_ms=LONG_AGO)
+BAD_BUSY = replace(BAD, waiting=True)
+BAD_FOR_GOOD = replace(BAD, restarts=3, given_up=True)
+HUNGRY = Report(out_of_memory=2, out_of_memory_ms=NOW - 1)
+
 FINE: list[tuple[str, Facts]] = [
+    ("healthy", facts(agent(told={"wellness": Report(check=CheckState.HEALTHY)}, **RUNS))),
+    ("was unhealthy and is stopped", facts(agent(Connection.OFFLINE, told={"wellness": BAD}, desired=Desired.STOPPED))),
+    ("frozen", facts(agent(desired=Desired.PAUSED, driver="x", observed=Observed.PAUSED, told={"wellness": BAD}))),
+    ("out of memory a day ago", facts(agent(told={"wellness": replace(HUNGRY, out_of_memory_ms=NOW - FAILURES_MS)}))),
     ("nothing there", facts()),
     ("online", facts(agent(**RUNS))),
     ("registered by hand and gone with goodbye", facts(agent(Connection.OFFLINE))),
@@ -125,6 +136,10 @@ WRONG: list[tuple[str, Facts, str, Severity, str]] = [
     ("disk", facts(agent(told={"disk": disk(0.95)})), "agent_disk:a", Severity.WARNING, "95%"),
     ("quarantined", facts(agent(quarantined=True, fault="twins")), "quarantined:a", Severity.CRITICAL, "twins"),
     ("loop", facts(agent(told={"looping": True}, **EXITED)), "crash_loop:a", Severity.CRITICAL, "exit code 1"),
+    ("given up", facts(agent(told={"wellness": BAD_FOR_GOOD}, **RUNS)), "given_up:a", Severity.CRITICAL, "3 restarts"),
+    ("unhealthy", facts(agent(told={"wellness": BAD}, **RUNS)), "unhealthy:a", Severity.WARNING, "fails: no answer"),
+    ("waits", facts(agent(told={"wellness": BAD_BUSY}, **RUNS)), "unhealthy:a", Severity.WARNING, "tasks have ended"),
+    ("memory", facts(agent(told={"wellness": HUNGRY}, **RUNS)), "out_of_memory:a", Severity.WARNING, "memory, 2 times"),
     ("crashed", facts(agent(**EXITED)), "agent_crashed:a", Severity.WARNING, "crashed: exit code 1"),
     ("falls", facts(agent(told={"restarting": True}, **EXITED)), "agent_crashed:a", Severity.NOTICE, "being restarted"),
     ("removed", facts(agent(driver="x", observed=Observed.ABSENT)), "agent_crashed:a", Severity.WARNING, "not run"),

@@ -181,3 +181,16 @@ def test_a_released_agent_starts_with_a_clean_record() -> None:
     flaps(freshness, "xyxyx")
     freshness.forget_flapping(A)
     assert freshness.is_flapping(A, "y", at(6)) is False
+
+
+def test_what_somebody_else_measured_is_shown_and_is_no_sign_of_life() -> None:
+    freshness = online()
+    freshness.measured(A, Health(load=2.0), "docker", WALL_MS + 44_000)
+    presence = freshness.agents[A]
+    assert (presence.health, presence.health_ms, presence.health_source) == (
+        Health(load=2.0), WALL_MS + 44_000, "docker",
+    )  # fmt: skip
+    assert presence.last_seen_ms == WALL_MS
+    assert freshness.tick(at(45)) == [Change(A, Connection.ONLINE, Connection.STALE)]
+    freshness.reported(A, 1, Health(load=1.0), at(46))
+    assert presence.health_source == "agent"

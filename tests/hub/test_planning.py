@@ -11,7 +11,9 @@ from hub.core.model import AgentUid, Now, Observed
 from hub.drivers.base import AgentPlan, Mount, RestartPolicy
 from hub.drivers.fake import ALL_FEATURES
 from hub.errors import BadRequest, NotAvailable
-from hub.planning import check_agent_id, make_plan, new_agent
+from hub.planning import check_agent_id, is_composed, machine_of, make_plan, new_agent, stop_grace
+from profiles.model import Machine, parse_machine
+from profiles.parts import Logging, Ulimit
 
 NOW = Now(7, 1.0)
 
@@ -69,7 +71,6 @@ def test_a_good_name_is_taken(name: str) -> None:
         ({"type": "x" * 201}, "type"),
         ({"display_name": "a\nb"}, "displayName"),
         ({"labels": {"": "x"}}, "labels"),
-        ({"profile": "no-such-profile"}, "profile"),
         ({"resources": Resources(cpus=-1.0)}, "resources.cpus"),
         ({"resources": Resources(cpus=1e9)}, "resources.cpus"),
         ({"resources": Resources(memory="lots")}, "resources.memory"),
@@ -96,3 +97,79 @@ def test_what_the_driver_cannot_do_is_not_available() -> None:
     with pytest.raises(NotAvailable) as refused:
         planned(network="none")
     assert refused.value.driver == "fake"
+
+
+# --- what a request says of the machine --------------------------------------------------------------
+
+PROFILE = parse_machine({
+    "limits": {"pids": 100, "shm_size": "64m", "ulimits": {"nofile": 1024, "core": 0}},
+    "security": {"cap_add": ["NET_RAW"], "read_only": True},
+    "logging": {"driver": "json-file", "options": {"max-size": "1m"}},
+    "environment": {"A": "1", "B": "1"}, "sudo": True, "gpu": "all", "stop_grace": "1m",
+})  # fmt: skip
+
+
+def over_profile(machine: dict[str, Any], **fields: Any) -> AgentPlan:
+    request = CreateAgent(name="a", machine=machine, **fields)
+    agent = new_agent(request, AgentUid("u"), "fake", ALL_FEATURES, NOW, machine_of(request, PROFILE))
+    return make_plan(agent, "hub", "ctj_x")
+
+
+def test_a_request_wins_over_its_profile_field_by_field() -> None:
+    plan = over_profile({
+        "limits": {"pids": 50, "ulimits": {"core": 5}}, "security": {"read_only": False}, "sudo": False,
+        "logging": {"options": {"max-file": "9"}}, "environment": {"B": "2"}, "gpu": "none",
+    })  # fmt: skip
+    limits, security = plan.machine.limits, plan.machine.security
+    assert (plan.pids, limits.shm_size_bytes) == (50, 64 << 20)
+    assert limits.ulimits == {"nofile": Ulimit(1024, 1024), "core": Ulimit(5, 5)}
+    assert (security.cap_add, plan.read_only, plan.sudo, plan.machine.gpu) == (("NET_RAW",), False, False, None)
+    assert plan.machine.logging == Logging(driver="json-file", options={"max-size": "1m", "max-file": "9"})
+    assert plan.environment == {"A": "1", "B": "2"}
+
+
+def test_another_log_driver_has_options_of_its_own() -> None:
+    assert over_profile({"logging": {"driver": "syslog"}}).machine.logging == Logging(driver="syslog")
+
+
+def test_a_request_says_it_without_a_profile_too() -> None:
+    assert planned().machine == Machine()
+    request = CreateAgent(name="a", machine={"limits": {"pids": 50}})
+    machine = machine_of(request, None)
+    assert machine is not None
+    assert machine.limits.pids == 50
+
+
+@pytest.mark.parametrize(
+    ("machine", "field"),
+    [
+        ({"limits": {"pids": 1}}, "machine.limits.pids"),
+        ({"limits": {"ulimits": {"nofil": 1}}}, "machine.limits.ulimits.nofil"),
+        ({"security": {"cap_add": ["ALL"]}}, "machine.security.cap_add[0]"),
+        ({"limit": {}}, "machine.limit"),
+        ({"gpu": 0}, "machine.gpu"),
+        ({"logging": {"driver": "A B"}}, "machine.logging.driver"),
+        ({"logging": {"options": {"max-size": 5}}}, "machine.logging.options.max-size"),
+        ({"stop_grace": "soon"}, "machine.stop_grace"),
+        ({"limits": {"memory_swap": "1G"}}, "machine.limits.memory_swap"),
+        ({"packages": ["git"]}, "machine.packages"),
+    ],
+)
+def test_a_mistake_in_the_machine_is_named_by_its_path(machine: dict[str, Any], field: str) -> None:
+    with pytest.raises(BadRequest) as refused:
+        over_profile(machine)
+    assert refused.value.field == field
+
+
+def test_more_memory_than_memory_and_swap_together_is_refused() -> None:
+    with pytest.raises(BadRequest) as refused:
+        over_profile({"limits": {"memory_swap": "5G"}}, resources=Resources(memory="6G"))
+    assert refused.value.field == "machine.limits.memory_swap"
+    assert over_profile({"limits": {"memory_swap": -1}}, resources=Resources(memory="6G")).memory_bytes == 6 << 30
+
+
+def test_the_record_says_how_long_its_end_may_take_and_who_makes_it() -> None:
+    agent = new_agent(CreateAgent(name="a"), AgentUid("u"), "fake", ALL_FEATURES, NOW, PROFILE, composed=True)
+    assert (stop_grace(agent, 15.0), is_composed(agent)) == (60.0, True)
+    plain = new_agent(CreateAgent(name="a"), AgentUid("u"), "fake", ALL_FEATURES, NOW)
+    assert (stop_grace(plain, 15.0), is_composed(plain)) == (15.0, False)

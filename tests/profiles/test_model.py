@@ -6,18 +6,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from profiles.model import (
-    BUILTIN,
-    Machine,
-    ProfileError,
-    Resources,
-    Restart,
-    load_builtin,
-    parse_cpus,
-    parse_machine,
-    parse_name,
-    parse_size,
-)
+from profiles.errors import ProfileError
+from profiles.model import Machine, Resources, parse_machine
+from profiles.parts import Restart
+from profiles.values import parse_cpus, parse_name, parse_size
 
 
 @pytest.mark.parametrize(
@@ -96,7 +88,7 @@ def test_a_number_too_long_to_write_out_is_refused() -> None:
 
 def test_names() -> None:
     assert parse_name("name", "web-1") == "web-1"
-    for value in ("", "-a", "A", "a.b", "a" * 41, "a\n", 1, None):
+    for value in ("", "-a", "A", "a.b", "a" * 41, "a\n", 1, None, "base"):
         with pytest.raises(ProfileError):
             parse_name("name", value)
 
@@ -145,7 +137,8 @@ def test_a_full_profile() -> None:
         ({"capabilities": ["git", "a,b"]}, "machine.capabilities[1]", "commas"),
         ({"labels": {"a": 1}}, "machine.labels.a", "quotes"),
         ({"environment": {"A-B": "1"}}, "machine.environment.A-B", "Letters"),
-        ({"environment": {"AB": "1\0"}}, "machine.environment.AB", ""),
+        ({"environment": {"AB": "1\0"}}, "machine.environment.AB", "into a file"),
+        ({"environment": {"HUB_URL": "x"}}, "machine.environment.HUB_URL", "Not AGENT_"),
         ({"sudo": "yes"}, "machine.sudo", ""),
         ({"concurrency": 0}, "machine.concurrency", ""),
         ({"concurrency": True}, "machine.concurrency", ""),
@@ -159,15 +152,6 @@ def test_a_mistake_is_named_by_its_path(raw: object, field: str, hint: str) -> N
     assert caught.value.field == field
     assert hint in caught.value.hint
     assert field in str(caught.value)
-
-
-def test_every_builtin_can_be_loaded() -> None:
-    assert "minimal" in BUILTIN
-    for name in BUILTIN:
-        assert isinstance(load_builtin(name), Machine)
-    with pytest.raises(ProfileError) as caught:
-        load_builtin("nope")
-    assert (caught.value.field, "minimal" in caught.value.hint) == ("profile", True)
 
 
 @given(

@@ -37,6 +37,10 @@ WRITTEN = {
     "logs/a-1,a-2": Link(Where.LOGS, ("a-1", "a-2")),
     "journal": Link(Where.JOURNAL),
     "hub": Link(Where.HUB),
+    "profiles": Link(Where.PROFILES),
+    "profiles/builder": Link(Where.PROFILES, ("builder",)),
+    "builds/builder": Link(Where.BUILD, ("builder",)),
+    "disk": Link(Where.DISK),
 }
 
 

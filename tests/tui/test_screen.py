@@ -11,8 +11,10 @@ from textual import events
 from clawtui.errors import UsageError
 from clawtui.tui.acting import Acting
 from clawtui.tui.actions import ACTIONS, Where
+from clawtui.tui.building import Building
 from clawtui.tui.choosing import Choosing
 from clawtui.tui.doing import Doing
+from clawtui.tui.editing import Editing
 from clawtui.tui.going import Going
 from clawtui.tui.keymap import Keymap
 from clawtui.tui.screens.main import PANES
@@ -35,7 +37,7 @@ from hub.errors import Conflict
 from tests.hub.api.scripted import WHEN, Stream
 from tests.tui.scripted import ScriptedHub, a_task, an_agent, sees, shown, stopped, text_of, typed, until
 
-OWNERS = (Doing, Acting, Going, Choosing, Undoing)
+OWNERS = (Doing, Acting, Going, Choosing, Undoing, Building, Editing)
 """Who carries out what no place has of its own, in the app's order."""
 SIZES = ((80, 24), (120, 40), (200, 60))
 

@@ -12,6 +12,7 @@ from clawtui.errors import UsageError
 from clawtui.tui.actions import Where
 from clawtui.tui.empties import Place, no_agents
 from clawtui.tui.filters import NOTHING, Filter, parse_filter
+from clawtui.tui.links import Link
 from clawtui.tui.presenters import AGENT_COLUMNS, FILTER_KEYS, agent_fields, agent_row, fit_columns
 from clawtui.tui.screens.pane import Pane, Subject
 from clawtui.tui.store import FleetStore
@@ -21,7 +22,7 @@ from clawtui.tui.widgets.fleet_table import FleetTable
 from clawtui.tui.widgets.log_view import LogView
 from clawtui.tui.widgets.table_layout import Row
 from clawtui.tui.widgets.topbar import Line
-from hub.contract import AgentView
+from hub.contract import AgentView, SnapshotView
 
 NO_HIT = "No agent fits the filter.  Press esc to see all"
 FIRST_COLUMN = "agent"
@@ -163,6 +164,9 @@ class FleetPane(Pane):
             self.add_class("zoomed")
             self.detail.focus_inside()
             self.ui.refresh_now()
+        elif event.table is self.detail.saved:
+            link = Link(Where.SNAPSHOTS, (event.key,))
+            self.ui.acting.work(lambda: self.ui.going.open(link))
         else:
             self.run_worker(partial(self.ui.acting.do_task_open, event.key), group="open")
 
@@ -185,6 +189,9 @@ class FleetPane(Pane):
         cursor = self.table.cursor_key
         tasks = self.detail.tasks_meant()
         return Subject(tuple(marked) or ((cursor,) if cursor else ()), tasks)
+
+    def snapshots(self) -> tuple[SnapshotView, ...]:
+        return self.detail.snapshots.meant() if self.is_mounted else ()
 
     @property
     def filter_text(self) -> str:
@@ -247,6 +254,12 @@ class FleetPane(Pane):
 
     async def do_detail_stats(self, _: str) -> None:
         self.detail.show_tab("stats")
+
+    async def do_detail_snapshots(self, _: str) -> None:
+        self.detail.show_tab("snapshots")
+
+    async def do_detail_profile(self, _: str) -> None:
+        self.detail.show_tab("profile")
 
     async def do_detail_window(self, name: str) -> None:
         self.detail.set_window(name)

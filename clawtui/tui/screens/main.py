@@ -16,6 +16,9 @@ from clawtui.tui.actions import Where
 from clawtui.tui.bars import banner, needs_you, top_bar
 from clawtui.tui.guard import report
 from clawtui.tui.jobs import JobWatch, jobs_line
+from clawtui.tui.screens.build import BuildPane
+from clawtui.tui.screens.difference import DifferencePane
+from clawtui.tui.screens.disk import DiskPane
 from clawtui.tui.screens.error import ErrorPane
 from clawtui.tui.screens.fleet import FleetPane
 from clawtui.tui.screens.hub import HubPane
@@ -24,7 +27,9 @@ from clawtui.tui.screens.journal import JournalPane
 from clawtui.tui.screens.logs import LogsPane
 from clawtui.tui.screens.output import OutputPane
 from clawtui.tui.screens.pane import Pane
+from clawtui.tui.screens.profiles import ProfilesPane
 from clawtui.tui.screens.rollout import RolloutPane
+from clawtui.tui.screens.snapshots import SnapshotsPane
 from clawtui.tui.screens.tasks import TasksPane
 from clawtui.tui.theme import Piece
 from clawtui.tui.widgets.command_line import CommandLine
@@ -37,6 +42,8 @@ if TYPE_CHECKING:
 PANES: Final[dict[Where, Callable[..., Pane]]] = {
     Where.FLEET: FleetPane, Where.TASKS: TasksPane, Where.LOGS: LogsPane, Where.JOURNAL: JournalPane,
     Where.HUB: HubPane, Where.JOBS: JobsPane, Where.OUTPUT: OutputPane, Where.ROLLOUT: RolloutPane,
+    Where.SNAPSHOTS: SnapshotsPane, Where.DIFFERENCE: DifferencePane,
+    Where.PROFILES: ProfilesPane, Where.BUILD: BuildPane, Where.DISK: DiskPane,
 }  # fmt: skip
 """A pane is made when it is first gone to."""
 WIDE, MEDIUM = 120, 80

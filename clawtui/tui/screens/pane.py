@@ -14,6 +14,7 @@ from hub.errors import HubError
 if TYPE_CHECKING:
     from clawtui.tui.app import ClawtuiApp
     from clawtui.tui.widgets.log_view import LogView
+    from hub.contract import SnapshotView
 
 
 Work = Callable[[], Coroutine[Any, Any, None]]
@@ -85,6 +86,14 @@ class Pane(Vertical):
     def rollout(self) -> str:
         """The rollout that is looked at; empty when there is none."""
         return ""
+
+    def snapshots(self) -> tuple[SnapshotView, ...]:
+        """What actions on snapshots are about: the marked ones, else the one under the cursor."""
+        return ()
+
+    def profiles_meant(self) -> tuple[str, ...]:
+        """The profiles that an action without an argument is about."""
+        return ()
 
     def log_view(self) -> LogView | None:
         """The log that log actions are about."""

@@ -12,13 +12,18 @@ from clawtui.tui.logs.viewing import LogFilter, follow_logs
 from clawtui.tui.now import Recent, now_lines
 from clawtui.tui.presenters import OWN_TASK_COLUMNS, own_task_row
 from clawtui.tui.screens.pane import Work
+from clawtui.tui.snapshots import OWN_COLUMNS
 from clawtui.tui.stats.view import RecentView, StatsView
 from clawtui.tui.store import FleetStore
 from clawtui.tui.theme import Piece
+from clawtui.tui.widgets.fields import Fields
 from clawtui.tui.widgets.fleet_table import FleetTable
 from clawtui.tui.widgets.log_view import LogView
 from clawtui.tui.widgets.paper import Paper
+from clawtui.tui.widgets.profile_tab import ProfileTab
+from clawtui.tui.widgets.snapshot_tab import SnapshotTab
 from clawtui.tui.widgets.stats_pane import StatsPane
+from clawtui.tui.widgets.text import truncate, width
 from clawtui.tui.widgets.topbar import Line
 from hub.contract import AgentView, TaskQuery, TaskView
 from hub.control import Control
@@ -26,8 +31,13 @@ from hub.control import Control
 if TYPE_CHECKING:
     from clawtui.tui.screens.fleet import FleetPane
 
-TABS = ("now", "logs", "tasks", "stats")
-TITLES = {"now": "Now", "logs": "Logs", "tasks": "Tasks", "stats": "Stats"}
+TABS = ("now", "logs", "tasks", "stats", "snapshots", "profile")
+TITLES = {
+    "now": "Now", "logs": "Logs", "tasks": "Tasks", "stats": "Stats", "snapshots": "Snapshots", "profile": "Profile",
+}  # fmt: skip
+SHORT = {**TITLES, "snapshots": "Snaps", "profile": "Prof"}
+"""Where there is no room for the whole words."""
+LEAST_NAME_CELLS = 8
 TASKS = 50
 AWAY = "Nothing was read of this agent before the hub went away. It is read when the hub is back"
 NO_TASKS = "No tasks yet.  Press b to run a command here"
@@ -55,10 +65,18 @@ class Detail(Vertical):
         graphs = StatsPane(id="tab-stats")
         self.stats = StatsView(graphs)
         yield graphs
+        saved = FleetTable(OWN_COLUMNS, id="tab-snapshots", empty="Waiting for the hub …")
+        self.snapshots = SnapshotTab(saved)
+        yield saved
+        made_from = Fields(id="tab-profile")
+        self.profile = ProfileTab(made_from)
+        yield made_from
 
     def on_mount(self) -> None:
         self.log_pane.timestamps = True
         self.stats.key = self._pane.ui.keymap.first("detail.window")
+        self.profile.key = self._pane.ui.keymap.first("show.profiles")
+        self.snapshots.key, self.snapshots.read_only = self._pane.ui.keymap.first, self._pane.ui.read_only
         self._front()
 
     @property
@@ -68,6 +86,11 @@ class Detail(Vertical):
     @property
     def tasks(self) -> FleetTable:
         return self.query_one("#tab-tasks", FleetTable)
+
+    @property
+    def saved(self) -> FleetTable:
+        """The agent's snapshots."""
+        return self.query_one("#tab-snapshots", FleetTable)
 
     @property
     def log_focused(self) -> bool:
@@ -109,10 +132,11 @@ class Detail(Vertical):
             self.stop()  # too narrow a terminal for it: nobody looks
             return
         agent = store.agents.get(agent_id or "")
-        self._title(agent)
+        self._title(store, agent)
         if agent is None:
             self.stop()
             self._no_agent()
+            self.profile.show(store, None)
             return
         if store.live:
             self._begin(store, agent)
@@ -123,6 +147,10 @@ class Detail(Vertical):
             self._now(store, agent)
         elif self.tab == "stats":
             self.stats.show(store, agent)
+        elif self.tab == "snapshots":
+            self.snapshots.show(store, agent)
+        elif self.tab == "profile":
+            self.profile.show(store, agent)
 
     def _begin(self, store: FleetStore, agent: AgentView) -> None:
         """Read for the tab in front."""
@@ -134,6 +162,13 @@ class Detail(Vertical):
             case "tasks":
                 reads = (agent.id, store.kinds["task"], "tasks")
                 self._read(reads, partial(self._last_tasks, store, agent.id))
+            case "snapshots":
+                self._read(
+                    self.snapshots.reads(store, agent), partial(self.snapshots.read, store, agent, self._refresh)
+                )
+            case "profile":
+                read = partial(self.profile.read, store, agent, self._refresh)
+                self._read(self.profile.reads(store, agent), read)
             case _:
                 self._read(self.stats.reads(agent), partial(self.stats.follow, store, agent))
 
@@ -162,12 +197,13 @@ class Detail(Vertical):
     def _say(self, pieces: list[Piece]) -> None:
         self.query_one("#now-text", Paper).set_pieces(pieces)
 
-    def _title(self, agent: AgentView | None) -> None:
-        pieces: list[Piece] = [(f" {agent.id if agent else '—'} ", "bold")]
-        for number, tab in enumerate(TABS, 1):
-            pieces.append((f" {number} {TITLES[tab]} ", "title" if tab == self.tab else "dim"))
+    def _title(self, store: FleetStore, agent: AgentView | None) -> None:
+        pieces = title_pieces(agent.id if agent else "—", self.tab, self.size.width)
         if self.tab == "logs":
             pieces.append((f" {self.log_filter.says()}", "dim"))
+        elif self.tab == "snapshots" and agent is not None:
+            left = self.size.width - sum(len(text) for text, _ in pieces) - 1
+            pieces.append((f" {self.snapshots.says(store, agent, left)}", "dim"))
         self.query_one("#detail-title", Line).set_pieces(pieces)
 
     def _read(self, reads: tuple[object, ...], work: Work) -> None:
@@ -221,3 +257,18 @@ class Detail(Vertical):
         self.tab = "tasks"
         self._reads = ()
         self._front()
+
+
+def title_pieces(name: str, front: str, cells: int) -> list[Piece]:
+    """The agent and the tabs, in `cells` where that is possible: first the words are drawn together, then the long
+    ones are cut, then the name."""
+    for titles, blank in ((TITLES, " "), (TITLES, ""), (SHORT, "")):
+        tabs: list[Piece] = [
+            (f" {number} {titles[tab]}{blank}", "title" if tab == front else "dim")
+            for number, tab in enumerate(TABS, 1)
+        ]
+        left = cells - sum(len(text) for text, _ in tabs) - 2
+        if width(name) <= left:
+            break
+    shown = truncate(name, max(left, LEAST_NAME_CELLS))
+    return [(f" {shown} ", "bold"), *tabs]

@@ -80,11 +80,21 @@ class TypeNameDialog(ModalScreen[bool]):
             yield Static(Text(self._title, style="bold"), classes="dialog-title")
             with VerticalScroll(classes="dialog-text", can_focus=False):
                 yield Static(Text("\n".join(self._lines)))
+                yield from self.more()
             yield Static(Text.assemble("Type ", (self._expected, "bold"), " to go on:"))
             yield Input(id="typed", compact=True)
+            yield from self.options()
             with Horizontal(classes="dialog-buttons"):
                 yield Button("Cancel", id="cancel", compact=True)
                 yield Button(self._verb, id="do", variant="error", disabled=True, compact=True)
+
+    def more(self) -> ComposeResult:
+        """What else is said of what goes."""
+        yield from ()
+
+    def options(self) -> ComposeResult:
+        """What can be chosen besides."""
+        yield from ()
 
     def on_mount(self) -> None:
         self.query_one("#typed", Input).focus()

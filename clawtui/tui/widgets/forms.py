@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import Any, ClassVar, Literal, NamedTuple
+from collections.abc import Callable, Coroutine, Sequence
+from functools import partial
+from typing import Any, ClassVar, Final, Literal, NamedTuple
 
 import msgspec
 from rich.text import Text
@@ -12,6 +13,7 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical, VerticalScroll
 from textual.screen import ModalScreen
+from textual.suggester import SuggestFromList
 from textual.widget import Widget
 from textual.widgets import Button, Checkbox, Input, Label, Select, Static
 
@@ -19,8 +21,13 @@ from clawtui.cli.values import pairs
 from clawtui.errors import UsageError
 from clawtui.tui.theme import STYLES
 from clawtui.tui.widgets.dialogs import keep_buttons_in_sight
-from hub.contract import CreateAgent, DispatchRequest, DriverHealth, RolloutRequest
+from hub.contract import CreateAgent, DispatchRequest, DriverHealth, ProfileView, RolloutRequest
 from hub.core.task_forms import TASK_FORMS, FieldKind, TaskField
+from hub.errors import HubError
+
+AS_PROFILE: Final = "as the profile says"
+NETWORKS: Final = ("none", "isolated")
+"""Names that are no Docker network's: without any network but with the hub, and with nobody but the hub."""
 
 
 class TaskOrder(NamedTuple):
@@ -111,9 +118,18 @@ class CreateDialog(Form):
 
     AUTO_FOCUS: ClassVar[str | None] = "#f-name"
 
-    def __init__(self, drivers: Sequence[DriverHealth], equivalent: Callable[..., str], agent_name: str = "") -> None:
+    def __init__(
+        self,
+        drivers: Sequence[DriverHealth],
+        equivalent: Callable[..., str],
+        agent_name: str = "",
+        profiles: Callable[[], Coroutine[Any, Any, Sequence[ProfileView]]] | None = None,
+        profile: str = "",
+    ) -> None:
+        """`profiles` reads those there are; the form does not wait for it. `profile`: which one is chosen already."""
         super().__init__()
         self._drivers, self._equivalent, self._agent_name = tuple(drivers), equivalent, agent_name
+        self._profiles, self._profile = profiles, profile
 
     def compose(self) -> ComposeResult:
         usable = [driver.name for driver in self._drivers if driver.usable]
@@ -125,11 +141,16 @@ class CreateDialog(Form):
                     [(name, name) for name in usable], id="f-driver", prompt="the hub's choice", compact=True
                 )
                 yield from _labelled("Driver", driver)
+                yield from _labelled("Profile", self._profile_choice())
                 yield from _labelled("Type", Field(placeholder="e.g. builder", id="f-type"))
                 yield from _labelled("Labels", Field(placeholder="e.g. team=web stage=test", id="f-labels"))
                 yield from _labelled("Tasks at once", Field(placeholder="1", id="f-concurrency", type="integer"))
-                yield from _labelled("CPUs", Field(placeholder="no limit", id="f-cpus", type="number"))
-                yield from _labelled("Memory", Field(placeholder="no limit, e.g. 2G", id="f-memory"))
+                yield from _labelled("CPUs", Field(placeholder=AS_PROFILE, id="f-cpus", type="number"))
+                yield from _labelled("Memory", Field(placeholder=f"{AS_PROFILE}, e.g. 2G", id="f-memory"))
+                network = Field(placeholder="none, isolated, or a Docker network", id="f-network")
+                network.suggester = SuggestFromList(NETWORKS)
+                yield from _labelled("Network", network)
+                yield Static("", id="f-profile-note", classes="form-hint")
                 for unusable in (driver for driver in self._drivers if not driver.usable):
                     reason = f"{unusable.name} is not usable: {unusable.reason} {unusable.hint}"
                     yield Static(Text(reason, style=STYLES["warn"]), classes="form-hint")
@@ -137,6 +158,33 @@ class CreateDialog(Form):
 
     def on_mount(self) -> None:
         self._show_command()
+        if self._profiles is not None:
+            self.run_worker(partial(self._read_profiles, self._profiles), group="profiles")
+
+    def _profile_choice(self) -> Select[str]:
+        known = [(self._profile, self._profile)] if self._profile else []
+        more: dict[str, Any] = {"value": self._profile} if self._profile else {}
+        return Select(known, id="f-profile", prompt="none: the base image", compact=True, **more)
+
+    async def _read_profiles(self, read: Callable[[], Coroutine[Any, Any, Sequence[ProfileView]]]) -> None:
+        """Offer those that are right; what was chosen meanwhile stays."""
+        try:
+            found = await read()
+        except HubError as error:
+            self._say_of_profiles(f"Profiles cannot be read: {error.message}")
+            return
+        choice = self.query_one("#f-profile", Select)
+        chosen = choice.value
+        names = {one.name for one in found if one.valid} | ({self._profile} if self._profile else set())
+        choice.set_options([(name, name) for name in sorted(names)])
+        if isinstance(chosen, str):
+            choice.value = chosen
+        wrong = sorted(one.name for one in found if not one.valid)
+        if wrong:
+            self._say_of_profiles(f"Left out, because they are wrong: {', '.join(wrong)}")
+
+    def _say_of_profiles(self, text: str) -> None:
+        self.query_one("#f-profile-note", Static).update(Text(text, style=STYLES["warn"]))
 
     @on(Input.Changed)
     @on(Select.Changed)
@@ -150,10 +198,11 @@ class CreateDialog(Form):
         name = self.value("#f-name")
         if not name:
             raise UsageError("the agent needs a name")
-        driver = self.query_one("#f-driver", Select).value
+        driver, profile = (self.query_one(f"#f-{one}", Select).value for one in ("driver", "profile"))
         cpus, memory = self.value("#f-cpus"), self.value("#f-memory")
         fields: dict[str, Any] = {
             "name": name, "driver": driver if isinstance(driver, str) else "", "type": self.value("#f-type"),
+            "profile": profile if isinstance(profile, str) else "", "network": self.value("#f-network"),
             "labels": pairs(self.value("#f-labels").split(), "labels"),
             "resources": {"cpus": float(cpus) if cpus else None, "memory": memory or None},
         }  # fmt: skip
@@ -169,8 +218,9 @@ def create_words(request: CreateAgent) -> list[str]:
     """The `create` verb that does the same."""
     words = ["create", request.name]
     named = {
-        "--driver": request.driver, "--type": request.type, "--concurrency": request.concurrency,
-        "--cpus": request.resources.cpus, "--memory": request.resources.memory,
+        "--driver": request.driver, "--profile": request.profile, "--type": request.type,
+        "--concurrency": request.concurrency,
+        "--cpu": request.resources.cpus, "--memory": request.resources.memory, "--network": request.network,
     }  # fmt: skip
     for option, value in named.items():
         if value:

@@ -16,9 +16,17 @@ class Pascal(msgspec.Struct, frozen=True, rename="pascal"):
     """Base: `started_at` here is `StartedAt` there."""
 
 
+class HealthProbe(Pascal, frozen=True):
+    exit_code: int = 0
+    output: str = ""
+
+
 class Health(Pascal, frozen=True):
+    """`log`: the last few probes, the newest at the end."""
+
     status: str = ""
     failing_streak: int = 0
+    log: list[HealthProbe] | None = None
 
 
 class State(Pascal, frozen=True):
@@ -39,9 +47,23 @@ class ContainerMount(Pascal, frozen=True):
     target: str = ""
 
 
+class MountPoint(Pascal, frozen=True):
+    """What is mounted, however it was asked for. `name`: the volume's, empty for a folder of the host."""
+
+    destination: str = ""
+    name: str = ""
+
+
 class HostConfig(Pascal, frozen=True):
     extra_hosts: list[str] | None = None
     mounts: list[ContainerMount] | None = None
+    network_mode: str = ""
+
+
+class Endpoints(Pascal, frozen=True):
+    """The networks that a container is in, by name."""
+
+    networks: dict[str, object] | None = None
 
 
 class Container(Pascal, frozen=True):
@@ -51,6 +73,11 @@ class Container(Pascal, frozen=True):
     name: str = ""
     host_config: HostConfig = HostConfig()
     restart_count: int = 0
+    network_settings: Endpoints = Endpoints()
+    mounts: list[MountPoint] | None = None
+
+    def networks(self) -> set[str]:
+        return set(self.network_settings.networks or ())
 
 
 class ContainerEntry(Pascal, frozen=True):
@@ -59,6 +86,14 @@ class ContainerEntry(Pascal, frozen=True):
     id: str
     names: list[str] | None = None
     labels: dict[str, str] | None = None
+    network_settings: Endpoints = Endpoints()
+
+    @property
+    def name(self) -> str:
+        return (self.names or [self.id])[0].removeprefix("/")
+
+    def networks(self) -> set[str]:
+        return set(self.network_settings.networks or ())
 
 
 class Created(Pascal, frozen=True):
@@ -69,6 +104,7 @@ class Created(Pascal, frozen=True):
 class Volume(Pascal, frozen=True):
     name: str
     labels: dict[str, str] | None = None
+    created_at: str = ""
 
 
 class Volumes(Pascal, frozen=True):
@@ -77,6 +113,7 @@ class Volumes(Pascal, frozen=True):
 
 class AddressPool(Pascal, frozen=True):
     gateway: str = ""
+    subnet: str = ""
 
 
 class AddressPlan(Pascal, frozen=True):
@@ -90,6 +127,7 @@ class Network(Pascal, frozen=True):
     driver: str = ""
     internal: bool = False
     labels: dict[str, str] | None = None
+    options: dict[str, str] | None = None
     addresses: AddressPlan = msgspec.field(name="IPAM", default=AddressPlan())
 
 
@@ -100,6 +138,16 @@ class ImageConfig(Pascal, frozen=True):
 class Image(Pascal, frozen=True):
     id: str
     config: ImageConfig | None = None
+
+
+class ImageLine(Pascal, frozen=True):
+    """One line of a list of images. `created`: seconds since the epoch."""
+
+    id: str
+    created: int = 0
+    size: int = 0
+    repo_tags: list[str] | None = None
+    labels: dict[str, str] | None = None
 
 
 class System(Pascal, frozen=True):

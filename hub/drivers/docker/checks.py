@@ -23,7 +23,14 @@ def disk_note(system: System | None) -> str:
 
 
 def host_of(system: System) -> Host:
-    return Host(cpus=system.ncpu, memory_bytes=system.mem_total, disk_note=disk_note(system))
+    modules = {option.partition(",")[0] for option in system.security_options or []}
+    return Host(
+        cpus=system.ncpu,
+        memory_bytes=system.mem_total,
+        disk_note=disk_note(system),
+        apparmor="name=apparmor" in modules,
+        selinux="name=selinux" in modules,
+    )
 
 
 def features_of(system: System | None) -> Features:
@@ -33,9 +40,11 @@ def features_of(system: System | None) -> Features:
         pause=True,
         logs=True,
         shell=True,
+        snapshot=True,
         cpu_limit=True,
         memory_limit=True,
         disk_limit=not disk_note(system),
+        gpu=True,
         network_none=system is None or not system.is_desktop,
         restarts_itself=True,
     )

@@ -162,7 +162,7 @@ class DockerPyEngine:
             f"{self._client.base_url}/v{self._client.api_version}{call.path}",
             params=dict(call.params),
             data=content,
-            headers={"Content-Type": kind} if content is not None else {},
+            headers={**call.headers, **({"Content-Type": kind} if content is not None else {})},
             timeout=call.timeout_seconds,
             stream=stream,
         )
@@ -175,8 +175,7 @@ class DockerPyStream:
         self._answer = answer
         self._where = where
         self._cancelled = False
-        connection = answer.raw.connection
-        self._socket: socket.socket | None = getattr(connection, "sock", None)
+        self._socket = _socket_of(answer)
         if self._socket is not None:
             # The call's timeout was for the beginning; from now on silence is normal.
             self._socket.settimeout(None)
@@ -191,6 +190,12 @@ class DockerPyStream:
                 return b""
             raise
 
+    def write(self, data: bytes) -> None:
+        with translated(self._where):
+            if self._socket is None:
+                raise OSError("this answer takes no input")
+            self._socket.sendall(data)
+
     def cancel(self) -> None:
         self._cancelled = True
         if self._socket is not None:
@@ -202,6 +207,16 @@ class DockerPyStream:
         self._answer.close()
         if self._socket is not None:
             self._socket.close()
+
+
+def _socket_of(answer: requests.Response) -> socket.socket | None:
+    """Return the connection below an answer. One without a length took it over from the library's own object."""
+    raw: Any = answer.raw
+    found = getattr(raw.connection, "sock", None)
+    if found is None:
+        buffered = getattr(getattr(raw, "_fp", None), "fp", None)
+        found = getattr(getattr(buffered, "raw", None), "_sock", None)
+    return found
 
 
 @contextlib.contextmanager

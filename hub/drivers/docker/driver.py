@@ -9,7 +9,8 @@ from __future__ import annotations
 import asyncio
 import os
 from collections.abc import AsyncIterator, Mapping
-from contextlib import aclosing
+from contextlib import aclosing, asynccontextmanager
+from pathlib import Path
 from typing import Final
 from weakref import WeakValueDictionary
 
@@ -28,16 +29,26 @@ from hub.drivers.base import (
 from hub.drivers.docker import steps
 from hub.drivers.docker.answers import Container, System
 from hub.drivers.docker.checks import features_of, fingerprint_of, host_of
+from hub.drivers.docker.compose import DockerComposer
+from hub.drivers.docker.custom_networks import CustomNetworks
+from hub.drivers.docker.disk import DockerDisk
 from hub.drivers.docker.docker_py import Connector
-from hub.drivers.docker.engine import DOCTOR, NAME, Connect, Engine, EngineNotFound
-from hub.drivers.docker.image import BaseImage, BuildOptions
-from hub.drivers.docker.labels import HUB, OWNER, OWNER_NAME, Identity
+from hub.drivers.docker.engine import DOCTOR, NAME, Connect, Engine, EngineNotFound, EngineRefused
+from hub.drivers.docker.image import BuildOptions
+from hub.drivers.docker.images import DockerImages
+from hub.drivers.docker.labels import HUB, OWNER, OWNER_NAME, Identity, container_name, workspace_volume
 from hub.drivers.docker.logs import LogDecoder, log_call
 from hub.drivers.docker.network import Networks
 from hub.drivers.docker.observe import handle_of, identity_in, observe
-from hub.drivers.docker.plan import check_plan, plan_container
+from hub.drivers.docker.plan import ContainerPlan, plan_container
+from hub.drivers.docker.plan_checks import check_plan, without_gpu
 from hub.drivers.docker.pool import STEP_DEADLINE_SECONDS, Pool, Streams
+from hub.drivers.docker.repair import DockerRepairs
+from hub.drivers.docker.snapshots import DockerSnapshots, Shop
+from hub.drivers.docker.usage import DockerUsage
 from hub.drivers.docker.watch import Watch
+from hub.drivers.images import ImageOrder
+from hub.drivers.snapshots import Seed
 from hub.errors import DriverFailed, HubError
 
 IMAGE_SHARE: Final = 0.6
@@ -76,11 +87,30 @@ class DockerDriver:
         self._command = command
         self._pool = Pool(connect or connector)
         self._streams = Streams(connect or connector)
-        self._image = BaseImage(self._pool, self._streams, build or BuildOptions.from_environment(surroundings))
+        self.images = DockerImages(
+            self._pool,
+            self._streams,
+            build or BuildOptions.from_environment(surroundings),
+            Path(hub.state_folder, "logs", "builds"),
+            connector.url,
+            surroundings,
+        )
         self._networks = Networks(self._pool, hub, local=connector.local, agents_url=agents_url)
         self._watch = Watch(self._streams, hub.hub_id)
         self._locks: WeakValueDictionary[AgentId, asyncio.Lock] = WeakValueDictionary()
         self._system: System | None = None
+        self.networks = CustomNetworks(self._pool, hub.hub_id, self._identity, self._networks.is_held)
+        self.compose = DockerComposer(self._pool, self._networks, self.images, hub.hub_id, self._look, command)
+        self._snapshots = DockerSnapshots(
+            Shop(self._pool, self._streams, hub.hub_id, self._lock, self._plain_image, self._planned)
+        )
+        self.usage = DockerUsage(self._pool, hub.hub_id)
+        self.disk = DockerDisk(self._pool, connect or connector, hub.hub_id)
+        self.repairs = DockerRepairs(self._snapshots, hub.hub_id, self._pool, self._plain_image)
+
+    @property
+    def snapshots(self) -> DockerSnapshots:
+        return self._snapshots
 
     @property
     def name(self) -> str:
@@ -103,7 +133,7 @@ class DockerDriver:
 
     # --- create --------------------------------------------------------------------------------
 
-    async def create(self, plan: AgentPlan, progress: Progress) -> AgentHandle:
+    async def create(self, plan: AgentPlan, progress: Progress, seed: Seed | None = None) -> AgentHandle:
         check_plan(plan)
         identity = Identity(self._hub.hub_id, plan.agent_id, plan.uid)
         async with self._lock(plan.agent_id):
@@ -113,32 +143,59 @@ class DockerDriver:
                 progress(1.0, f"{plan.agent_id} was there already and runs")
                 return handle_of(plan.agent_id, plan.uid)
             try:
-                await self._make(plan, identity, progress)
+                await self._make(plan, identity, progress, seed)
             except BaseException as exc:
                 await self._undo(identity, exc)
                 raise
         return handle_of(plan.agent_id, plan.uid)
 
-    async def _make(self, plan: AgentPlan, identity: Identity, progress: Progress) -> None:
-        progress(0.0, "asking the engine what it has")
-        system = await self._look()
-        image = await self._image.ensure(lambda done, line: progress(done * IMAGE_SHARE, line), sudo=plan.sudo)
-        progress(0.65, f"preparing the network for {plan.agent_id}")
-        async with self._networks.prepared(plan, system) as way:
-            container, notes = plan_container(plan, identity, image, host_of(system), way, self._command)
-            for note in notes:
-                progress(0.7, note)
+    async def _make(self, plan: AgentPlan, identity: Identity, progress: Progress, seed: Seed | None) -> None:
+        image = await self._image_for(plan, seed, progress)
+        async with self._planned(plan, identity, image, progress) as container:
             progress(0.7, f"making the volumes of {container.name}")
             await self._pool.run(steps.make_volumes, identity)
+            if seed is not None:
+                await self._snapshots.fill(
+                    identity, workspace_volume(identity.agent_id), seed,
+                    lambda done, line: progress(0.7 + done * 0.1, line),
+                )  # fmt: skip
             progress(0.8, f"making the container {container.name} from {image}")
             for warning in await self._pool.run(steps.make_container, container, identity):
                 progress(0.85, f"the engine says: {warning}")
             await self._pool.run(steps.put_token, identity, plan.join_token)
             progress(0.9, f"starting {container.name}")
-            await self._pool.run(steps.start, identity)
+            try:
+                await self._pool.run(steps.start, identity)
+            except HubError as exc:
+                raise without_gpu(container, exc) from exc
         progress(1.0, f"{container.name} runs")
         # A caller who gives up at the last line is still in time.
         await asyncio.sleep(0)
+
+    async def _image_for(self, plan: AgentPlan, seed: Seed | None, progress: Progress) -> str:
+        if seed is not None:
+            await self._snapshots.check_image(seed)
+            return seed.image
+        order = ImageOrder(recipe=plan.recipe, sudo=plan.sudo)
+        return (await self.images.ensure(order, lambda done, line: progress(done * IMAGE_SHARE, line))).image
+
+    async def _plain_image(self, progress: Progress) -> str:
+        """An image for helpers: the base of all agents."""
+        return (await self.images.ensure(ImageOrder(), progress)).image
+
+    @asynccontextmanager
+    async def _planned(
+        self, plan: AgentPlan, identity: Identity, image: str, progress: Progress
+    ) -> AsyncIterator[ContainerPlan]:
+        """Plan the container; while it is held its network stays, although nobody uses it yet."""
+        progress(0.62, "asking the engine what it has")
+        system = await self._look()
+        progress(0.65, f"preparing the network for {plan.agent_id}")
+        async with self._networks.prepared(plan, system) as way:
+            container, notes = plan_container(plan, identity, image, host_of(system), way, self._command)
+            for note in notes:
+                progress(0.7, note)
+            yield container
 
     async def _undo(self, identity: Identity, why: BaseException) -> None:
         try:
@@ -185,6 +242,7 @@ class DockerDriver:
 
     async def _remove(self, identity: Identity) -> None:
         await self._pool.run_within(REMOVE_DEADLINE_SECONDS, steps.remove_agent, identity)
+        self.compose.forget(identity.uid)
         await self._networks.remove_unused()
         await self._hub.withdraw_agent_socket(identity.agent_id, identity.uid)
 
@@ -205,9 +263,11 @@ class DockerDriver:
     async def list_agents(self) -> list[Observation]:
         """See the contract. Also makes sure that the hub listens where these agents look for it."""
         found: list[Observation] = []
+        await self.compose.attend()
         for container in await self._pool.run(_inspect_all, {OWNER: OWNER_NAME, HUB: self._hub.hub_id}):
             observation = observe(container)
-            if observation is not None:
+            # One that a restore has set aside has the agent's labels, too, but not its name.
+            if observation is not None and container.name == f"/{container_name(observation.agent_id)}":
                 await self._networks.attach(observation.agent_id, observation.uid, container)
                 found.append(observation)
         return sorted(found, key=lambda seen: seen.agent_id)
@@ -225,6 +285,12 @@ class DockerDriver:
             stream = await self._streams.open(log_call(container.id, request))
         except EngineNotFound as exc:
             raise steps.gone(identity.agent_id) from exc
+        except EngineRefused as exc:
+            # Log drivers that pass everything on keep nothing to read.
+            hint = f"clawtui logs {identity.agent_id} --source runtime shows what the agent sent itself."
+            raise DriverFailed(
+                exc.message, hint=hint, retryable=exc.retryable, agent=identity.agent_id, driver=NAME
+            ) from exc
         try:
             while part := await stream.read():
                 for line in decoder.feed(part):
@@ -236,6 +302,8 @@ class DockerDriver:
 
     async def stop_driver(self) -> None:
         self._watch.stop()
+        self._snapshots.close()
+        await self.disk.close()
         await self._streams.close()
         await self._pool.close()
 

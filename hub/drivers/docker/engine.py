@@ -34,6 +34,8 @@ class Call:
     body: object | None = None
     data: bytes | None = None
     timeout_seconds: float = CALL_TIMEOUT_SECONDS
+    headers: Mapping[str, str] = field(default_factory=dict[str, str], repr=False)
+    """May hold a registry's password: never shown."""
 
 
 class EngineStream(Protocol):
@@ -43,8 +45,12 @@ class EngineStream(Protocol):
         """Return the next bytes as they come, b"" at the end; blocks without a limit."""
         ...
 
+    def write(self, data: bytes) -> None:
+        """Send input to a container that is attached to; blocks until it was taken. Not for the thread that reads."""
+        ...
+
     def cancel(self) -> None:
-        """End a `read` that waits; the only method for other threads."""
+        """End a `read` or a `write` that waits; for other threads."""
         ...
 
     def close(self) -> None:

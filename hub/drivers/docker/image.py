@@ -1,33 +1,34 @@
-"""The agents' base image: built from the runtime of this very installation when it is missing.
+"""What is built for agents: the base image from the runtime of this very installation, and profiles' images on it.
 
-Its tag is the hash of what it is made of, so an upgrade of clawtui builds a new one and an
+A tag is the hash of what the image is made of, so an upgrade of clawtui builds a new one and an
 unchanged one never builds again; `latest` follows the newest.
 """
 
 from __future__ import annotations
 
-import asyncio
 import hashlib
 import importlib.resources
 import io
 import tarfile
 from collections.abc import Iterator, Mapping
 from importlib.resources.abc import Traversable
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Final
 from urllib.parse import quote
 
 import msgspec
 
-from hub.drivers.base import Progress
 from hub.drivers.docker.answers import Image, decode
-from hub.drivers.docker.build import build_image
 from hub.drivers.docker.engine import NAME, Call, Engine, EngineNotFound
 from hub.drivers.docker.labels import IMAGE, is_shared_ours
-from hub.drivers.docker.pool import Pool, Streams
-from hub.errors import Conflict, DriverFailed
+from hub.errors import BadRequest, Conflict, DriverFailed
+from profiles.errors import ProfileError
+from profiles.image import Recipe, image_name, instructions
+from profiles.image import content_hash as recipe_hash
 
 DOCKERFILE: Final = "runtime/image/Dockerfile"
+PLAIN_DOCKERFILE: Final = "Dockerfile"
+"""Of a build that has no other; no file of a context is called so."""
 PROXY_VARIABLES: Final = ("http_proxy", "https_proxy", "no_proxy", "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY")
 CA_VARIABLES: Final = ("PIP_CERT", "REQUESTS_CA_BUNDLE", "SSL_CERT_FILE")
 EXTRA_CA: Final = "extra.crt"
@@ -46,12 +47,26 @@ USER agent
 """For agents with `sudo` only: the others' image has no program that could make them root."""
 
 
-class Recipe(msgspec.Struct, frozen=True):
-    """One image: its full name, and its files by path."""
+class ImageBuild(msgspec.Struct, frozen=True, kw_only=True):
+    """One image to build: its full name, its files by path, and which of them is the Dockerfile.
+
+    `titles` name the Dockerfile's instructions for people. `latest`: whether the tag `latest` follows
+    it. `arguments` belong to the image and are part of its tag.
+    """
 
     name: str
     dockerfile: str
     files: dict[str, bytes]
+    modes: dict[str, int] = {}
+    titles: tuple[str, ...] = ()
+    arguments: dict[str, str] = {}
+    latest: bool = False
+    lent: bool = False
+    """Setup tasks are lent pip's configuration, which is among the files and never gets into the image."""
+
+    @property
+    def repository(self) -> str:
+        return self.name.rpartition(":")[0]
 
 
 class BuildOptions(msgspec.Struct, frozen=True, kw_only=True):
@@ -67,16 +82,17 @@ class BuildOptions(msgspec.Struct, frozen=True, kw_only=True):
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str]) -> BuildOptions:
-        """Read CLAWTUI_EXTRA_CA, CLAWTUI_PIP_CONFIG and the usual proxy variables.
+        """Read CLAWTUI_EXTRA_CA, CLAWTUI_PIP_CONFIG, CLAWTUI_NPM_REGISTRY and the usual proxy variables.
 
         Without CLAWTUI_EXTRA_CA the certificates count that this host's own tools are told to
         trust (CA_VARIABLES): where they need these, a build needs them too. Empty = none.
         """
-        pip_config = environment.get("CLAWTUI_PIP_CONFIG")
+        pip_config, registry = environment.get("CLAWTUI_PIP_CONFIG"), environment.get("CLAWTUI_NPM_REGISTRY")
+        arguments = {name: environment[name] for name in PROXY_VARIABLES if environment.get(name)}
         return cls(
             extra_ca=_extra_ca(environment),
             pip_config=Path(pip_config) if pip_config else None,
-            build_arguments={name: environment[name] for name in PROXY_VARIABLES if environment.get(name)},
+            build_arguments=arguments | ({"NPM_REGISTRY": registry} if registry else {}),
         )
 
 
@@ -123,25 +139,69 @@ def content_hash(files: Mapping[str, bytes]) -> str:
     return digest.hexdigest()[:12]
 
 
-def archive(files: Mapping[str, bytes]) -> bytes:
-    """Return a tar archive that depends on the files only."""
+def archive(files: Mapping[str, bytes], modes: Mapping[str, int] | None = None) -> bytes:
+    """Return a tar archive that depends on the files only. Folders are in it, so that no builder invents their mode."""
     buffer = io.BytesIO()
+    folders = {str(parent) for name in files for parent in PurePosixPath(name).parents if str(parent) != "."}
     with tarfile.open(fileobj=buffer, mode="w") as target:
-        for name in sorted(files):
+        for name in sorted({*files, *folders}):
             entry = tarfile.TarInfo(name)
-            entry.size, entry.mode = len(files[name]), 0o644
+            if name in folders:
+                entry.type, entry.mode = tarfile.DIRTYPE, 0o755
+                target.addfile(entry)
+                continue
+            entry.size, entry.mode = len(files[name]), (modes or {}).get(name, 0o644)
             target.addfile(entry, io.BytesIO(files[name]))
     return buffer.getvalue()
 
 
-def prepare(options: BuildOptions, *, sudo: bool = False) -> list[Recipe]:
-    """Return what must be built, in this order; the last one is what the agent runs. Blocks: reads the runtime."""
+def prepare(
+    options: BuildOptions,
+    *,
+    sudo: bool = False,
+    recipe: Recipe | None = None,
+    platform: str = "",
+    pip_secret: bool = False,
+) -> list[ImageBuild]:
+    """Return what must be built, in this order; the last one is what is wanted. Blocks: reads the runtime.
+
+    Raises:
+        BadRequest: the profile's Dockerfile cannot be built on.
+    """
+    suffix = f"-{platform.replace('/', '-')}" if platform else ""
     files = context_files(importlib.resources.files("runtime"), options)
-    base = Recipe(f"{IMAGE}:{content_hash(files)}", DOCKERFILE, files)
-    if not sudo:
-        return [base]
-    extended = {"Dockerfile": SUDO_DOCKERFILE.format(base=base.name).encode()}
-    return [base, Recipe(f"{IMAGE}:{content_hash(extended)}-sudo", "Dockerfile", extended)]
+    titles = tuple(text[:120] for _, text in instructions(files[DOCKERFILE].decode()))
+    name = f"{IMAGE}:{content_hash(files)}{suffix}"
+    chain = [ImageBuild(name=name, dockerfile=DOCKERFILE, files=files, titles=titles, latest=not suffix)]
+    if sudo:
+        extended = {PLAIN_DOCKERFILE: SUDO_DOCKERFILE.format(base=name).encode()}
+        name = f"{IMAGE}:{content_hash(extended)}-sudo{suffix}"
+        chain.append(ImageBuild(name=name, dockerfile=PLAIN_DOCKERFILE, files=extended))
+    if recipe is not None:
+        chain.append(_of_recipe(recipe, name, suffix, files.get(PIP_CONF) if pip_secret else None))
+    return chain
+
+
+def _of_recipe(recipe: Recipe, base: str, suffix: str, pip_config: bytes | None) -> ImageBuild:
+    pip_secret = pip_config is not None and recipe.dockerfile is None
+    try:
+        plain, context = recipe.build(base), recipe.build(base, pip_secret=pip_secret)
+    except ProfileError as exc:
+        raise BadRequest(str(exc), field=exc.field, hint=exc.hint) from exc
+    return ImageBuild(
+        name=f"{image_name(recipe.profile)}:{recipe_hash(plain)}{suffix}",
+        dockerfile=PLAIN_DOCKERFILE,
+        files={
+            **context.files,
+            PLAIN_DOCKERFILE: context.dockerfile.encode(),
+            **({PIP_CONF: pip_config or b""} if pip_secret else {}),
+        },
+        lent=pip_secret,
+        modes=context.modes,
+        titles=context.titles,
+        arguments=context.arguments,
+        latest=not suffix,
+    )
 
 
 def find_image(engine: Engine, name: str) -> Image | None:
@@ -151,9 +211,14 @@ def find_image(engine: Engine, name: str) -> Image | None:
         return None
 
 
-def image_ready(engine: Engine, name: str) -> bool:
-    """Whether the image is there; raises Conflict when a foreign one has a name that is ours."""
-    for reference in (name, f"{IMAGE}:latest"):
+def check_ours(engine: Engine, *references: str) -> list[str | None]:
+    """Return the ids of these images, None for what is not there.
+
+    Raises:
+        Conflict: a foreign one has a name that is ours.
+    """
+    ids: list[str | None] = []
+    for reference in references:
         found = find_image(engine, reference)
         if found is not None and not is_shared_ours(found.config.labels if found.config else None):
             raise Conflict(
@@ -161,49 +226,10 @@ def image_ready(engine: Engine, name: str) -> bool:
                 hint=f"Give it another name (docker tag, then docker rmi {reference}).",
                 driver=NAME,
             )
-    return find_image(engine, name) is not None
+        ids.append(found.id if found is not None else None)
+    return ids
 
 
-class BaseImage:
-    """Builds the image when it is missing; creates at the same moment share one build."""
-
-    def __init__(self, pool: Pool, streams: Streams, options: BuildOptions) -> None:
-        self._pool = pool
-        self._streams = streams
-        self._options = options
-        self._lock = asyncio.Lock()
-
-    async def ensure(self, progress: Progress, *, sudo: bool = False) -> str:
-        """Return the image's full name. `progress` gets 0..1 of the build, if there is one.
-
-        Raises:
-            Conflict: a foreign image has the name.
-            DriverFailed: with the end of the build's output.
-        """
-        recipes = await self._pool.run(lambda _engine: prepare(self._options, sudo=sudo))
-        for number, recipe in enumerate(recipes):
-            await self._ensure(recipe, part(progress, number, len(recipes)))
-        return recipes[-1].name
-
-    async def _ensure(self, recipe: Recipe, progress: Progress) -> None:
-        if await self._pool.run(image_ready, recipe.name):
-            return
-        if self._lock.locked():
-            progress(0.0, f"waiting for {recipe.name}, which is being built for another agent")
-        async with self._lock:
-            if await self._pool.run(image_ready, recipe.name):
-                return
-            context = await self._pool.run(lambda _engine: archive(recipe.files))
-            arguments = self._options.build_arguments
-            await build_image(self._streams, recipe.name, recipe.dockerfile, context, arguments, progress)
-            if recipe.dockerfile == DOCKERFILE:
-                await self._pool.run(_tag_latest, recipe.name)
-
-
-def part(progress: Progress, number: int, of: int) -> Progress:
-    """Return the progress of one of several equal parts."""
-    return lambda fraction, line: progress((number + fraction) / of, line)
-
-
-def _tag_latest(engine: Engine, name: str) -> None:
-    engine.call(Call("POST", f"/images/{quote(name)}/tag", {"repo": IMAGE, "tag": "latest"}))
+def tag_image(engine: Engine, name: str, repository: str, tag: str) -> None:
+    """Give the image one more name; the caller has checked that it is free or ours."""
+    engine.call(Call("POST", f"/images/{quote(name)}/tag", {"repo": repository, "tag": tag}))

@@ -20,6 +20,14 @@ HUB: Final = "clawtui.hub-id"
 AGENT: Final = "clawtui.agent-id"
 UID: Final = "clawtui.agent-uid"
 PLAN: Final = "clawtui.plan-hash"
+HELPER: Final = "clawtui.helper"
+"""On containers that only carry an archive from or to a volume: what for."""
+SNAPSHOT: Final = "clawtui.snapshot"
+"""On the image of a snapshot and on containers made from it: its id."""
+BASE_IMAGE: Final = "clawtui.base-image"
+"""On the image of a snapshot: the plain image that all of it is built on."""
+GENERATION: Final = "clawtui.generation"
+"""On a container that a restore made: which generation of the workspace it has."""
 USER_PREFIX: Final = "clawtui.label."
 """Before the labels that the operator gave."""
 
@@ -27,6 +35,8 @@ PREFIX: Final = "openclaw-agent-"
 SHARED_NETWORK: Final = "openclaw-agents"
 ISOLATED_NETWORK: Final = "openclaw-agents-isolated"
 IMAGE: Final = "openclaw-agent-base"
+
+SNAPSHOT_IMAGE: Final = "openclaw-agent-snapshot"
 
 SHARED: Final = {OWNER: OWNER_NAME}
 
@@ -42,6 +52,20 @@ def workspace_volume(agent_id: AgentId) -> str:
 def state_volume(agent_id: AgentId) -> str:
     """The dot cannot occur in an agent's name, so this is nobody's workspace."""
     return f"{PREFIX}{agent_id}.state"
+
+
+def generation_volume(agent_id: AgentId, generation: int) -> str:
+    """The workspace of a generation; volumes cannot be renamed, so each has a name of its own."""
+    return workspace_volume(agent_id) + (f".r{generation}" if generation else "")
+
+
+def aside_name(agent_id: AgentId, generation: int) -> str:
+    """The container of a generation that is not active."""
+    return f"{container_name(agent_id)}.g{generation}"
+
+
+def snapshot_image(snapshot_id: str) -> str:
+    return f"{SNAPSHOT_IMAGE}:{snapshot_id}"
 
 
 def is_shared_ours(labels: Mapping[str, str] | None) -> bool:

@@ -28,6 +28,8 @@ from hub.errors import BadRequest, Conflict, DriverFailed, HubError, NotAvailabl
 HOST_GATEWAY: Final = "host-gateway"
 """The engine's word for the host; right on Docker Desktop only (elsewhere it is docker0's address)."""
 ISOLATED: Final = "isolated"
+ICC: Final = "com.docker.network.bridge.enable_icc"
+"""Whether containers of a bridge reach each other; "false" keeps them apart."""
 MAKE_ATTEMPTS: Final = 3
 """Hubs share the network and each removes it when nobody uses it."""
 OURS: Final = {SHARED_NETWORK: False, ISOLATED_NETWORK: True}
@@ -95,7 +97,7 @@ def _make_network(engine: Engine, name: str) -> None:
         "Driver": "bridge",
         "Internal": OURS[name],
         "Labels": SHARED,
-        "Options": {"com.docker.network.bridge.enable_icc": "false"},
+        "Options": {ICC: "false"},
     }
     made = decode(engine.call(Call("POST", "/networks/create", body=body)), Created)
     found = find_networks(engine, name)
@@ -137,6 +139,12 @@ def gateway_of(network: Network) -> str:
     )
 
 
+def _has_socket(container: Container) -> bool:
+    """Whether the hub's socket folder is mounted: the driver and Compose ask the engine for that in two ways."""
+    asked = {mount.target for mount in container.host_config.mounts or []}
+    return SOCKET_FOLDER in asked | {mount.destination for mount in container.mounts or []}
+
+
 # --- the driver's side -------------------------------------------------------------------------
 
 
@@ -156,6 +164,20 @@ class Networks:
         self._lock = asyncio.Lock()
         self._pending: Counter[str] = Counter()
         self._attached: set[str] = set()
+        self._held: dict[AgentUid, str] = {}
+
+    def hold(self, plan: AgentPlan) -> None:
+        """Keep the agent's network, although nobody uses it yet."""
+        self._held[plan.uid] = network_name(plan.network)
+
+    def holds(self, uid: AgentUid) -> bool:
+        return uid in self._held
+
+    def let_go(self, uid: AgentUid) -> None:
+        self._held.pop(uid, None)
+
+    def is_held(self, name: str) -> bool:
+        return name in self._held.values()
 
     @contextlib.asynccontextmanager
     async def prepared(self, plan: AgentPlan, system: System) -> AsyncGenerator[Way]:
@@ -172,9 +194,9 @@ class Networks:
             self._pending[name] -= 1
 
     async def remove_unused(self) -> None:
-        """Remove our networks that nobody uses; those of creates under way stay."""
+        """Remove our networks that nobody uses; those of creates under way and those that are held stay."""
         async with self._lock:
-            names = [name for name in OURS if not self._pending[name]]
+            names = [name for name in OURS if not self._pending[name] and not self.is_held(name)]
             await self._pool.run(remove_unused, names)
 
     async def attach(self, agent_id: AgentId, uid: AgentUid, container: Container) -> None:
@@ -188,7 +210,7 @@ class Networks:
                 if name == HUB_HOST and address not in (HOST_GATEWAY, *self._attached):
                     await self._reach.listen_agents_on(address)
                     self._attached.add(address)
-            if any(mount.target == SOCKET_FOLDER for mount in host.mounts or []) and uid not in self._attached:
+            if _has_socket(container) and uid not in self._attached:
                 await self._reach.offer_agent_socket(agent_id, uid)
                 self._attached.add(uid)
         except HubError as exc:

@@ -6,7 +6,7 @@ from typing import Final
 
 import msgspec
 
-from hub.core.model import AgentId, AgentUid, Observed
+from hub.core.model import AgentId, AgentUid, CheckState, Observed
 from hub.drivers.base import AgentHandle, Observation
 from hub.drivers.docker.answers import Container, Health
 from hub.drivers.docker.engine import NAME
@@ -64,6 +64,9 @@ def observe(container: Container) -> Observation | None:
         out_of_memory=container.state.oom_killed,
         reason=_reason(container),
         started_at=time_ms(container.state.started_at),
+        check=_check(container.state.health) if state is Observed.RUNNING else None,
+        check_why=_words(container.state.health),
+        restarts=container.restart_count,
     )
 
 
@@ -82,6 +85,23 @@ def _reason(container: Container) -> str:
             return "its health check fails"
         case _:
             return "" if state.status in STATES else f"the engine says {state.status!r}"
+
+
+def _check(health: Health | None) -> CheckState | None:
+    """None without a check. A container that was frozen counts as unhealthy until its next probe: nothing is known."""
+    if health is None or health.status in ("", "none"):
+        return None
+    if health.status == "unhealthy":
+        return CheckState.UNHEALTHY if _unhealthy(health) else CheckState.STARTING
+    return CheckState.HEALTHY if health.status == "healthy" else CheckState.STARTING
+
+
+def _words(health: Health | None) -> str:
+    """The last line of the last probe that failed, or of the last one."""
+    probes = (health.log if health is not None else None) or []
+    failed = [probe for probe in probes if probe.exit_code != 0] if _unhealthy(health) else []
+    lines = (failed or probes)[-1].output.strip().splitlines() if probes else []
+    return lines[-1].strip() if lines else ""
 
 
 def _unhealthy(health: Health | None) -> bool:

@@ -1,21 +1,24 @@
-"""PURE: from an agent's plan to a container, with secure defaults; and from that to the engine's JSON.
+"""PURE: from an agent's plan to a container, with secure defaults.
 
-`ContainerPlan` knows no API, so that other renderings (Compose, a Swarm service) say the same.
+`ContainerPlan` knows no API: `render_engine` and `render_compose` say the same in two languages.
 """
 
 from __future__ import annotations
 
 import hashlib
-import re
+import math
+from collections.abc import Iterator
 from typing import Final
 
 import msgspec
 
-from hub.drivers.base import AgentPlan, Mount, RestartPolicy
+from hub.drivers.base import AgentPlan, RestartPolicy
 from hub.drivers.docker import labels
 from hub.drivers.docker.engine import NAME
 from hub.drivers.docker.labels import Identity
 from hub.errors import BadRequest
+from profiles.model import Machine
+from profiles.parts import UNLIMITED, Gpu, Health, Ulimit
 
 USER: Final = "1000:1000"
 """`agent` of the base image; folders in it and the token file have this owner."""
@@ -29,11 +32,12 @@ NO_NETWORK: Final = "none"
 OPEN_FILES: Final = 16_384
 """Engines differ from 1,024 to a billion. Builds need thousands, some programs loop over all, and an engine that
 is itself in a container or rootless cannot give more than it has."""
+LOG_DRIVER: Final = "local"
 LOG_OPTIONS: Final = {"max-size": "10m", "max-file": "3"}
+ROTATING: Final = ("local", "json-file")
+"""Log drivers that know LOG_OPTIONS; without them an agent's log could fill the engine's disk."""
 STOP_GRACE_SECONDS: Final = 15
 """What the engine gives when it stops by itself; a runtime drains for 5 s by default."""
-SMALLEST_MEMORY_BYTES: Final = 64 * 1024 * 1024
-"""The runtime alone is 26 MB; the engine refuses under 6 MB only."""
 SUDO_CAPABILITIES: Final = (
     "AUDIT_WRITE", "CHOWN", "DAC_OVERRIDE", "FOWNER", "FSETID", "KILL", "SETFCAP", "SETGID", "SETUID",
 )  # fmt: skip
@@ -42,21 +46,18 @@ TMPFS_OPTIONS: Final = {"/tmp": "rw,nosuid,nodev,exec,mode=1777", "/run": "rw,no
 """With a read-only root. Programs may run in /tmp, because builds unpack and run there."""
 PLAIN_TMPFS: Final = "rw,nosuid,nodev,exec,mode=1777"
 
-OWN_PREFIXES: Final = ("AGENT_", "HUB_", "CLAWTUI_")
 RUNTIME: Final = "/opt/clawtui"
-OWN_PLACES: Final = (STATE, SOCKET_FOLDER, RUNTIME, "/proc", "/sys", "/dev")
-VOLUME_PATTERN: Final = r"[a-zA-Z0-9][a-zA-Z0-9_.-]{1,127}"
-UID_PATTERN: Final = r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}"
-REFUSED_NETWORKS: Final = ("host", "default")
 
 
 class Host(msgspec.Struct, frozen=True):
     """What the engine's machine has; more is refused by the engine. `disk_note`: why it cannot
-    limit the size of a container's writable layer, "" when it can."""
+    limit the size of a container's writable layer, "" when it can. `apparmor`, `selinux`: its kernel has them."""
 
     cpus: int
     memory_bytes: int
     disk_note: str = ""
+    apparmor: bool = True
+    selinux: bool = True
 
 
 class Way(msgspec.Struct, frozen=True, kw_only=True):
@@ -79,7 +80,8 @@ class Volume(msgspec.Struct, frozen=True):
 
 
 class ContainerPlan(msgspec.Struct, frozen=True, kw_only=True):
-    """One container. `cpus`: 1.0 = one core; `disk_bytes`: of its writable layer; None = no limit."""
+    """One container. `cpus`: 1.0 = one core; `disk_bytes`: of its writable layer; `memory_swap_bytes`: memory and
+    swap together, -1 = as much swap as there is; None = no limit, for `shm_bytes` the engine's own."""
 
     name: str
     image: str
@@ -91,77 +93,26 @@ class ContainerPlan(msgspec.Struct, frozen=True, kw_only=True):
     network: str
     extra_hosts: tuple[str, ...]
     cpus: float | None
+    cpu_shares: int | None
+    cpuset: str
     memory_bytes: int | None
+    memory_swap_bytes: int | None
+    memory_reservation_bytes: int | None
     disk_bytes: int | None
+    shm_bytes: int | None
     pids: int
-    open_files: int
+    ulimits: dict[str, Ulimit]
+    gpu: Gpu | None
     capabilities: tuple[str, ...]
-    no_new_privileges: bool
+    security_options: tuple[str, ...]
     read_only: bool
     restart: RestartPolicy
+    health: Health
+    log_driver: str
     log_options: dict[str, str]
     stop_grace_seconds: int
     user: str
     working_folder: str
-
-
-def check_plan(plan: AgentPlan) -> None:
-    """Raises BadRequest for what no container could have or would only seem to have."""
-    if not re.fullmatch(UID_PATTERN, plan.uid):
-        raise _bad("uid", f"{plan.uid!r} cannot be a uid")
-    if plan.concurrency < 1:
-        raise _bad("concurrency", "concurrency starts at 1")
-    if any("," in capability for capability in plan.capabilities):
-        raise _bad("capabilities", "a capability cannot have a comma")
-    if plan.cpus is not None and not plan.cpus >= 0.01:
-        raise _bad("cpus", "the smallest share is 0.01 of a core")
-    if plan.memory_bytes is not None and plan.memory_bytes < SMALLEST_MEMORY_BYTES:
-        raise _bad("memory", f"an agent needs at least {SMALLEST_MEMORY_BYTES // 2**20} MiB")
-    if plan.pids < 16:
-        raise _bad("pids", "an agent needs at least 16 processes")
-    if plan.network in REFUSED_NETWORKS:
-        raise _bad("network", f"agents do not share the network {plan.network!r}", 'Leave it out, or say "none".')
-    _check_environment(plan.environment)
-    for mount in plan.mounts:
-        _check_mount(mount)
-    for target in plan.tmpfs:
-        _check_target("tmpfs", target)
-
-
-def _check_environment(environment: dict[str, str]) -> None:
-    for name, value in environment.items():
-        if name.startswith(OWN_PREFIXES):
-            raise _bad(f"environment.{name}", f"{name} is set by the hub", "Choose another name.")
-        if not name or "=" in name or "\0" in name + value:
-            raise _bad(f"environment.{name}", f"{name!r} cannot be an environment variable")
-
-
-def _check_mount(mount: Mount) -> None:
-    _check_target("mounts", mount.target)
-    if mount.source.startswith("/"):
-        return
-    if not re.fullmatch(VOLUME_PATTERN, mount.source):
-        raise _bad("mounts", f"{mount.source!r} is neither an absolute path nor a volume's name")
-    if mount.source.startswith(labels.PREFIX):
-        raise _bad("mounts", f"{mount.source} belongs to an agent", "Use a volume of your own between agents.")
-
-
-def _check_target(field: str, target: str) -> None:
-    normal = "/" + "/".join(part for part in target.split("/") if part not in ("", "."))
-    if not target.startswith("/") or ".." in target.split("/") or normal == "/":
-        raise _bad(field, f"{target!r} is not an absolute path in the agent")
-    for own in OWN_PLACES:
-        if normal == own or normal.startswith(f"{own}/"):
-            raise _bad(field, f"{target} would hide {own}")
-    # Our volumes are mounted over what lies above them; the runtime is part of the image.
-    if RUNTIME.startswith(f"{normal}/"):
-        raise _bad(field, f"{target} would hide {RUNTIME}")
-    if normal == WORKSPACE:
-        raise _bad(field, f"{WORKSPACE} is the agent's own volume", f"Mount below it, e.g. {WORKSPACE}/data.")
-
-
-def _bad(field: str, message: str, hint: str = "") -> BadRequest:
-    return BadRequest(message, hint=hint, field=field, driver=NAME)
 
 
 def plan_container(
@@ -170,8 +121,14 @@ def plan_container(
     """Return the container and what of the plan it does not give, one line each.
 
     `command` takes the place of the image's own program.
+
+    Raises:
+        BadRequest: the plan names cores that this machine does not have.
     """
+    machine, limits, own_tools = plan.machine, plan.machine.limits, SUDO_CAPABILITIES if plan.sudo else ()
+    _check_cores(limits.cpuset, host)
     cpus, memory_bytes, notes = _clamped(plan, host)
+    log_driver = machine.logging.driver or LOG_DRIVER
     container = ContainerPlan(
         name=labels.container_name(plan.agent_id),
         image=image,
@@ -179,27 +136,49 @@ def plan_container(
         environment=_environment(plan, way),
         labels={},
         volumes=_volumes(plan, way),
-        tmpfs=(TMPFS_OPTIONS if plan.read_only else {}) | dict.fromkeys(plan.tmpfs, PLAIN_TMPFS),
+        tmpfs=_tmpfs(plan),
         network=way.network,
         extra_hosts=(f"{HUB_HOST}:{way.hub_host}",) if way.hub_host else (),
         cpus=cpus,
+        cpu_shares=limits.cpu_shares,
+        cpuset=limits.cpuset,
         memory_bytes=memory_bytes,
+        memory_swap_bytes=_swap(machine, memory_bytes),
+        memory_reservation_bytes=_at_most(limits.memory_reservation_bytes, memory_bytes),
         disk_bytes=plan.disk_bytes if not host.disk_note else None,
+        shm_bytes=limits.shm_size_bytes,
         pids=plan.pids,
-        open_files=OPEN_FILES,
-        capabilities=SUDO_CAPABILITIES if plan.sudo else (),
-        no_new_privileges=not plan.sudo,
+        ulimits={"nofile": Ulimit(OPEN_FILES, OPEN_FILES)} | limits.ulimits,
+        gpu=machine.gpu,
+        capabilities=tuple(dict.fromkeys((*own_tools, *machine.security.cap_add))),
+        security_options=tuple(_security_options(plan)),
         read_only=plan.read_only,
         restart=plan.restart,
-        log_options=LOG_OPTIONS,
-        stop_grace_seconds=STOP_GRACE_SECONDS,
+        health=machine.health,
+        log_driver=log_driver,
+        log_options=(LOG_OPTIONS if log_driver in ROTATING else {}) | machine.logging.options,
+        stop_grace_seconds=math.ceil(machine.stop_grace_seconds or STOP_GRACE_SECONDS),
         user=USER,
         working_folder=WORKSPACE,
     )
+    return msgspec.structs.replace(container, labels=_labels(plan, identity, container)), notes
+
+
+def _labels(plan: AgentPlan, identity: Identity, container: ContainerPlan) -> dict[str, str]:
     digest = hashlib.sha256(msgspec.json.encode(container, order="deterministic")).hexdigest()
     users = {f"{labels.USER_PREFIX}{name}": value for name, value in plan.labels.items()}
-    marked = {**users, **identity.labels(), labels.PLAN: digest}
-    return msgspec.structs.replace(container, labels=marked), notes
+    return {**users, **identity.labels(), labels.PLAN: digest}
+
+
+def _check_cores(cpuset: str, host: Host) -> None:
+    last = max((int(number) for part in cpuset.split(",") for number in part.split("-") if number), default=0)
+    if last >= host.cpus:
+        raise BadRequest(
+            f"core {last} was asked for, this engine's machine has 0 to {host.cpus - 1}",
+            hint="Leave it out, or name cores that exist.",
+            field="limits.cpuset",
+            driver=NAME,
+        )
 
 
 def _clamped(plan: AgentPlan, host: Host) -> tuple[float | None, int | None, list[str]]:
@@ -215,7 +194,46 @@ def _clamped(plan: AgentPlan, host: Host) -> tuple[float | None, int | None, lis
         notes.append(f"disk size is not enforced: {host.disk_note}")
     if plan.sudo:
         notes.append("sudo: the container has no no-new-privileges and more capabilities than others")
+    security = plan.machine.security
+    if security.apparmor and not host.apparmor:
+        notes.append(f"AppArmor profile {security.apparmor} is not enforced: this engine has no AppArmor")
+    if security.selinux and not host.selinux:
+        notes.append(f"SELinux label {', '.join(security.selinux)} is not enforced: this engine has no SELinux")
+    if plan.machine.logging.driver == "none":
+        notes.append("log driver none: nothing of what it prints is kept, logs shows only what its runtime sends")
+    if "NET_RAW" in plan.machine.security.cap_add:
+        notes.append("NET_RAW: this agent can forge packets on the network that it shares with others")
     return cpus, memory_bytes, notes
+
+
+def _swap(machine: Machine, memory_bytes: int | None) -> int | None:
+    """No swap at all unless the profile says how much; never less than the memory itself."""
+    asked = machine.limits.memory_swap_bytes
+    if asked is None or memory_bytes is None:
+        return memory_bytes if asked is None else asked
+    return asked if asked == UNLIMITED else max(asked, memory_bytes)
+
+
+def _at_most(asked: int | None, most: int | None) -> int | None:
+    return asked if asked is None or most is None else min(asked, most)
+
+
+def _security_options(plan: AgentPlan) -> Iterator[str]:
+    """As container engines write them, in Compose too."""
+    if not plan.sudo:
+        yield "no-new-privileges:true"
+    if plan.machine.security.apparmor:
+        yield f"apparmor={plan.machine.security.apparmor}"
+    for option in plan.machine.security.selinux:
+        yield f"label={option}"
+
+
+def _tmpfs(plan: AgentPlan) -> dict[str, str]:
+    sizes = {tmpfs.path: tmpfs.size_bytes for tmpfs in plan.machine.security.tmpfs}
+    asked = {
+        path: PLAIN_TMPFS if (size := sizes.get(path)) is None else f"{PLAIN_TMPFS},size={size}" for path in plan.tmpfs
+    }
+    return (TMPFS_OPTIONS if plan.read_only else {}) | asked
 
 
 def _environment(plan: AgentPlan, way: Way) -> dict[str, str]:
@@ -243,46 +261,3 @@ def _volumes(plan: AgentPlan, way: Way) -> tuple[Volume, ...]:
         for mount in plan.mounts
     ]
     return tuple(own + users)
-
-
-def render_engine(plan: ContainerPlan) -> dict[str, object]:
-    """Return the body of the Engine API's "create a container". The health check is the image's."""
-    memory = plan.memory_bytes or 0
-    host: dict[str, object] = {
-        "Init": True,
-        "CapDrop": ["ALL"],
-        "CapAdd": list(plan.capabilities),
-        "SecurityOpt": ["no-new-privileges:true"] if plan.no_new_privileges else [],
-        "Privileged": False,
-        "ReadonlyRootfs": plan.read_only,
-        "PidsLimit": plan.pids,
-        "NanoCpus": int((plan.cpus or 0) * 1_000_000_000),
-        "Memory": memory,
-        # The total of memory and swap: no swap at all.
-        "MemorySwap": memory,
-        "Ulimits": [{"Name": "nofile", "Soft": plan.open_files, "Hard": plan.open_files}],
-        "LogConfig": {"Type": "local", "Config": plan.log_options},
-        "RestartPolicy": {"Name": plan.restart.value},
-        "NetworkMode": plan.network,
-        "ExtraHosts": list(plan.extra_hosts),
-        "Mounts": [_render_volume(volume) for volume in plan.volumes],
-        "Tmpfs": plan.tmpfs,
-        "StorageOpt": {"size": str(plan.disk_bytes)} if plan.disk_bytes is not None else {},
-    }
-    body: dict[str, object] = {
-        "Image": plan.image,
-        "Env": [f"{name}={value}" for name, value in sorted(plan.environment.items())],
-        "Labels": plan.labels,
-        "User": plan.user,
-        "WorkingDir": plan.working_folder,
-        "StopTimeout": plan.stop_grace_seconds,
-        "HostConfig": host,
-    }
-    if plan.command:
-        body |= {"Entrypoint": list(plan.command), "Cmd": []}
-    return body
-
-
-def _render_volume(volume: Volume) -> dict[str, object]:
-    kind = "volume" if volume.named else "bind"
-    return {"Type": kind, "Source": volume.source, "Target": volume.target, "ReadOnly": volume.read_only}

@@ -197,6 +197,25 @@ class LiveStream:
                 raise self._error
         return part
 
+    def write(self, data: bytes) -> None:
+        """Send input to a container that is attached to. Blocks, so it is for threads; `cancel` ends it.
+
+        Raises:
+            EngineUnreachable: the other side has closed.
+        """
+        with self._lock:
+            stream = self._stream
+        if stream is None:
+            raise EngineUnreachable("the stream has ended", driver=NAME)
+        stream.write(data)
+
+    def cancel(self) -> None:
+        """End a `read` or a `write` that waits; `close` follows."""
+        with self._lock:
+            self._cancelled = True
+            if self._stream is not None:
+                self._stream.cancel()
+
     @property
     def waiting_parts(self) -> int:
         """How many parts were read from the engine and not yet taken."""

@@ -27,7 +27,8 @@ from hub.drivers.docker.answers import (
 )
 from hub.drivers.docker.engine import NAME, Call, Engine, EngineConflict, EngineNotFound, EngineRefused
 from hub.drivers.docker.labels import Identity, container_name, label_filter
-from hub.drivers.docker.plan import STATE, ContainerPlan, render_engine
+from hub.drivers.docker.plan import STATE, ContainerPlan
+from hub.drivers.docker.render_engine import render_engine
 from hub.errors import BadRequest, Conflict, DriverFailed, HubError
 
 REMOVE_TIMEOUT_SECONDS: Final = 180.0
@@ -80,23 +81,23 @@ def known(engine: Engine, identity: Identity) -> Container | None:
     name = container_name(identity.agent_id)
     found = find_container(engine, name)
     if found is not None:
-        _check_owner("container", name, found.config.labels, identity)
+        check_owner("container", name, found.config.labels, identity)
         return found
     for volume in (labels.workspace_volume(identity.agent_id), labels.state_volume(identity.agent_id)):
-        there = _find_volume(engine, volume)
+        there = find_volume(engine, volume)
         if there is not None:
-            _check_owner("volume", volume, there.labels, identity)
+            check_owner("volume", volume, there.labels, identity)
     return None
 
 
-def _find_volume(engine: Engine, name: str) -> Volume | None:
+def find_volume(engine: Engine, name: str) -> Volume | None:
     try:
         return decode(engine.call(Call("GET", f"/volumes/{quote(name)}")), Volume)
     except EngineNotFound:
         return None
 
 
-def _check_owner(kind: str, name: str, found: dict[str, str] | None, identity: Identity) -> None:
+def check_owner(kind: str, name: str, found: dict[str, str] | None, identity: Identity) -> None:
     owner = labels.identity_of(found)
     if owner == identity:
         return
@@ -117,7 +118,7 @@ def make_volumes(engine: Engine, identity: Identity) -> None:
     for name in (labels.workspace_volume(identity.agent_id), labels.state_volume(identity.agent_id)):
         body = {"Name": name, "Labels": identity.labels()}
         volume = decode(engine.call(Call("POST", "/volumes/create", body=body)), Volume)
-        _check_owner("volume", name, volume.labels, identity)
+        check_owner("volume", name, volume.labels, identity)
 
 
 def make_container(engine: Engine, plan: ContainerPlan, identity: Identity) -> list[str]:
@@ -249,12 +250,12 @@ def remove_agent(engine: Engine, identity: Identity) -> None:
     left: list[str] = []
     errors: list[HubError] = []
     for entry in containers(engine, wanted):
-        if error := _attempt(lambda id_=entry.id: _remove_container(engine, id_)):
+        if error := _attempt(lambda id_=entry.id: remove_container(engine, id_)):
             left.append(f"container {(entry.names or [entry.id])[0].removeprefix('/')}")
             errors.append(error)
     call = Call("GET", "/volumes", {"filters": label_filter(wanted)})
     for volume in decode(engine.call(call), Volumes).volumes or []:
-        if error := _attempt(lambda name=volume.name: _remove_volume(engine, name)):
+        if error := _attempt(lambda name=volume.name: remove_volume(engine, name)):
             left.append(f"volume {volume.name}")
             errors.append(error)
     if errors:
@@ -274,7 +275,7 @@ def _attempt(remove: Callable[[], None]) -> HubError | None:
     return None
 
 
-def _remove_container(engine: Engine, container_id: str) -> None:
+def remove_container(engine: Engine, container_id: str) -> None:
     call = Call(
         "DELETE", f"/containers/{container_id}", {"force": "1", "v": "1"}, timeout_seconds=REMOVE_TIMEOUT_SECONDS
     )
@@ -295,7 +296,7 @@ def _wait_container_gone(engine: Engine, container_id: str) -> None:
         time.sleep(POLL_SECONDS)
 
 
-def _remove_volume(engine: Engine, name: str) -> None:
+def remove_volume(engine: Engine, name: str) -> None:
     try:
         engine.call(Call("DELETE", f"/volumes/{quote(name)}", timeout_seconds=REMOVE_TIMEOUT_SECONDS))
     except EngineNotFound:

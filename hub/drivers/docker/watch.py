@@ -14,7 +14,9 @@ from hub.drivers.docker.labels import HUB, OWNER, OWNER_NAME, filters
 from hub.drivers.docker.pool import LiveStream, Streams
 from hub.errors import HubError
 
-EVENTS: Final = ["create", "destroy", "die", "oom", "pause", "rename", "restart", "start", "unpause", "update"]
+EVENTS: Final = [
+    "create", "destroy", "die", "health_status", "oom", "pause", "rename", "restart", "start", "unpause", "update",
+]  # fmt: skip
 """What changes an agent. Not `exec_*`: every health check makes three of them."""
 FIRST_RETRY_SECONDS: Final = 0.5
 LAST_RETRY_SECONDS: Final = 30.0

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import enum
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Final
 
@@ -21,29 +20,28 @@ from hub.drivers.base import (
     Observation,
     Progress,
 )
+from hub.drivers.compose import Composer
 from hub.drivers.fake.platform import FakeAgent, FakePlatform
+from hub.drivers.fake.snapshots import FakeSnapshots, read_files
+from hub.drivers.fake.steps import Step
+from hub.drivers.fake.upkeep import FakeUpkeep
+from hub.drivers.networks import NetworkAdmin
+from hub.drivers.snapshots import Seed
 from hub.errors import BadRequest, Conflict, DriverFailed, NotAvailable
 
 NAME: Final = "fake"
 ALL_FEATURES: Final = Features(
-    isolated=True, pause=True, logs=True, shell=False, cpu_limit=True, memory_limit=True, disk_limit=True
+    isolated=True,
+    pause=True,
+    logs=True,
+    shell=False,
+    snapshot=True,
+    cpu_limit=True,
+    memory_limit=True,
+    disk_limit=True,
 )
 FROM_TERM: Final = 0
 """Exit code of an agent that was asked to end."""
-
-
-class Step(enum.StrEnum):
-    """Where a call can be made to fail: the steps of a create, and the other calls."""
-
-    CREATE_FOLDER = "create_folder"
-    CREATE_START = "create_start"
-    START = "start"
-    STOP = "stop"
-    PAUSE = "pause"
-    RESUME = "resume"
-    DESTROY = "destroy"
-    INSPECT = "inspect"
-    LIST = "list"
 
 
 class Script(msgspec.Struct, frozen=True, kw_only=True):
@@ -77,6 +75,24 @@ class FakeDriver:
         self._name = name
         self._failed: dict[Step, int] = {}
         self._stopped = False
+        self._snapshots = FakeSnapshots(self, platform)
+        self.usage = self.disk = self.repairs = FakeUpkeep(self, platform)
+
+    @property
+    def snapshots(self) -> FakeSnapshots | None:
+        return self._snapshots if self._features.snapshot else None
+
+    @property
+    def networks(self) -> NetworkAdmin | None:
+        """Agents have this machine's."""
+
+    @property
+    def compose(self) -> Composer | None:
+        """No Compose file can make such agents."""
+
+    @property
+    def images(self) -> None:
+        """Agents run on this machine as it is."""
 
     @property
     def name(self) -> str:
@@ -90,40 +106,42 @@ class FakeDriver:
         reason = self._script.unusable
         return Fingerprint(usable=not reason, version="1", reason=reason, hint="Use another script." if reason else "")
 
-    async def create(self, plan: AgentPlan, progress: Progress) -> AgentHandle:
+    async def create(self, plan: AgentPlan, progress: Progress, seed: Seed | None = None) -> AgentHandle:
         key = (plan.agent_id, plan.uid)
         handle = self._handle(*key)
         if self._own(*key) is not None:
             await self.start(handle)
             return handle
         try:
-            await self._make(plan, progress)
+            await self._make(plan, progress, seed)
         except BaseException:
             self._platform.agents.pop(key, None)
             raise
         return handle
 
-    async def _make(self, plan: AgentPlan, progress: Progress) -> None:
-        await self._step(Step.CREATE_FOLDER, plan.agent_id)
+    async def _make(self, plan: AgentPlan, progress: Progress, seed: Seed | None) -> None:
+        await self.step(Step.CREATE_FOLDER, plan.agent_id)
         agent = FakeAgent(plan, self._platform.now_ms())
         self._platform.agents[plan.agent_id, plan.uid] = agent
+        if seed is not None:
+            agent.files = read_files(seed)
         progress(0.5, "made")
-        await self._step(Step.CREATE_START, plan.agent_id)
-        self._begin(agent)
+        await self.step(Step.CREATE_START, plan.agent_id)
+        self.begin(agent)
         progress(1.0, "started")
         await asyncio.sleep(0)  # the last chance to notice a cancel
 
     async def start(self, handle: AgentHandle) -> None:
-        agent = self._present(handle)
-        await self._step(Step.START, agent.plan.agent_id)
+        agent = self.present(handle)
+        await self.step(Step.START, agent.plan.agent_id)
         if agent.state is Observed.PAUSED:
             agent.state = Observed.RUNNING
         elif agent.state is not Observed.RUNNING:
-            self._begin(agent)
+            self.begin(agent)
 
     async def stop(self, handle: AgentHandle, grace_seconds: float) -> None:
-        agent = self._present(handle)
-        await self._step(Step.STOP, agent.plan.agent_id)
+        agent = self.present(handle)
+        await self.step(Step.STOP, agent.plan.agent_id)
         if agent.state is not Observed.EXITED:
             self._platform.end(agent.plan.agent_id, FROM_TERM)
 
@@ -140,8 +158,8 @@ class FakeDriver:
     async def _freeze(self, handle: AgentHandle, step: Step, state: Observed) -> None:
         if not self._features.pause:
             raise NotAvailable("this driver cannot pause", driver=self._name)
-        agent = self._present(handle)
-        await self._step(step, agent.plan.agent_id)
+        agent = self.present(handle)
+        await self.step(step, agent.plan.agent_id)
         if agent.state not in {Observed.RUNNING, Observed.PAUSED}:
             raise Conflict(f"{agent.plan.agent_id} does not run", hint="Start it first.", driver=self._name)
         agent.state = state
@@ -149,7 +167,7 @@ class FakeDriver:
 
     async def destroy(self, handle: AgentHandle) -> None:
         agent_id, uid = self._names(handle)
-        await self._step(Step.DESTROY, agent_id)
+        await self.step(Step.DESTROY, agent_id)
         await self.undo_create(agent_id, uid)
 
     async def undo_create(self, agent_id: AgentId, uid: AgentUid) -> None:
@@ -158,15 +176,15 @@ class FakeDriver:
             self._platform.changed()
 
     async def renew_token(self, handle: AgentHandle, join_token: str) -> None:
-        self._present(handle).token = join_token
+        self.present(handle).token = join_token
 
     async def inspect(self, handle: AgentHandle) -> Observation:
-        agent = self._present(handle)
-        await self._step(Step.INSPECT, agent.plan.agent_id)
+        agent = self.present(handle)
+        await self.step(Step.INSPECT, agent.plan.agent_id)
         return self._observation(agent)
 
     async def list_agents(self) -> list[Observation]:
-        await self._step(Step.LIST, AgentId(""))
+        await self.step(Step.LIST, AgentId(""))
         agents = self._platform.agents.values()
         return [self._observation(agent) for agent in agents if agent.plan.hub_id == self._hub_id]
 
@@ -177,7 +195,7 @@ class FakeDriver:
             yield
 
     async def logs(self, handle: AgentHandle, request: LogRequest) -> AsyncIterator[LogLine]:
-        agent = self._present(handle)
+        agent = self.present(handle)
         position = 0 if request.lines is None else max(0, len(agent.log) - request.lines)
         async for _ in self._platform.wait_changes():
             while position < len(agent.log):
@@ -194,7 +212,7 @@ class FakeDriver:
 
     # --- inside ----------------------------------------------------------------------------------
 
-    def _begin(self, agent: FakeAgent) -> None:
+    def begin(self, agent: FakeAgent) -> None:
         agent.starts += 1
         agent.started_at, agent.exit_code, agent.out_of_memory = self._platform.now_ms(), None, False
         agent.state = Observed.RUNNING
@@ -202,7 +220,7 @@ class FakeDriver:
             agent.state, agent.exit_code = Observed.EXITED, self._script.crash_exit_code
         self._platform.changed()
 
-    async def _step(self, step: Step, agent_id: AgentId) -> None:
+    async def step(self, step: Step, agent_id: AgentId) -> None:
         if self._script.before is not None:
             await self._script.before(step, agent_id)
         wanted, failed = self._script.failures.get(step, 0), self._failed.get(step, 0)
@@ -227,7 +245,7 @@ class FakeDriver:
             raise Conflict(f"{agent_id} is not of this hub", hint="Choose another name.", driver=self._name)
         return agent
 
-    def _present(self, handle: AgentHandle) -> FakeAgent:
+    def present(self, handle: AgentHandle) -> FakeAgent:
         agent_id, uid = self._names(handle)
         agent = self._own(agent_id, uid)
         if agent is None:
@@ -243,4 +261,7 @@ class FakeDriver:
             exit_code=agent.exit_code,
             out_of_memory=agent.out_of_memory,
             started_at=agent.started_at,
+            check=agent.check if agent.state is Observed.RUNNING else None,
+            check_why=agent.check_why,
+            restarts=agent.restarts,
         )

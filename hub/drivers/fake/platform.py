@@ -5,8 +5,10 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Callable
 
-from hub.core.model import AgentId, AgentUid, Observed
+from hub.core.model import AgentId, AgentUid, CheckState, Observed
 from hub.drivers.base import AgentPlan, LogLine
+from hub.drivers.upkeep import Holding
+from runtime.wire import Health
 
 
 class FakeAgent:
@@ -19,9 +21,19 @@ class FakeAgent:
         self.exit_code: int | None = None
         self.out_of_memory = False
         self.started_at: int | None = None
+        self.check: CheckState | None = None
+        self.check_why = ""
+        self.restarts = 0
+        self.use = Health()
+        self.wrong_owners = 0
         self.starts = 0
         self.log: list[LogLine] = []
         self.created_at = started_at
+        self.files: dict[str, bytes] = {}
+        """The workspace."""
+        self.generation = 0
+        self.aside: dict[int, dict[str, bytes]] = {}
+        """Generations of the workspace that are not active."""
 
 
 class FakePlatform:
@@ -31,6 +43,10 @@ class FakePlatform:
         self.agents: dict[tuple[AgentId, AgentUid], FakeAgent] = {}
         self.foreign: set[AgentId] = set()
         """Names taken by things that no hub made."""
+        self.images: set[str] = set()
+        """Ids of snapshots that have an image."""
+        self.holdings: list[Holding] = []
+        """What is on its disk."""
         self._now_ms = now_ms
         self._ticks = 0
         self._watchers: set[asyncio.Event] = set()

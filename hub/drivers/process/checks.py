@@ -12,12 +12,17 @@ from typing import Final
 from hub.drivers.base import AgentPlan, Features, Fingerprint
 from hub.drivers.process.launch import check_environment, writable
 from hub.errors import BadRequest, NotAvailable
+from profiles.model import Machine
 
-FEATURES: Final = Features(isolated=False, pause=True, logs=True, shell=True)
+FEATURES: Final = Features(isolated=False, pause=True, logs=True, shell=True, snapshot=True)
 SHARED_NETWORKS: Final = ("", "host")
 PROBE_SECONDS: Final = 10.0
 """A Python starts in milliseconds, on a machine that has to read it from a slow disk in seconds."""
 USE_DOCKER: Final = "Create the agent with --driver docker."
+
+
+CONTAINER_PARTS: Final = ("security", "limits", "health", "gpu", "logging")
+"""Of a machine: what only containers have."""
 
 
 def check_plan(plan: AgentPlan) -> None:
@@ -46,7 +51,9 @@ def check_plan(plan: AgentPlan) -> None:
 def not_enforced(plan: AgentPlan) -> list[str]:
     """Return what the plan asks for and this driver only reports."""
     asked = {"cpus": plan.cpus, "memory": plan.memory_bytes, "disk": plan.disk_bytes, "sudo": plan.sudo or None}
-    return [name for name, value in asked.items() if value is not None]
+    own, plain = plan.machine, Machine()
+    parts = [name for name in CONTAINER_PARTS if getattr(own, name) != getattr(plain, name)]
+    return [*(name for name, value in asked.items() if value is not None), *parts]
 
 
 def probe(root: Path, command: tuple[str, ...]) -> Fingerprint:

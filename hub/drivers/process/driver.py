@@ -36,7 +36,10 @@ from hub.drivers.process.launch import marker_of
 from hub.drivers.process.logs import LogReader
 from hub.drivers.process.pool import Pool
 from hub.drivers.process.processes import Identity
+from hub.drivers.process.snapshots import ProcessSnapshots, finish_switch
+from hub.drivers.process.upkeep import ProcessUpkeep
 from hub.drivers.process.watch import POLL_SECONDS, ExitWatch
+from hub.drivers.snapshots import Seed
 from hub.errors import BadRequest, Conflict, DriverFailed, HubError
 
 RUNTIME: Final = (sys.executable, "-P", "-m", "runtime")
@@ -69,6 +72,28 @@ class ProcessDriver:
         self._locks: WeakValueDictionary[AgentUid, asyncio.Lock] = WeakValueDictionary()
         self._watchers: set[asyncio.Event] = set()
         self._stopped = False
+        self._snapshots = ProcessSnapshots(self, self._keeper, self._pool)
+        self.disk = self.repairs = ProcessUpkeep(self)
+
+    @property
+    def snapshots(self) -> ProcessSnapshots:
+        return self._snapshots
+
+    @property
+    def networks(self) -> None:
+        """Agents have this machine's."""
+
+    @property
+    def compose(self) -> None:
+        """No Compose file can make such agents."""
+
+    @property
+    def usage(self) -> None:
+        """Agents report themselves, or are programs of which nobody knows which processes are theirs."""
+
+    @property
+    def images(self) -> None:
+        """Agents run on this machine as it is."""
 
     @property
     def name(self) -> str:
@@ -81,24 +106,26 @@ class ProcessDriver:
     async def fingerprint(self) -> Fingerprint:
         return await self._pool.run(checks.probe, self._keeper.root, self._command)
 
-    async def create(self, plan: AgentPlan, progress: Progress) -> AgentHandle:
+    async def create(self, plan: AgentPlan, progress: Progress, seed: Seed | None = None) -> AgentHandle:
         checks.check_plan(plan)
         folder = self._keeper.folder(plan.agent_id, plan.uid)
-        async with self._lock(plan.uid):
+        async with self.lock(plan.uid):
             record = await self._pool.run(self._keeper.known, folder)
             if record is not None:
-                await self._start(folder, record)
+                await self.start_held(folder, record)
                 return handle_of(folder)
             try:
-                await self._make(folder, plan, progress)
+                await self._make(folder, plan, progress, seed)
             except BaseException as exc:
                 await self._undo(folder, exc)
                 raise
         return handle_of(folder)
 
-    async def _make(self, folder: AgentFolder, plan: AgentPlan, progress: Progress) -> None:
+    async def _make(self, folder: AgentFolder, plan: AgentPlan, progress: Progress, seed: Seed | None) -> None:
         progress(0.1, f"making {folder.path}")
         record = await self._pool.run(self._keeper.make, folder, plan)
+        if seed is not None:
+            await self._snapshots.plant(folder, seed, lambda done, line: progress(0.1 + done * 0.3, line))
         if asked := checks.not_enforced(plan):
             progress(0.4, f"not enforced by the process driver: {', '.join(asked)}")
         progress(0.5, f"starting {' '.join(self._command)}")
@@ -116,18 +143,18 @@ class ProcessDriver:
             ) from why
 
     async def start(self, handle: AgentHandle) -> None:
-        folder = self._folder(handle)
-        async with self._lock(folder.uid):
-            await self._start(folder, await self._pool.run(self._keeper.present, folder))
+        folder = self.folder_of(handle)
+        async with self.lock(folder.uid):
+            await self.start_held(folder, await self._pool.run(self._keeper.present, folder))
 
-    async def _start(self, folder: AgentFolder, record: Record) -> None:
+    async def start_held(self, folder: AgentFolder, record: Record) -> None:
         leader = running(record)
         if leader is not None:
             await self._pool.run(processes.thaw_all, marker_of(folder), leader)
             return
         # What a crashed runtime left running must not meet the next one.
         await self._pool.run(self._keeper.end, folder, None)
-        await self._launch(folder, record)
+        await self._launch(folder, await self._pool.run(finish_switch, folder, record))
 
     async def _launch(self, folder: AgentFolder, record: Record) -> Record:
         record = await self._pool.run(self._keeper.launch, folder, record)
@@ -136,11 +163,11 @@ class ProcessDriver:
         return record
 
     async def stop(self, handle: AgentHandle, grace_seconds: float) -> None:
-        folder = self._folder(handle)
-        async with self._lock(folder.uid):
-            await self._stop(folder, grace_seconds)
+        folder = self.folder_of(handle)
+        async with self.lock(folder.uid):
+            await self.stop_held(folder, grace_seconds)
 
-    async def _stop(self, folder: AgentFolder, grace_seconds: float) -> Record:
+    async def stop_held(self, folder: AgentFolder, grace_seconds: float) -> Record:
         record = await self._pool.run(self._keeper.present, folder)
         leader = running(record)
         if leader is None:
@@ -152,14 +179,14 @@ class ProcessDriver:
         return record
 
     async def restart(self, handle: AgentHandle, grace_seconds: float) -> None:
-        folder = self._folder(handle)
-        async with self._lock(folder.uid):
-            record = await self._stop(folder, grace_seconds)
-            await self._launch(folder, record)
+        folder = self.folder_of(handle)
+        async with self.lock(folder.uid):
+            record = await self.stop_held(folder, grace_seconds)
+            await self._launch(folder, await self._pool.run(finish_switch, folder, record))
 
     async def pause(self, handle: AgentHandle) -> None:
-        folder = self._folder(handle)
-        async with self._lock(folder.uid):
+        folder = self.folder_of(handle)
+        async with self.lock(folder.uid):
             leader = await self._leader(folder)
             if not await self._pool.run(processes.freeze_all, marker_of(folder), leader):
                 raise DriverFailed(
@@ -170,28 +197,28 @@ class ProcessDriver:
                 )
 
     async def resume(self, handle: AgentHandle) -> None:
-        folder = self._folder(handle)
-        async with self._lock(folder.uid):
+        folder = self.folder_of(handle)
+        async with self.lock(folder.uid):
             leader = await self._leader(folder)
             await self._pool.run(processes.thaw_all, marker_of(folder), leader)
 
     async def destroy(self, handle: AgentHandle) -> None:
-        folder = self._folder(handle)
+        folder = self.folder_of(handle)
         await self.undo_create(folder.agent_id, folder.uid)
 
     async def undo_create(self, agent_id: AgentId, uid: AgentUid) -> None:
         folder = self._keeper.folder(agent_id, uid)
-        async with self._lock(uid):
+        async with self.lock(uid):
             await self._pool.run(self._keeper.remove, folder)
 
     async def renew_token(self, handle: AgentHandle, join_token: str) -> None:
-        folder = self._folder(handle)
-        async with self._lock(folder.uid):
+        folder = self.folder_of(handle)
+        async with self.lock(folder.uid):
             await self._pool.run(self._keeper.present, folder)
             await self._pool.run(folder.write_token, join_token)
 
     async def inspect(self, handle: AgentHandle) -> Observation:
-        folder = self._folder(handle)
+        folder = self.folder_of(handle)
         observation, leader = await self._pool.run(self._keeper.observe, folder)
         if leader is not None:
             self._follow(folder, leader)
@@ -221,7 +248,7 @@ class ProcessDriver:
             self._watchers.discard(changed)
 
     async def logs(self, handle: AgentHandle, request: LogRequest) -> AsyncIterator[LogLine]:
-        folder = self._folder(handle)
+        folder = self.folder_of(handle)
         await self._pool.run(self._keeper.present, folder)
         reader = await self._pool.run(LogReader, folder.log, self._keeper.log_lock, request)
         while True:
@@ -240,6 +267,8 @@ class ProcessDriver:
         self._stopped = True
         self._exits.close()
         self._notify()
+        self._snapshots.close()
+        self.disk.close()
         self._pool.close()
 
     # --- ends of processes ---------------------------------------------------------------------
@@ -263,11 +292,11 @@ class ProcessDriver:
 
     # --- names ---------------------------------------------------------------------------------
 
-    def _lock(self, uid: AgentUid) -> asyncio.Lock:
+    def lock(self, uid: AgentUid) -> asyncio.Lock:
         """One operation at a time per agent; the lock lives as long as somebody holds or awaits it."""
         return self._locks.setdefault(uid, asyncio.Lock())
 
-    def _folder(self, handle: AgentHandle) -> AgentFolder:
+    def folder_of(self, handle: AgentHandle) -> AgentFolder:
         try:
             if handle.driver != NAME:
                 raise BadRequest(f"a handle of driver {handle.driver!r} came to the process driver", driver=NAME)

@@ -4,6 +4,7 @@
         process.json        Record, replaced atomically
         agent.log           what the runtime writes; agent.log.1 is the part before
         workspace/          where tasks run
+        workspace.g<n>/     a generation of it that is not active
         state/              the runtime's own: credential, attempt log, `token` (0600)
 
 The record is written before anything else, so a folder that has other content and no record was
@@ -34,12 +35,15 @@ RECORD_VERSION: Final = 1
 class Record(msgspec.Struct, frozen=True, kw_only=True):
     """What is known of an agent's process. `plan` is without the join token.
 
-    `run` is new for every start; with `process` None it says that a start was begun and how to
+    `generation`: of the workspace, see `hub.drivers.snapshots`; `switching` to another one was begun and not
+    finished. `run` is new for every start; with `process` None it says that a start was begun and how to
     recognise its process. `started_at`: ms since the epoch.
     """
 
     version: int = RECORD_VERSION
     plan: AgentPlan
+    generation: int = 0
+    switching: int | None = None
     run: str = ""
     command: tuple[str, ...] = ()
     process: Identity | None = None
@@ -97,6 +101,10 @@ class AgentFolder:
         self.workspace.mkdir(mode=0o700)
         self.state.mkdir(mode=0o700)
         self.write_token(join_token)
+
+    def aside(self, generation: int) -> Path:
+        """Where a generation of the workspace is while it is not active."""
+        return self.path / f"workspace.g{generation}"
 
     def write_token(self, join_token: str) -> None:
         write_atomically(self.token, join_token.encode())

@@ -98,7 +98,7 @@ def launch(
         DriverFailed: the command cannot be executed; nothing was started.
     """
     run = uuid.uuid4().hex
-    begun = Record(plan=record.plan, run=run, command=command)
+    begun = Record(plan=record.plan, generation=record.generation, switching=record.switching, run=run, command=command)
     folder.write(begun)
     environment = environment_of(record.plan, folder, run, addresses, inherited)
     process = _spawn(folder, command, environment)

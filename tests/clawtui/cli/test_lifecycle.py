@@ -9,6 +9,8 @@ from msgspec.structs import replace
 
 from hub.contract import AdoptAnswer, AgentAct, CreateAgent, MountRequest, RegisterMetadata, Resources
 from hub.core.model import JobState
+from profiles.model import parse_machine
+from profiles.parts import Ulimit
 from runtime.wire import TaskError
 from tests.clawtui.conftest import CommandLine
 from tests.hub.api.scripted import JOB, WHEN
@@ -59,7 +61,18 @@ def test_create_leaves_defaults_to_the_hub(cli: CommandLine) -> None:
 
 
 @pytest.mark.parametrize(
-    "option", ["--mount x", "--mount a:b", "--mount a:/b:x", "--mount :/b", "--label x", "--env =1"]
+    "option",
+    [
+        "--mount x",
+        "--mount a:b",
+        "--mount a:/b:x",
+        "--mount :/b",
+        "--label x",
+        "--env =1",
+        "--ulimit nofile",
+        "--ulimit core=x",
+        "--log-opt x",
+    ],
 )
 def test_create_refuses_what_cannot_be_meant(cli: CommandLine, option: str) -> None:
     called = cli("create", "a-1", *option.split())
@@ -68,8 +81,35 @@ def test_create_refuses_what_cannot_be_meant(cli: CommandLine, option: str) -> N
     assert cli.control.calls == []
 
 
-def test_gpus_come_later(cli: CommandLine) -> None:
-    assert "not available in this version" in cli("create", "a-1", "--gpus", "all").stderr
+def test_options_of_the_container_are_said_in_a_profiles_words(cli: CommandLine) -> None:
+    called = cli.line(
+        "create a-1 --pids 99 --ulimit nofile=10:20 --ulimit core=0 --cpu-shares 512 --cpuset 0-1 --memory-swap=-1 "
+        "--memory-reservation 1G --shm-size 64m --cap-add NET_RAW --cap-add KILL --apparmor docker-default "
+        "--selinux type:container_t --sudo --gpus 0,1 --log-driver syslog --log-opt tag=x --stop-grace 30s "
+        "--health-interval 5s --health-timeout 2s --health-start-period 1m --health-retries 4"
+    )
+    assert called.code == 0, called.stderr
+    (request,) = cli.last("create_agent")
+    ulimits = {"nofile": {"soft": 10, "hard": 20}, "core": {"soft": 0, "hard": 0}}
+    assert request.machine == {
+        "limits": {
+            "pids": 99, "ulimits": ulimits, "cpu_shares": 512, "cpuset": "0-1", "memory_swap": "-1",
+            "memory_reservation": "1G", "shm_size": "64m",
+        },
+        "security": {"cap_add": ["NET_RAW", "KILL"], "apparmor": "docker-default", "selinux": ["type:container_t"]},
+        "health": {"interval": "5s", "timeout": "2s", "start_period": "1m", "retries": 4},
+        "logging": {"driver": "syslog", "options": {"tag": "x"}},
+        "sudo": True,
+        "gpu": ["0", "1"],
+        "stop_grace": "30s",
+    }  # fmt: skip
+    assert parse_machine(request.machine).limits.ulimits["nofile"] == Ulimit(10, 20)
+
+
+@pytest.mark.parametrize(("text", "gpu"), [("all", "all"), ("none", "none"), ("2", 2), ("0,", ["0"])])
+def test_gpus_are_a_word_a_number_or_ids(cli: CommandLine, text: str, gpu: object) -> None:
+    assert cli("create", "a-1", "--gpus", text, "--no-sudo").code == 0
+    assert cli.last("create_agent")[0].machine == {"gpu": gpu, "sudo": False}
 
 
 @pytest.mark.parametrize("act", list(AgentAct))

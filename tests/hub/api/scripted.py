@@ -17,6 +17,9 @@ from hub.contract import (
     AttentionView,
     AuditList,
     BackupAnswer,
+    BuildImage,
+    BuildLogLine,
+    BuildLogQuery,
     ConnectionList,
     ConnectionQuery,
     ConnectionView,
@@ -28,6 +31,8 @@ from hub.contract import (
     Event,
     HubHealth,
     HubLoad,
+    ImageList,
+    ImageView,
     JobList,
     JobView,
     JournalEntry,
@@ -39,6 +44,11 @@ from hub.contract import (
     OutputQuery,
     PageQuery,
     PolicyList,
+    ProfileCheck,
+    ProfileList,
+    ProfileQuery,
+    ProfileText,
+    ProfileView,
     RegisterAgent,
     RegisteredAgent,
     Severity,
@@ -51,11 +61,15 @@ from hub.contract import (
     TaskView,
     TokenList,
     TokenView,
+    TransferImage,
     UndoAnswer,
 )
 from hub.control import Control, Principal
 from hub.core.model import AgentStatus, Connection, Desired, Observed, Role, TaskState
 from hub.errors import Unauthorized
+from tests.hub.api.scripted_disk import ScriptedDisk, disk_answers
+from tests.hub.api.scripted_networks import ScriptedNetworks, network_answers
+from tests.hub.api.scripted_snapshots import ScriptedSnapshots, answers
 
 ADMIN, OPERATOR, VIEWER = "ctu_admin", "ctu_operator", "ctu_viewer"
 TOKENS: Final = {ADMIN: Role.ADMIN, OPERATOR: Role.OPERATOR, VIEWER: Role.VIEWER}
@@ -78,6 +92,14 @@ TASK: Final = TaskView(
     spec={"type": "exec", "command": "true"},
 )
 JOB: Final = JobView(id="j-1", kind="create", state="running", started_at=WHEN)
+PROFILE: Final = ProfileView(
+    name="builder", source="built-in", valid=True, description="Builds", path="/p/builder.json", text="{}",
+    image="openclaw-agent-builder:abc", built=True, dockerfile_text="FROM b\n",
+)  # fmt: skip
+IMAGE: Final = ImageView(
+    name="openclaw-agent-builder", tag="abc", id="sha256:1", profile="builder", created_at=WHEN,
+    size_bytes=300 << 20, latest=True,
+)  # fmt: skip
 DISPATCH: Final = DispatchView(dispatch_id="d-1", state="rolling", created_at=WHEN)
 TOKEN: Final = TokenView(id="k-1", kind="user", created_at=WHEN)
 ATTENTION: Final = AttentionView(
@@ -177,7 +199,7 @@ class ScriptedShell:
         self.closed.set()
 
 
-class ScriptedControl:
+class ScriptedControl(ScriptedSnapshots, ScriptedNetworks, ScriptedDisk):
     """Answers every call with `answers[method]`, raises it when it is an exception, and records the call."""
 
     def __init__(self) -> None:
@@ -185,6 +207,9 @@ class ScriptedControl:
         self.waiting: set[str] = set()
         self.go_on = asyncio.Event()
         self.answers: dict[str, Any] = {
+            **answers(JOB),
+            **network_answers(),
+            **disk_answers(),
             "health": HEALTH,
             "connections": CONNECTIONS,
             "attention": AttentionList(attention=[ATTENTION], snoozed=1),
@@ -211,6 +236,17 @@ class ScriptedControl:
             "task_output": Stream([OutputChunk(offset=0, data="hi\n"), OutputChunk(offset=3, end=True)], ends=True),
             "cancel_task": TASK,
             "retry_task": Submitted(task_id="t-2", status="sent"),
+            "profiles": ProfileList(profiles=[PROFILE]),
+            "profile": PROFILE,
+            "validate_profile": ProfileCheck(valid=True),
+            "save_profile": PROFILE,
+            "delete_profile": None,
+            "build_profile": JOB,
+            "images": ImageList(images=[IMAGE]),
+            "build_image": JOB,
+            "push_image": JOB,
+            "pull_image": JOB,
+            "build_log": Stream([BuildLogLine(text="Step 1/4 : FROM b")], ends=True),
             "jobs": JobList(jobs=[JOB]),
             "job": JOB,
             "cancel_job": JOB,
@@ -315,6 +351,39 @@ class ScriptedControl:
 
     async def retry_task(self, task_id: str) -> Submitted:
         return self._note("retry_task", task_id)
+
+    async def profiles(self, query: ProfileQuery) -> ProfileList:
+        return self._note("profiles", query)
+
+    async def profile(self, name: str) -> ProfileView:
+        return self._note("profile", name)
+
+    async def validate_profile(self, request: ProfileText) -> ProfileCheck:
+        return self._note("validate_profile", request)
+
+    async def save_profile(self, name: str, request: ProfileText) -> ProfileView:
+        return self._note("save_profile", name, request)
+
+    async def delete_profile(self, name: str) -> None:
+        return self._note("delete_profile", name)
+
+    async def build_profile(self, name: str, request: BuildImage) -> JobView:
+        return self._note("build_profile", name, request)
+
+    async def images(self) -> ImageList:
+        return self._note("images")
+
+    async def build_image(self, request: BuildImage) -> JobView:
+        return self._note("build_image", request)
+
+    async def push_image(self, request: TransferImage) -> JobView:
+        return self._note("push_image", request)
+
+    async def pull_image(self, request: TransferImage) -> JobView:
+        return self._note("pull_image", request)
+
+    def build_log(self, name: str, query: BuildLogQuery) -> AsyncIterator[BuildLogLine]:
+        return aiter(self._note("build_log", name, query))
 
     async def jobs(self, query: PageQuery) -> JobList:
         return self._note("jobs", query)

@@ -25,6 +25,22 @@ BODIES: dict[str, Any] = {
     "/attention/{attention_id}/snooze": {"seconds": 60},
     "/backup": {"path": "/backup.db"},
     "/tokens": {"name": "n", "role": "viewer"},
+    "/agents/{agent_id}/snapshots": {"name": "n", "consistency": "clean"},
+    "/agents/{agent_id}/snapshots/schedule": {"intervalSeconds": 3600, "keepLast": 3},
+    "/snapshots/{snapshot_id}/fork": {"count": 2},
+    "/profiles/validate": {"text": "{}", "name": "n"},
+    "/profiles/{name}": {"text": "{}"},
+    "/profiles/{name}/build": {"rebuild": True},
+    "/images/build": {"buildArgs": {"MIRROR": "m"}},
+    "/networks": {"name": "team"},
+    "/networks/{name}/connect": {"agentId": "a-1"},
+    "/networks/{name}/disconnect": {"agentId": "a-1"},
+    "/compose": {"agents": ["a-1"]},
+    "/prune": {"kinds": ["images"], "all": True},
+    "/prune/{plan_id}": {"data": True},
+    "/agents/{agent_id}/repair": {"everything": True},
+    "/images/push": {"image": "builder", "registry": "localhost:5000"},
+    "/images/pull": {"image": "builder", "registry": "localhost:5000"},
 }
 
 
@@ -170,9 +186,9 @@ async def test_a_documented_path_of_later_says_so(later: Any, below: str, client
 
 async def test_later_paths_want_a_token_too(served: Served) -> None:
     async with served.client(None) as client:
-        assert (await client.get("/snapshots")).status_code == 401
+        assert (await client.get("/sync")).status_code == 401
     async with served.client(VIEWER) as client:
-        assert (await client.get("/snapshots")).status_code == 501
+        assert (await client.get("/sync")).status_code == 501
 
 
 async def test_an_unknown_path_is_told_as_an_error(client: httpx.AsyncClient) -> None:

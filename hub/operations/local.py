@@ -1,0 +1,23 @@
+"""Every group of operations, as one `Control`."""
+
+from __future__ import annotations
+
+from hub.operations.attention import AttentionOperations
+from hub.operations.disk import DiskOperations
+from hub.operations.images import ImageOperations
+from hub.operations.journal import JournalOperations
+from hub.operations.networks import NetworkOperations
+from hub.operations.snapshots import SnapshotOperations
+from hub.operations.tasks import TaskOperations
+
+
+class LocalControl(
+    JournalOperations,
+    TaskOperations,
+    AttentionOperations,
+    ImageOperations,
+    SnapshotOperations,
+    NetworkOperations,
+    DiskOperations,
+):
+    """`Control` on a hub in this process, bound to one principal."""
