@@ -150,6 +150,10 @@ async def test_who_is_expected_after_a_restart_finds_network_and_hub(bench: Dock
     assert await driver.list_agents() == []
     assert bench.outside.get(f"/networks/{SHARED}")["Name"] == SHARED
     assert len(bench.reaches[0].listening) == 1
+    # Another hub of the engine saw nobody in it.
+    bench.outside.engine.call(Call("DELETE", f"/networks/{SHARED}"))
+    await driver.list_agents()
+    assert bench.outside.get(f"/networks/{SHARED}")["Name"] == SHARED
     driver.compose.expect(replace(plan, network="none"))
     await driver.list_agents()
     assert bench.reaches[0].offered == [plan.uid]
