@@ -211,6 +211,8 @@ class Reconciler:
         lifecycle = self._kernel.fleet.lifecycle
         why = _loop_text(self._driver.name, lifecycle.wellness.report(agent.id))
         lifecycle.give_up(agent.id, why)
+        # The driver's word for a container that was stopped says nothing of the reason: the next look has it.
+        self._changed.set()
         self._kernel.push([self._kernel.audited("hub", "agent.stop", agent.id, detail=why)])
 
     def _tell_restart(self, agent: Agent) -> None:

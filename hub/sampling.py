@@ -34,7 +34,8 @@ class Sampler:
         self._kernel = kernel
         self._drivers = drivers
         self._stats = stats
-        self._silent_since: dict[AgentUid, float] = {}
+        self._own: dict[AgentUid, tuple[int | None, float]] = {}
+        """Each agent's own last report (ms since the epoch), and when it was noticed (monotonic)."""
         self._read_at: dict[AgentUid, float] = {}
 
     async def run(self) -> None:
@@ -48,7 +49,7 @@ class Sampler:
         now = self._kernel.now().mono
         agents = list(self._kernel.fleet.agents.values())
         living = {agent.uid for agent in agents}
-        for kept in (self._silent_since, self._read_at):
+        for kept in (self._own, self._read_at):
             for uid in kept.keys() - living:
                 del kept[uid]
         due = [(agent, usage) for agent in agents if (usage := self._wanted(agent, now)) is not None]
@@ -60,8 +61,11 @@ class Sampler:
 
     def _wanted(self, agent: Agent, now: float) -> Usage | None:
         """The way to measure the agent, when that is due."""
-        if agent.observed is not Observed.RUNNING or agent.handle is None or not self._is_silent(agent, now):
-            self._silent_since.pop(agent.uid, None) if agent.observed is not Observed.RUNNING else None
+        if agent.observed is not Observed.RUNNING or agent.handle is None:
+            # Its silence says nothing then; it has its time again when it runs.
+            self._own.pop(agent.uid, None)
+            return None
+        if not self._is_silent(agent, now):
             return None
         watched = self._stats.is_watched(agent.id)
         pause = WATCHED_SECONDS if watched else self._kernel.config.timing.health_interval_seconds
@@ -78,11 +82,10 @@ class Sampler:
         if presence.open and presence.basic:
             return True
         own = presence.health_ms if presence.health_source == AGENT else None
-        patience = timing.health_interval_seconds * SILENT_REPORTS
-        if own is not None and self._kernel.now().wall_ms - own < patience * 1000:
-            self._silent_since.pop(agent.uid, None)
-            return False
-        return now - self._silent_since.setdefault(agent.uid, now) >= patience
+        known = self._own.get(agent.uid)
+        if known is None or (own is not None and own != known[0]):
+            known = self._own[agent.uid] = (own, now)
+        return now - known[1] >= timing.health_interval_seconds * SILENT_REPORTS
 
     async def _measure(self, agent: Agent, usage: Usage, room: asyncio.Semaphore) -> None:
         kernel = self._kernel

@@ -91,7 +91,9 @@ def _check(agent: AgentView) -> str | None:
         return None
     restarted = f"; restarted {check.restarts} times" if check.restarts else ""
     given_up = ", given up" if check.given_up else ""
-    return f"{check.status.value}: {check.why or 'no words'}{restarted}{given_up}"
+    # The runtime's own check begins with the same word.
+    words = check.why.removeprefix(f"{check.status.value}:").strip()
+    return f"{check.status.value}: {words or 'no words'}{restarted}{given_up}"
 
 
 def _measured(agent: AgentView, text: str | None) -> str | None:

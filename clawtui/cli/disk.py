@@ -141,8 +141,8 @@ def _tell(context: Context, plan: PrunePlan) -> None:
     if context.out.mode is not Mode.TABLE:
         return
     if plan.objects:
-        more = " and what is not known" if any(one.frees_bytes is None for one in plan.objects) else ""
-        context.out.say(f"{len(plan.objects)} objects, {size_text(plan.frees_bytes)}{more} would be free again")
+        # What several of them share alone is freed with the last of them, and counted for none.
+        context.out.say(f"{len(plan.objects)} objects, at least {size_text(plan.frees_bytes)} would be free again")
     for note in plan.notes:
         context.out.say(f"not known: {note}")
 

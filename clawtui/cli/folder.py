@@ -68,7 +68,10 @@ class Writer:
         path = self._folder / name
         path.parent.mkdir(mode=SECRETS_MODE, exist_ok=True)
         path.parent.chmod(SECRETS_MODE)
-        self._write(path, text, SECRET_MODE)
+        if path.exists():
+            _overwrite(path, text)
+        else:
+            self._write(path, text, SECRET_MODE)
 
     def file(self, name: str, text: str) -> None:
         path = self._folder / name
@@ -88,3 +91,14 @@ class Writer:
             temporary.replace(path)
         finally:
             temporary.unlink(missing_ok=True)
+
+
+def _overwrite(path: Path, text: str) -> None:
+    """Change a secret in its place: a container that has the file mounted would not see another one."""
+    path.chmod(SECRET_MODE | 0o200)
+    try:
+        with path.open("r+b") as file:
+            file.write(text.encode())
+            file.truncate()
+    finally:
+        path.chmod(SECRET_MODE)

@@ -53,6 +53,8 @@ class Forking:
         kernel = self._room.kernel
         spec = msgspec.json.decode(snapshot.template.spec or "{}")
         spec["name"] = agent_id
+        # Made by the driver, whoever made the one that was saved.
+        spec.pop("composed", None)
         return replace(
             snapshot.template,
             id=agent_id,

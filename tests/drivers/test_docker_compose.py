@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import re
+import subprocess
+from pathlib import Path
 from typing import Any
 
 import msgspec
 import pytest
+import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -19,7 +22,9 @@ from hub.drivers.docker.render_compose import ComposeAgent, render_compose
 from hub.drivers.docker.render_engine import render_engine
 from hub.errors import BadRequest
 from profiles.model import Machine, parse_machine
+from tests.composing import compose_command
 
+LOGGING = ("local", "json-file", "none", "syslog")
 HOST = Host(cpus=8, memory_bytes=2**36, disk_note="")
 WEB = Identity("h1", AgentId("web"), AgentUid("u1"))
 FULL: dict[str, object] = {
@@ -175,3 +180,22 @@ def test_swap_is_never_less_than_memory_after_clamping() -> None:
     way = Way(network="n", url="ws://h")
     found = plan_container(plan, WEB, "i", small, way)[0]
     assert (found.memory_bytes, found.memory_swap_bytes, found.memory_reservation_bytes) == (2**31, 2**33, 2**31)
+
+
+@pytest.mark.docker
+def test_compose_takes_a_file_with_everything(tmp_path: Path) -> None:
+    ways = (None, Way(network="none", url="unix:/run/clawtui/agent.sock", socket_folder=str(tmp_path)))
+    plans = [container(agent_plan(parse_machine(FULL | {"logging": name})), way) for name in LOGGING for way in ways]
+    agents = [
+        ComposeAgent(
+            agent_id=AgentId(f"web-{number}"), identity=WEB, plan=plan, token_file="token", keeps_volumes=number > 2,
+            more_networks=("team",) if plan.network != "none" else (),
+        )
+        for number, plan in enumerate(plans)
+    ]  # fmt: skip
+    (tmp_path / "token").write_text("")
+    (tmp_path / "docker-compose.yml").write_text(yaml.safe_dump(render_compose(agents), sort_keys=False))
+    call = [*compose_command(), "config"]
+    done = subprocess.run(call, cwd=tmp_path, capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 0, done.stderr
+    assert set(yaml.safe_load(done.stdout)["services"]) == {str(agent.agent_id) for agent in agents}

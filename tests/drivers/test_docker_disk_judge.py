@@ -8,6 +8,7 @@ from hub.core.model import AgentId, AgentUid
 from hub.drivers.docker import labels
 from hub.drivers.docker.disk_judge import (
     HELPER_AGE_SECONDS,
+    YOUNG_SECONDS,
     ContainerLine,
     ImageLine,
     Listing,
@@ -206,3 +207,9 @@ def test_memory_is_without_what_is_given_back_when_needed() -> None:
     none = Reading("c", None, Stats())
     memories = [health_of(one, None).memory for one in (old, new, none)]
     assert [(one.used, one.limit) if one else None for one in memories] == [(70, 1000), (0, None), None]
+
+
+def test_an_image_made_a_moment_ago_may_be_work_that_goes_on() -> None:
+    old, young = NOW - YOUNG_SECONDS, NOW - YOUNG_SECONDS + 1
+    found = judged(images=[image(old, "openclaw-agent-a:0"), image(young, "openclaw-agent-b:0"), image(young + 1)])
+    assert [name for name, one in found.items() if one.unused] == ["openclaw-agent-a:0"]

@@ -23,6 +23,8 @@ from tests.drivers.docker_bench import DockerBench, Outside
 from tests.drivers.test_docker_compose import WEB, agent_plan, container
 
 SHARED = "openclaw-agents"
+ISOLATED = "openclaw-agents-isolated"
+"""In tests of removal: other hubs of the engine have agents in the shared network, hardly ever in this one."""
 
 
 def notes_of(machine: Machine, host: Host) -> list[str]:
@@ -131,25 +133,29 @@ async def test_without_a_gpu_the_refusal_is_clear_and_nothing_is_left(bench: Doc
 
 @pytest.mark.docker
 async def test_a_network_stays_while_somebody_is_expected_in_it(bench: DockerBench) -> None:
-    driver, plan = bench.driver, bench.plan()
+    driver, plan = bench.driver, replace(bench.plan(), network="isolated")
     file = await driver.compose.export([plan])
     (extra,) = file.document["services"][str(plan.agent_id)]["extra_hosts"]  # pyright: ignore
     assert extra == f"host.docker.internal:{bench.reaches[0].listening[0]}"
-    other = bench.plan()
+    other = replace(bench.plan(), network="isolated")
     await driver.destroy(await driver.create(other, no_progress))
-    assert bench.outside.get(f"/networks/{SHARED}")["Name"] == SHARED
+    assert bench.outside.get(f"/networks/{ISOLATED}")["Name"] == ISOLATED
     await driver.destroy(driver.compose.handle(plan.agent_id, plan.uid))
     with pytest.raises(EngineNotFound):
-        bench.outside.get(f"/networks/{SHARED}")
+        bench.outside.get(f"/networks/{ISOLATED}")
 
 
 @pytest.mark.docker
 async def test_who_is_expected_after_a_restart_finds_network_and_hub(bench: DockerBench) -> None:
-    driver, plan = bench.driver, bench.plan()
+    driver, plan = bench.driver, replace(bench.plan(), network="isolated")
     driver.compose.expect(plan)
     assert await driver.list_agents() == []
-    assert bench.outside.get(f"/networks/{SHARED}")["Name"] == SHARED
+    assert bench.outside.get(f"/networks/{ISOLATED}")["Name"] == ISOLATED
     assert len(bench.reaches[0].listening) == 1
+    # Another hub of the engine saw nobody in it.
+    bench.outside.engine.call(Call("DELETE", f"/networks/{ISOLATED}"))
+    await driver.list_agents()
+    assert bench.outside.get(f"/networks/{ISOLATED}")["Name"] == ISOLATED
     driver.compose.expect(replace(plan, network="none"))
     await driver.list_agents()
     assert bench.reaches[0].offered == [plan.uid]

@@ -39,8 +39,10 @@ from hub.drivers.docker.labels import Identity, identity_of
 from hub.drivers.docker.logs import LogDecoder, log_call
 from hub.drivers.docker.network import Networks, gateway_of
 from hub.drivers.docker.observe import handle_of, observe
-from hub.drivers.docker.plan import Host, Way, check_plan, plan_container, render_engine
+from hub.drivers.docker.plan import Host, Way, plan_container
+from hub.drivers.docker.plan_checks import check_plan
 from hub.drivers.docker.pool import Pool, Streams
+from hub.drivers.docker.render_engine import render_engine
 from hub.drivers.docker.watch import EVENTS, Watch
 from hub.errors import BadRequest, Conflict, DriverFailed, NotAvailable, Unavailable
 from tests.drivers.docker_bench import Reach
@@ -75,8 +77,11 @@ GOLDEN: dict[str, object] = {
         "ReadonlyRootfs": False,
         "PidsLimit": 512,
         "NanoCpus": 0,
+        "CpuShares": 0,
+        "CpusetCpus": "",
         "Memory": 0,
         "MemorySwap": 0,
+        "MemoryReservation": 0,
         "Ulimits": [{"Name": "nofile", "Soft": 16_384, "Hard": 16_384}],
         "LogConfig": {"Type": "local", "Config": {"max-size": "10m", "max-file": "3"}},
         "RestartPolicy": {"Name": "unless-stopped"},
@@ -425,7 +430,7 @@ def test_the_build_context_is_the_runtime_without_caches(tmp_path: Path) -> None
     assert {"runtime/__init__.py", "runtime/image/Dockerfile", "extra.crt", "pip.conf"} < files.keys()
     assert not [path for path in files if "__pycache__" in path or path.endswith(".pyc")]
     with tarfile.open(fileobj=io.BytesIO(image.archive(files))) as context:
-        assert sorted(context.getnames()) == sorted(files)
+        assert sorted(entry.name for entry in context if entry.isfile()) == sorted(files)
     assert image.archive(files) == image.archive(dict(reversed(files.items())))
     assert name == f"openclaw-agent-base:{image.content_hash(files)}"
     assert image.content_hash(files) == image.content_hash({**files, "pip.conf": b"other"}), "not in the image"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import time
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -13,7 +14,10 @@ import pytest
 from hub.core.model import AgentId, AgentUid, CheckState
 from hub.drivers.base import AgentHandle, AgentPlan, RestartPolicy
 from hub.drivers.docker import labels
+from hub.drivers.docker.disk import DockerDisk
+from hub.drivers.docker.docker_py import Connector
 from hub.drivers.docker.engine import Call, EngineNotFound
+from hub.drivers.docker.pool import Pool
 from hub.drivers.upkeep import DiskKind, Holding
 from hub.errors import Conflict, DriverFailed
 from profiles.parts import Health
@@ -202,18 +206,23 @@ async def test_an_old_image_of_ours_is_removed_and_one_in_use_is_not(bench: Dock
     name = f"{labels.PREFIX}{bench.hub_id}"
     container = bench.outside.make_container(f"{bench.hub_id}-c", Labels=labels.SHARED)
     user = ""
+    connector = Connector(None, os.environ)
+    pool = Pool(connector)
+    keeper = DockerDisk(pool, connector, bench.hub_id, young_seconds=0)
     try:
         for tag in ("1", "2"):
             # Of their own content each, so that one is not the other under two names.
             params = {"container": container, "repo": name, "tag": tag, "comment": tag}
             bench.outside.post("/commit", {"Labels": labels.SHARED, "Env": [f"TAG={tag}"]}, **params)
         user = bench.outside.make_container(f"{bench.hub_id}-u", Image=f"{name}:2")
-        survey = await bench.driver.disk.survey(Known(), SURVEY_SECONDS)
+        young = await bench.driver.disk.survey(Known(), SURVEY_SECONDS)
+        assert all(one.used_by for one in young.holdings if one.name.startswith(name))
+        survey = await keeper.survey(Known(), SURVEY_SECONDS)
         found = {one.name: one for one in survey.holdings if one.name.startswith(name)}
         assert {tag: bool(one.unused) for tag, one in found.items()} == {f"{name}:1": True, f"{name}:2": False}
-        await bench.driver.disk.remove(found[f"{name}:1"], Known())
+        await keeper.remove(found[f"{name}:1"], Known())
         with pytest.raises(Conflict, match=f"container {bench.hub_id}-u"):
-            await bench.driver.disk.remove(found[f"{name}:2"], Known())
+            await keeper.remove(found[f"{name}:2"], Known())
         with pytest.raises(EngineNotFound):
             bench.outside.get(f"/images/{name}:1/json")
     finally:
@@ -222,6 +231,8 @@ async def test_an_old_image_of_ours_is_removed_and_one_in_use_is_not(bench: Dock
         for tag in ("1", "2"):
             with contextlib.suppress(EngineNotFound):
                 bench.outside.engine.call(Call("DELETE", f"/images/{name}:{tag}"))
+        await keeper.close()
+        await pool.close()
 
 
 async def test_an_engine_that_goes_away_in_a_removal_is_said(bench: DockerBench) -> None:

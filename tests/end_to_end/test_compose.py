@@ -123,6 +123,20 @@ async def test_destroy_removes_what_compose_has_made(fleet: Fleet) -> None:
     assert fleet.left() == []
 
 
+async def test_a_released_agent_joins_with_the_token_of_a_new_export(fleet: Fleet) -> None:
+    fleet.export("--count", "2", "--prefix", fleet.prefix)
+    fleet.compose("up", "-d")
+    await fleet.shown("online")
+    name = fleet.names[0]
+    async with fleet.hub.client() as client:
+        answer = await client.post(f"/agents/{name}/release")
+    assert answer.status_code == 409
+    assert f"clawtui compose {name}" in answer.json()["error"]["hint"]
+    fleet.export(*fleet.names)
+    await fleet.shown("online")
+    assert await fleet.say(name, "echo back") == "back"
+
+
 async def test_agents_of_the_driver_are_handed_over_with_all_that_they_have(fleet: Fleet) -> None:
     for name in fleet.names:
         body: dict[str, Any] = {"name": name, "readOnly": True, "machine": {"limits": {"pids": 99}, "stop_grace": 2}}

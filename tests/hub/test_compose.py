@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
-from hub.contract import AgentAct, CreateAgent, ExportCompose
+from hub.contract import AgentAct, AttentionQuery, CreateAgent, ExportCompose
 from hub.control import Control
 from hub.core.model import AgentId, AgentStatus, AgentUid, TokenKind
 from hub.drivers.base import AgentHandle, AgentPlan, Driver
@@ -97,6 +97,7 @@ async def test_planned_agents_wait_come_go_and_are_destroyed() -> None:
             assert all(secret.startswith("ctj_") for secret in tokens.values())
             view = await hub.control.agent("a")
             assert (view.status, view.reason, view.driver) == (AgentStatus.CREATING, WAITS, "fake")
+            assert (await hub.control.attention(AttentionQuery())).total == 0
             task = await hub.ping("a")
             with pytest.raises(Conflict, match="is not there yet"):
                 await hub.control.act("a", AgentAct.START)

@@ -44,6 +44,8 @@ async def test_an_agent_that_reports_is_not_measured() -> None:
         await sampler_of(hub).look()
         assert readings.count == 0
         assert (await hub.control.agent("a")).health_source == "agent"
+        hub.move(2)
+        await hub.until(lambda: readings.count, "its report is too old")
         await agent.close()
 
 

@@ -131,14 +131,15 @@ async def test_nobody_is_restarted_for_the_time_the_hub_was_away() -> None:
 async def test_a_crash_loop_of_the_platforms_own_restarts_is_ended() -> None:
     async with running_hub(timing=OFTEN) as hub:
         await made(hub)
-        agent = hub.platform.agent("a")
-        # A reason to look again that nobody can miss: the wait that is over is judged at the next look.
+        agent, wellness = hub.platform.agent("a"), hub.kernel.fleet.lifecycle.wellness
+        name = hub.kernel.fleet.agent("a").id
+        await hub.until(lambda: wellness.report(name), "it was seen as it was before its falls")
         for number in range(1, 6):
             agent.restarts, agent.state, agent.exit_code = number, Observed.UNKNOWN, 7
             hub.platform.changed()
 
             def noticed(number: int = number) -> bool:
-                report = hub.kernel.fleet.lifecycle.wellness.report(hub.kernel.fleet.agent("a").id)
+                report = wellness.report(name)
                 return report is not None and report.falls >= number
 
             await hub.until(noticed, f"fall {number} is noticed")

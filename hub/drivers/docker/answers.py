@@ -41,6 +41,7 @@ class State(Pascal, frozen=True):
 class ContainerConfig(Pascal, frozen=True):
     image: str = ""
     labels: dict[str, str] | None = None
+    env: list[str] | None = None
 
 
 class ContainerMount(Pascal, frozen=True):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Collection, Sequence
 from typing import Final
 
 import msgspec
@@ -14,16 +14,17 @@ from hub.drivers.compose import ComposeFile, ImageNeed
 from hub.drivers.docker import steps
 from hub.drivers.docker.answers import Container, System
 from hub.drivers.docker.checks import host_of
+from hub.drivers.docker.engine import NAME
 from hub.drivers.docker.images import DockerImages
 from hub.drivers.docker.labels import Identity
 from hub.drivers.docker.network import Networks
 from hub.drivers.docker.observe import handle_of
-from hub.drivers.docker.plan import WORKSPACE, Volume, plan_container
+from hub.drivers.docker.plan import NO_NETWORK, TOKEN_FILE, WORKSPACE, Volume, plan_container
 from hub.drivers.docker.plan_checks import check_plan
 from hub.drivers.docker.pool import Pool
-from hub.drivers.docker.render_compose import ComposeAgent, render_compose
+from hub.drivers.docker.render_compose import TOKEN_VARIABLE, ComposeAgent, render_compose
 from hub.drivers.images import ImageOrder
-from hub.errors import HubError
+from hub.errors import Conflict, HubError
 
 COMPOSE_PROJECT: Final = "com.docker.compose.project"
 """On containers that a Compose has made: the volumes are its own, too."""
@@ -54,29 +55,32 @@ class DockerComposer:
         self._hub_id = hub_id
         self._look = look
         self._command = command
-        self._coming: dict[AgentUid, AgentPlan] = {}
-        """Expected, and the way for them is not known to be ready."""
+        self._expected: dict[AgentUid, AgentPlan] = {}
 
     def expect(self, plan: AgentPlan) -> None:
         self._networks.hold(plan)
-        self._coming[plan.uid] = plan
+        self._expected[plan.uid] = plan
 
     def forget(self, uid: AgentUid) -> None:
         self._networks.let_go(uid)
-        self._coming.pop(uid, None)
+        self._expected.pop(uid, None)
 
     def handle(self, agent_id: AgentId, uid: AgentUid) -> AgentHandle:
         return handle_of(agent_id, uid)
 
-    async def attend(self) -> None:
-        """Get ready for those who are expected; what fails is tried again at the next call."""
-        if not self._coming:
+    async def attend(self, present: Collection[AgentUid]) -> None:
+        """Get ready for those who are expected and not there: at every look, because another hub of the engine may
+        have removed a network that no container used."""
+        missing = [plan for uid, plan in self._expected.items() if uid not in present]
+        # One per network; of those without a network each has a way of its own.
+        ways = {plan.uid if plan.network == NO_NETWORK else plan.network: plan for plan in missing}
+        if not ways:
             return
         system = await self._look()
-        for uid, plan in list(self._coming.items()):
+        for plan in ways.values():
             try:
                 async with self._networks.prepared(plan, system):
-                    self._coming.pop(uid, None)
+                    continue
             except HubError as exc:
                 _log.warning("not_ready_for_compose", agent=plan.agent_id, error=exc.message, hint=exc.hint)
 
@@ -141,3 +145,16 @@ def _moved(volume: Volume, workspace: str) -> Volume:
 def _ours(labels: dict[str, str]) -> dict[str, str]:
     """Without those of the image and of a Compose that made the container."""
     return {name: value for name, value in labels.items() if name.startswith("clawtui.")}
+
+
+def check_token_place(container: Container, identity: Identity) -> None:
+    """Raises Conflict for an agent that looks for its join token where the driver cannot put one."""
+    variables = dict(entry.split("=", 1) for entry in container.config.env or [] if "=" in entry)
+    if variables.get(TOKEN_VARIABLE, TOKEN_FILE) == TOKEN_FILE:
+        return
+    raise Conflict(
+        f"{identity.agent_id} has its join token from the folder of its Compose file",
+        hint=f"clawtui compose {identity.agent_id} --out FOLDER, with that folder, writes a new one there.",
+        agent=identity.agent_id,
+        driver=NAME,
+    )

@@ -8,7 +8,7 @@ from typing import Final
 from urllib.parse import quote
 
 from hub.drivers.docker.answers import Volumes, decode
-from hub.drivers.docker.disk_judge import ContainerLine, ImageLine, Listing, Measured, VolumeLine, judge
+from hub.drivers.docker.disk_judge import YOUNG_SECONDS, ContainerLine, ImageLine, Listing, Measured, VolumeLine, judge
 from hub.drivers.docker.engine import NAME, Call, Connect, Engine, EngineConflict, EngineNotFound, EngineRefused
 from hub.drivers.docker.pool import LiveStream, Pool
 from hub.drivers.docker.steps import REMOVE_TIMEOUT_SECONDS
@@ -48,10 +48,13 @@ class DockerDisk:
     a time, and whoever looks again gets its result.
     """
 
-    def __init__(self, pool: Pool, connect: Connect, hub_id: str) -> None:
+    def __init__(
+        self, pool: Pool, connect: Connect, hub_id: str, *, young_seconds: int = YOUNG_SECONDS
+    ) -> None:  # fmt: skip
         self._pool = pool
         self._connect = connect
         self._hub_id = hub_id
+        self._young_seconds = young_seconds
         self._lock = asyncio.Lock()
         self._under_way: Measurement | None = None
         self._last: tuple[float, Measured] | None = None
@@ -59,7 +62,7 @@ class DockerDisk:
     async def survey(self, known: Known, deadline_seconds: float) -> Survey:
         deadline = time.monotonic() + deadline_seconds
         try:
-            listing = await self._pool.run_within(deadline_seconds, everything)
+            listing = await self._pool.run_within(deadline_seconds, everything, self._young_seconds)
         except HubError as exc:
             return Survey(unknown=dict.fromkeys(_OURS, exc.message))
         why = STILL
@@ -108,7 +111,7 @@ class DockerDisk:
         await self._drop()
 
     async def remove(self, holding: Holding, known: Known) -> None:
-        listing = await self._pool.run(everything)
+        listing = await self._pool.run(everything, self._young_seconds)
         found = [one for one in judge(listing, known, self._hub_id) if (one.kind, one.id) == (holding.kind, holding.id)]
         if not found:
             # Somebody was faster, or it is another one of this name now: what was planned is gone.
@@ -129,13 +132,13 @@ def _tags(listing: Listing, holding: Holding) -> list[str]:
 # --- blocking steps ----------------------------------------------------------------------------
 
 
-def everything(engine: Engine) -> Listing:
+def everything(engine: Engine, young_seconds: int) -> Listing:
     """Return what is there, without sizes of volumes and containers: this is quick."""
     containers = decode(engine.call(Call("GET", "/containers/json", {"all": "1"})), list[ContainerLine])
     images = decode(engine.call(Call("GET", "/images/json", {"all": "1"})), list[ImageLine])
     volumes = decode(engine.call(Call("GET", "/volumes")), Volumes).volumes or []
     lines = [VolumeLine(name=one.name, labels=one.labels, created_at=one.created_at) for one in volumes]
-    return Listing(containers, images, lines, int(time.time()))
+    return Listing(containers, images, lines, int(time.time()), young_seconds)
 
 
 def remove(engine: Engine, holding: Holding, tags: list[str]) -> None:

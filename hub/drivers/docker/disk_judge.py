@@ -19,12 +19,16 @@ HELPER_AGE_SECONDS: Final = 3_600
 """A helper that does not run is somebody's who has just made it, or was left; after so long it was left."""
 
 
+YOUNG_SECONDS: Final = 600
+"""An image so young may be one of a build, or of a create, that goes on."""
+
+
 class MountEntry(Pascal, frozen=True):
     name: str = ""
 
 
 class ContainerLine(Pascal, frozen=True):
-    """`created`: seconds since the epoch."""
+    """`created`: seconds since the epoch. `size_rw`: the engine leaves out a zero."""
 
     id: str
     names: list[str] | None = None
@@ -74,6 +78,7 @@ class Listing(msgspec.Struct, frozen=True):
     images: list[ImageLine]
     volumes: list[VolumeLine]
     now_seconds: int = 0
+    young_seconds: int = YOUNG_SECONDS
 
 
 class CacheLine(Pascal, frozen=True):
@@ -94,7 +99,7 @@ def judge(listing: Listing, known: Known, hub_id: str, measured: Measured | None
     """Return what is ours, without sizes where nothing was measured. Another hub's own objects are not in it."""
     sizes = measured or Measured()
     return [
-        *_containers(listing, known, hub_id, {one.id: one.size_rw for one in sizes.containers or []}),
+        *_containers(listing, known, hub_id, {one.id: one.size_rw or 0 for one in sizes.containers or []}),
         *_volumes(listing, known, hub_id, {one.name: one.usage_data for one in sizes.volumes or []}),
         *_images(listing, known, hub_id, {one.id: one.shared_size for one in sizes.images or []}),
     ]
@@ -109,7 +114,7 @@ def _mine(found: dict[str, str] | None, hub_id: str) -> Identity | None:
 
 
 def _containers(
-    listing: Listing, known: Known, hub_id: str, sizes: dict[str, int | None]
+    listing: Listing, known: Known, hub_id: str, sizes: dict[str, int]
 ) -> Iterator[Holding]:  # fmt: skip
     for one in listing.containers:
         identity, size = _mine(one.labels, hub_id), sizes.get(one.id)
@@ -194,7 +199,10 @@ def _direct_use(image: ImageLine, listing: Listing, known: Known, hub_id: str) -
     if snapshot and (_snapshot_of_another(image, hub_id) or known.snapshot(snapshot)):
         return f"snapshot {snapshot}"
     foreign = [tag for tag in image.tags if not tag.startswith(labels.PREFIX)]
-    return f"somebody's tag {foreign[0]}" if foreign else ""
+    if foreign:
+        return f"somebody's tag {foreign[0]}"
+    young = listing.now_seconds - image.created < listing.young_seconds
+    return "made a moment ago, perhaps for work that goes on" if young else ""
 
 
 def _with_parents(listing: Listing, needed: dict[str, str]) -> dict[str, str]:
@@ -229,4 +237,4 @@ def _why_unused(image: ImageLine, snapshot: str, newest: bool) -> str:
         return "its snapshot is not there any more"
     if not image.tags:
         return "an earlier build; no tag leads to it"
-    return "no container uses it, but the next agent would" if newest else "no container uses it; there is a newer one"
+    return "no container uses it, but the next agent would" if newest else "no container uses it"

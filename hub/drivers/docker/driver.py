@@ -29,7 +29,7 @@ from hub.drivers.base import (
 from hub.drivers.docker import steps
 from hub.drivers.docker.answers import Container, System
 from hub.drivers.docker.checks import features_of, fingerprint_of, host_of
-from hub.drivers.docker.compose import DockerComposer
+from hub.drivers.docker.compose import DockerComposer, check_token_place
 from hub.drivers.docker.custom_networks import CustomNetworks
 from hub.drivers.docker.disk import DockerDisk
 from hub.drivers.docker.docker_py import Connector
@@ -249,6 +249,7 @@ class DockerDriver:
     async def renew_token(self, handle: AgentHandle, join_token: str) -> None:
         identity = self._identity(handle)
         async with self._lock(identity.agent_id):
+            check_token_place(await self._pool.run(steps.present, identity), identity)
             await self._pool.run(steps.put_token, identity, join_token)
 
     # --- looking -------------------------------------------------------------------------------
@@ -263,13 +264,13 @@ class DockerDriver:
     async def list_agents(self) -> list[Observation]:
         """See the contract. Also makes sure that the hub listens where these agents look for it."""
         found: list[Observation] = []
-        await self.compose.attend()
         for container in await self._pool.run(_inspect_all, {OWNER: OWNER_NAME, HUB: self._hub.hub_id}):
             observation = observe(container)
             # One that a restore has set aside has the agent's labels, too, but not its name.
             if observation is not None and container.name == f"/{container_name(observation.agent_id)}":
                 await self._networks.attach(observation.agent_id, observation.uid, container)
                 found.append(observation)
+        await self.compose.attend({observation.uid for observation in found})
         return sorted(found, key=lambda seen: seen.agent_id)
 
     async def watch(self) -> AsyncIterator[None]:

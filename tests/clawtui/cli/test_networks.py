@@ -67,7 +67,7 @@ def test_a_network_is_removed(cli: CommandLine) -> None:
 # --- compose --------------------------------------------------------------------------------------------
 
 
-def test_compose_writes_the_file_and_the_tokens(cli: CommandLine, tmp_path: Path) -> None:
+def test_compose_writes_the_file_and_the_tokens(cli: CommandLine, answers: Answers, tmp_path: Path) -> None:
     out = tmp_path / "fleet"
     called = cli("compose", "a-1", "--select", "type=x", "--token-lifetime", "2h", "--out", str(out))
     assert called.code == 0, called.stderr
@@ -78,8 +78,11 @@ def test_compose_writes_the_file_and_the_tokens(cli: CommandLine, tmp_path: Path
     assert token.parent.stat().st_mode & 0o777 == 0o700
     assert "b-1 is left out" in called.stderr
     assert "ctj_secret" not in called.out + called.stderr
-    # An earlier export may be written anew, also where the files are read-only.
+    # An earlier export is written anew, in place: a container has the file mounted, not its name.
+    answers(export_compose=replace(EXPORT, tokens={"tokens/a-1": "ctj_new"}))
+    mounted = token.stat().st_ino
     assert cli("compose", "a-1", "--out", str(out)).code == 0
+    assert (token.read_text(), token.stat().st_mode & 0o777, token.stat().st_ino) == ("ctj_new", 0o444, mounted)
     assert "ctj_secret" not in cli("compose", "a-1", "--out", str(out), "--json").out
 
 
