@@ -82,16 +82,14 @@ class ClawtuiApp(InOrder):
         self.store: FleetStore | None = None
         self.doing, self.acting = Doing(self), Acting(self)
         self.going, self.choosing, self.undoing = Going(self), Choosing(self), Undoing(self)
-        self.building, self.editing = Building(self), Editing(self)
-        self.saving = Saving(self)
+        self.building, self.editing, self.saving = Building(self), Editing(self), Saving(self)
         self.dresser = Dresser(self, plain=plain)
         self.dresser.put_on(self.choosing.first_theme())
         self.last_problem = ""
         self.starting = "starting"
         self.painted = asyncio.Event()
         """The first picture stands."""
-        self.failed = False
-        self._behind = False
+        self.failed = self._behind = False
         self.aside = False
         """The terminal is somebody else's: nothing may be written, or the full queue of the writer blocks the loop."""
         self.tick_lag_seconds = 0.0

@@ -17,6 +17,7 @@ from clawtui.tui.doing import Doing
 from clawtui.tui.editing import Editing
 from clawtui.tui.going import Going
 from clawtui.tui.keymap import Keymap
+from clawtui.tui.saving import Saving
 from clawtui.tui.screens.main import PANES
 from clawtui.tui.undoing import Undoing
 from clawtui.tui.widgets.command_line import CHARACTERS_MAX, LineInput
@@ -37,7 +38,7 @@ from hub.errors import Conflict
 from tests.hub.api.scripted import WHEN, Stream
 from tests.tui.scripted import ScriptedHub, a_task, an_agent, sees, shown, stopped, text_of, typed, until
 
-OWNERS = (Doing, Acting, Going, Choosing, Undoing, Building, Editing)
+OWNERS = (Doing, Acting, Saving, Going, Choosing, Undoing, Building, Editing)
 """Who carries out what no place has of its own, in the app's order."""
 SIZES = ((80, 24), (120, 40), (200, 60))
 

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 from msgspec.structs import replace
+from textual.widgets import Select
 
 from clawtui.tui.actions import Where
 from clawtui.tui.widgets.dialogs import ConfirmDialog, Picker
@@ -79,7 +80,7 @@ async def test_clean_says_what_it_interrupts() -> None:
         await until(pilot, sees(app, "builder-1"))
         await app.do_words("snapshot builder-1")
         await until(pilot, sees(app, "crash: frozen meanwhile"))
-        app.screen.query_one("#s-how").value = Consistency.CLEAN.value
+        app.screen.query_one("#s-how", Select).value = Consistency.CLEAN.value
         await until(pilot, sees(app, "clean: stopped meanwhile", "Running there now: 1", "--clean"))
         await pilot.press("ctrl+s")
         await until(pilot, sees(app, "is saved"))

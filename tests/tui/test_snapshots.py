@@ -14,6 +14,7 @@ from clawtui.tui import snapshots as words
 from clawtui.tui.actions import Where
 from clawtui.tui.lineage import MOST_CELLS, tree, without_gaps
 from clawtui.tui.links import Link, parse_link, verb_words
+from clawtui.tui.screens.snapshots import SnapshotsPane
 from clawtui.tui.widgets.detail import TABS, title_pieces
 from hub.contract import DriverHealth, SnapshotDiff, SnapshotEstimate, SnapshotPlace, SnapshotSchedule, SnapshotView
 from hub.core.model import Consistency, SnapshotState
@@ -188,6 +189,7 @@ async def test_while_the_hub_is_away_what_was_read_stays_in_doubt() -> None:
         await until(pilot, sees(app, "√ ready", "└ 2026-03-14-0300"))
         hub.lose()
         await until(pilot, sees(app, "The hub is away", "√ ready?", "└ 2026-03-14-0300"))
+        assert isinstance(app.main.pane, SnapshotsPane)
         assert all(row.stale for row in app.main.pane.table.rows)
 
 
