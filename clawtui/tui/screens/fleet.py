@@ -50,7 +50,7 @@ class FleetPane(Pane):
             with Vertical(id="fleet-list"):
                 yield Line(stay=True, id="fleet-title")
                 yield FleetTable(id="fleet-table", empty="Waiting for the hub …")
-            yield Detail(id="detail")
+            yield Detail(self, id="detail")
 
     @property
     def table(self) -> FleetTable:

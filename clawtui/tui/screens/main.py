@@ -136,7 +136,8 @@ class MainScreen(Screen[None]):
         self._panes[place] = ErrorPane(place, report(error))
         self._panes[place].display = shown
         await pane.remove()
-        await self.query_one("#places").mount(self._panes[place])
+        for places in self.query("#places"):  # there is none any more when the screen is closed meanwhile
+            await places.mount(self._panes[place])
         self.ui.refresh_now()
 
     async def reload_pane(self, place: Where) -> None:

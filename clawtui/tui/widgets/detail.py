@@ -46,8 +46,9 @@ NO_TASKS = "No tasks yet.  Press b to run a command here"
 class Detail(Vertical):
     """Shows the agent that it is told to show; what it reads, it reads beside the handlers."""
 
-    def __init__(self, id: str) -> None:
+    def __init__(self, pane: FleetPane, id: str) -> None:
         super().__init__(id=id)
+        self._pane = pane
         self.tab = "now"
         self._reads: tuple[object, ...] = ()
         self._recent = RecentView()
@@ -118,12 +119,6 @@ class Detail(Vertical):
 
     def focus_inside(self) -> None:
         self.query_one(f"#tab-{self.tab}").focus()
-
-    @property
-    def _pane(self) -> FleetPane:
-        from clawtui.tui.screens.fleet import FleetPane
-
-        return next(node for node in self.ancestors if isinstance(node, FleetPane))
 
     # --- showing
 
