@@ -11,7 +11,8 @@ from typing import Final
 import structlog
 
 from hub.contract import AttentionList, AttentionView, Severity
-from hub.core.attention import AgentFacts, Facts, HubFacts, resolve
+from hub.core.attention import resolve
+from hub.core.attention_facts import AgentFacts, Facts, HubFacts
 from hub.core.effects import Kind
 from hub.core.model import Agent, Snooze
 from hub.core.view import derive_status

@@ -7,7 +7,7 @@ from typing import Final
 
 import msgspec
 
-from hub.core.attention import FAILURE_STATES, Failure, JobFailure
+from hub.core.attention_facts import FAILURE_STATES, Failure, JobFailure
 from hub.core.model import AgentId, DispatchId, JobId, JobState, TaskId, TaskState
 
 MOST_FAILURES: Final = 1_000

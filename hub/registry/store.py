@@ -16,7 +16,7 @@ from typing import TypeVar
 
 from hub.config import Retention
 from hub.contract import TaskQuery
-from hub.core.attention import FAILURES_MS, Failure, JobFailure
+from hub.core.attention_facts import FAILURES_MS, Failure, JobFailure
 from hub.core.effects import Delete, Save
 from hub.core.model import (
     AuditEntry,

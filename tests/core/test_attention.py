@@ -12,18 +12,13 @@ from msgspec.structs import replace
 from hub.contract import AttentionQuery, AttentionView, Severity
 from hub.core.attention import (
     DISK_ENOUGH_BYTES,
-    FAILURES_MS,
     RULES,
     SILENCE_MS,
     TASKS_NAMED,
-    AgentFacts,
-    Facts,
-    Failure,
-    HubFacts,
-    JobFailure,
     resolve,
     shown,
 )
+from hub.core.attention_facts import FAILURES_MS, AgentFacts, Facts, Failure, HubFacts, JobFailure
 from hub.core.attention_words import WORDS
 from hub.core.model import (
     Agent,

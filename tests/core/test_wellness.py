@@ -5,6 +5,8 @@ All times are virtual.
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from hub.core.model import AgentId, CheckState, Desired, Now, Observed
@@ -34,21 +36,21 @@ class Ward:
         desired: Desired = Desired.RUNNING,
         observed: Observed = Observed.RUNNING,
         busy: bool = False,
-        **seen: object,
+        **seen: Any,
     ) -> bool:
         """Return whether it is restarted now."""
         now = Now(int(self.mono * 1000), self.mono)
-        self.wellness.see(A, Seen(observed=observed, check=check, **seen), now)  # type: ignore[arg-type]
+        self.wellness.see(A, Seen(observed=observed, check=check, **seen), now)
         agent = make_agent(desired=desired, observed=observed)
         found = self.wellness.must_restart(agent, now, busy=busy)
         if found:
             self.restarted.append(self.mono)
         return found
 
-    def watch(self, seconds: int, check: CheckState | None = None, **seen: object) -> None:
+    def watch(self, seconds: int, check: CheckState | None = None, **seen: Any) -> None:
         for _ in range(seconds):
             self.mono += 1
-            self.look(check, **seen)  # type: ignore[arg-type]
+            self.look(check, **seen)
 
     @property
     def report(self) -> Report:

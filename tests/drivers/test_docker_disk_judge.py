@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from hub.core.model import AgentId, AgentUid
@@ -39,7 +41,7 @@ def owned(agent: str = "a", hub: str = HUB) -> dict[str, str]:
     return labels.Identity(hub, AgentId(agent), AgentUid(f"u-{agent}")).labels()
 
 
-def image(number: int, *tags: str, parent: int = 0, **more: str) -> ImageLine:
+def image(number: int, *tags: str, parent: Any = 0, **more: Any) -> ImageLine:
     below = f"sha256:{parent}" if parent else ""
     return ImageLine(
         id=f"sha256:{number}", parent_id=below, repo_tags=list(tags) or ["<none>:<none>"],
@@ -47,7 +49,7 @@ def image(number: int, *tags: str, parent: int = 0, **more: str) -> ImageLine:
     )  # fmt: skip
 
 
-def container(name: str, *, image: int = 0, state: str = "exited", created: int = 0, **found: str) -> ContainerLine:
+def container(name: str, *, image: Any = 0, state: str = "exited", created: Any = 0, **found: Any) -> ContainerLine:
     return ContainerLine(
         id=f"c-{name}", names=[f"/{name}"], image_id=f"sha256:{image}", labels=found, state=state, created=created
     )
@@ -183,10 +185,10 @@ def test_sizes_are_those_that_were_measured_and_else_not_known() -> None:
 # --- measuring from outside ------------------------------------------------------------------------
 
 
-def reading(seconds: float, used_ns: int = 0, *, run: str = "c start", **memory: int) -> Reading:
+def reading(seconds: float, used_ns: int = 0, *, run: str = "c start", **memory: Any) -> Reading:
     cpu = CpuStats(CpuTime(used_ns))
     at = f"2026-01-01T00:00:{seconds:06.3f}Z"
-    return Reading(run, 2.0, Stats(at, cpu, MemoryStats(**memory), {"eth0": NetworkStats(3, 4)}, PidsStats(9)))  # type: ignore[arg-type]
+    return Reading(run, 2.0, Stats(at, cpu, MemoryStats(**memory), {"eth0": NetworkStats(3, 4)}, PidsStats(9)))
 
 
 def test_one_busy_core_is_one_whatever_the_machine_has() -> None:

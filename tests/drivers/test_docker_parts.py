@@ -632,6 +632,9 @@ class _SlowStream:
         assert self._cancelled.wait(10)
         return b""
 
+    def write(self, data: bytes) -> None:
+        raise NotImplementedError
+
     def cancel(self) -> None:
         self._cancelled.set()
 
@@ -756,6 +759,9 @@ class _BreakingStream:
             raise EngineUnreachable("gone")
         assert self._cancelled.wait(10)
         return b""
+
+    def write(self, data: bytes) -> None:
+        raise NotImplementedError
 
     def cancel(self) -> None:
         self._cancelled.set()

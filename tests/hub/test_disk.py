@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -19,9 +20,9 @@ from tests.hub.test_jobs import made
 OLD = AgentId("old")
 
 
-def holding(kind: DiskKind, name: str, **fields: object) -> Holding:
-    known: dict[str, object] = {"size_bytes": 1000, "frees_bytes": 400, "unused": "nobody needs it"}
-    return Holding(kind=kind, id=f"id-{name}", name=name, **(known | fields))  # type: ignore[arg-type]
+def holding(kind: DiskKind, name: str, **fields: Any) -> Holding:
+    known: dict[str, Any] = {"size_bytes": 1000, "frees_bytes": 400, "unused": "nobody needs it"}
+    return Holding(kind=kind, id=f"id-{name}", name=name, **(known | fields))
 
 
 def filled(*more: Holding) -> FakePlatform:

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import contextlib
-
+from clawtui.follow import closed
 from hub.config import Timing
 from hub.contract import AgentAct, StatsQuery
 from hub.core.view import rfc3339
@@ -93,7 +92,7 @@ async def test_a_watched_agent_is_measured_more_often() -> None:
         await sampler_of(hub).look()
         hub.move(SILENCE_SECONDS + 1)
         stream = hub.control.agent_stats("a", StatsQuery(since="1s", follow=True))
-        async with contextlib.aclosing(stream) as points:
+        async with closed(stream) as points:
             async for _ in points:
                 hub.move(3)
                 if readings.count >= 4:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import msgspec
 import pytest
 
@@ -24,9 +26,9 @@ async def tick(saved: Saved) -> None:
         await saved.hub.job(job.id)
 
 
-async def scheduled(saved: Saved, **fields: object) -> None:
+async def scheduled(saved: Saved, **fields: Any) -> None:
     await saved.made()
-    wanted = SnapshotSchedule(interval_seconds=HOUR, **fields)  # type: ignore[arg-type]
+    wanted = SnapshotSchedule(interval_seconds=HOUR, **fields)
     place = await saved.hub.control.schedule_snapshots("a", wanted)
     assert (place.schedule, place.next_at is not None) == (wanted, True)
 

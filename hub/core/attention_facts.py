@@ -1,0 +1,75 @@
+"""The facts of a moment, of which the rules say what needs a person."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Final
+
+import msgspec
+
+from hub.core.model import Agent, AgentId, AgentStatus, Connection, DispatchId, JobId, TaskId, TaskState
+from hub.core.wellness import Report
+from runtime.wire import Disk
+
+FAILURE_STATES: Final = frozenset({TaskState.FAILED, TaskState.LOST, TaskState.REJECTED, TaskState.TIMED_OUT})
+"""Ends of a task that somebody may have to look at; a cancel and an expiry were wanted."""
+FAILURES_MS: Final = 24 * 3_600_000
+"""How long a failed task or job asks for attention: who does not look within a day will not."""
+
+
+class AgentFacts(msgspec.Struct, frozen=True, kw_only=True):
+    """`looping`: restarts were given up. `restarting`: one is due. `last_seen_ms`: ms since the epoch."""
+
+    agent: Agent
+    status: AgentStatus
+    connection: Connection
+    last_seen_ms: int | None = None
+    disk: Disk | None = None
+    looping: bool = False
+    restarting: bool = False
+    wellness: Report | None = None
+
+
+class Failure(msgspec.Struct, frozen=True, kw_only=True):
+    """A task that ended badly. `ended_at`: ms since the epoch."""
+
+    task_id: TaskId
+    agent_id: AgentId
+    agent_uid: str
+    type: str
+    state: TaskState
+    ended_at: int
+    dispatch_id: DispatchId | None = None
+    code: str = ""
+    message: str = ""
+    exit_code: int | None = None
+
+
+class JobFailure(msgspec.Struct, frozen=True, kw_only=True):
+    """A job that failed and was not followed by what makes up for it. `ended_at`: ms since the epoch."""
+
+    job_id: JobId
+    kind: str
+    ended_at: int
+    agent_id: AgentId | None = None
+    message: str = ""
+
+
+class HubFacts(msgspec.Struct, frozen=True, kw_only=True):
+    """`drivers`: why a driver that has agents does not answer. `started_ms`: since the epoch."""
+
+    started_ms: int = 0
+    writable: bool = True
+    problems: Sequence[str] = ()
+    drivers: Mapping[str, str] = {}
+    disk: Disk | None = None
+
+
+class Facts(msgspec.Struct, frozen=True, kw_only=True):
+    """One moment. `now_ms`: ms since the epoch."""
+
+    now_ms: int
+    hub: HubFacts = HubFacts()
+    agents: Sequence[AgentFacts] = ()
+    failures: Sequence[Failure] = ()
+    jobs: Sequence[JobFailure] = ()
