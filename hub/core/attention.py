@@ -92,10 +92,11 @@ class JobFailure(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class HubFacts(msgspec.Struct, frozen=True, kw_only=True):
-    """`drivers`: why a driver that has agents does not answer. `started_ms`: since the epoch."""
+    """`trouble`: why nothing can be changed now. `drivers`: why a driver that has agents does not answer.
+    `started_ms`: since the epoch."""
 
     started_ms: int = 0
-    writable: bool = True
+    trouble: str = ""
     problems: Sequence[str] = ()
     drivers: Mapping[str, str] = {}
     disk: Disk | None = None
@@ -150,9 +151,8 @@ def _agent(facts: AgentFacts, severity: Severity, text: str, acts: Sequence[str]
 
 
 def _read_only(facts: Facts) -> Iterator[Finding]:
-    if not facts.hub.writable:
-        text = "the registry cannot be written, so nothing can be changed: the disk may be full"
-        yield _hub(text, _C)
+    if facts.hub.trouble:
+        yield _hub(facts.hub.trouble, _C)
 
 
 def _hub(text: str, severity: Severity) -> Finding:
@@ -160,7 +160,7 @@ def _hub(text: str, severity: Severity) -> Finding:
     return Finding(target_kind=HUB, target=HUB, text=text, severity=severity, acts=acts)
 
 
-def _registry(facts: Facts) -> Iterator[Finding]:
+def _problem(facts: Facts) -> Iterator[Finding]:
     if facts.hub.problems:
         yield _hub("; ".join(facts.hub.problems), _W)
 
@@ -346,7 +346,7 @@ RULES: Final[tuple[Rule, ...]] = (
     Rule("job_failed", _jobs),
     Rule("tasks_lost", _failures(lost=True)),
     Rule("tasks_failed", _failures(lost=False)),
-    Rule("registry_problem", _registry),
+    Rule("hub_problem", _problem),
 )
 """Every kind, in the order in which they come when equally urgent."""
 
