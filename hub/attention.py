@@ -43,7 +43,7 @@ class AttentionDesk:
         *,
         measure_disk: Callable[[Path], Disk | None] | None = None,
     ) -> None:
-        """`problems`: what else is wrong with the registry, as sentences."""
+        """`problems`: what else is wrong with the hub, as sentences."""
         self._kernel = kernel
         self._reconcilers = reconcilers
         self._problems = problems
@@ -78,10 +78,19 @@ class AttentionDesk:
             now = self._kernel.now().mono
             if self._kernel.feed.seq != seen or now - looked_at >= LOOK_ANYWAY_SECONDS:
                 looked_at = now
-                await self.look()
+                await self._look_safely()
                 # What this look published is no reason for another one.
                 seen = self._kernel.feed.seq
             await asyncio.sleep(LOOK_SECONDS)
+
+    async def _look_safely(self) -> None:
+        """A defect in a rule costs this look and is said; it does not end the hub and all others' work."""
+        try:
+            await self.look()
+        except Exception:
+            log.exception("attention_broken")
+            text = "internal error: what needs a person is not known; the hub's log has why"
+            self._kernel.notices.say("attention", text, self._kernel.now())
 
     async def look(self) -> None:
         """Tell observers what came, changed or went since the last look."""
@@ -108,7 +117,7 @@ class AttentionDesk:
         kernel = self._kernel
         return HubFacts(
             started_ms=self._started_ms,
-            writable=kernel.writable,
+            trouble=kernel.trouble,
             problems=self._problems(),
             drivers={one.driver_name: one.problem for one in self._reconcilers if one.problem},
             disk=self._measure_disk(kernel.config.state_folder),

@@ -85,7 +85,7 @@ class Hub:
         self.snapshots = Snapshots(room)
         self._upkeep = Upkeep(kernel, drivers, self._stats)
         self._reconcilers = [Reconciler(kernel, self._acts, driver) for driver in drivers]
-        self._attention = AttentionDesk(kernel, self._reconcilers, self._registry_problems)
+        self._attention = AttentionDesk(kernel, self._reconcilers, self._problems)
         self._inside = Inside(
             kernel, drivers, self._jobs, self._acts, self._shells, self._logs, KeyLocks(), self, self._attention,
             self._stats, Traffic(kernel, lambda: self._upkeep.loop_lag_seconds, lambda: self._listeners.streams),
@@ -183,7 +183,7 @@ class Hub:
     async def read(self) -> HubHealth:
         """What the hub says of itself; `degraded` names every problem."""
         kernel, now = self.kernel, self.kernel.now()
-        problems = self._registry_problems()
+        problems = self._problems()
         if not kernel.writable:
             problems.insert(0, kernel.trouble)
         for reconciler, driver in zip(self._reconcilers, self._drivers, strict=True):
@@ -205,7 +205,7 @@ class Hub:
             api=API_VERSION,
         )
 
-    def _registry_problems(self) -> list[str]:
+    def _problems(self) -> list[str]:
         kept = [self._stats.problem] if self._stats.problem else []
         return [*self.kernel.registry.problems(), *kept, *self.kernel.notices.current(self.kernel.now())]
 

@@ -85,9 +85,8 @@ def _agent(facts: AgentFacts, severity: Severity, text: str, acts: Sequence[str]
 
 
 def _read_only(facts: Facts) -> Iterator[Finding]:
-    if not facts.hub.writable:
-        text = "the registry cannot be written, so nothing can be changed: the disk may be full"
-        yield _hub(text, _C)
+    if facts.hub.trouble:
+        yield _hub(facts.hub.trouble, _C)
 
 
 def _hub(text: str, severity: Severity) -> Finding:
@@ -95,7 +94,7 @@ def _hub(text: str, severity: Severity) -> Finding:
     return Finding(target_kind=HUB, target=HUB, text=text, severity=severity, acts=acts)
 
 
-def _registry(facts: Facts) -> Iterator[Finding]:
+def _problem(facts: Facts) -> Iterator[Finding]:
     if facts.hub.problems:
         yield _hub("; ".join(facts.hub.problems), _W)
 
@@ -319,7 +318,7 @@ RULES: Final[tuple[Rule, ...]] = (
     Rule("job_failed", _jobs),
     Rule("tasks_lost", _failures(lost=True)),
     Rule("tasks_failed", _failures(lost=False)),
-    Rule("registry_problem", _registry),
+    Rule("hub_problem", _problem),
 )
 """Every kind, in the order in which they come when equally urgent."""
 

@@ -56,10 +56,11 @@ class JobFailure(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class HubFacts(msgspec.Struct, frozen=True, kw_only=True):
-    """`drivers`: why a driver that has agents does not answer. `started_ms`: since the epoch."""
+    """`trouble`: why nothing can be changed now. `drivers`: why a driver that has agents does not answer.
+    `started_ms`: since the epoch."""
 
     started_ms: int = 0
-    writable: bool = True
+    trouble: str = ""
     problems: Sequence[str] = ()
     drivers: Mapping[str, str] = {}
     disk: Disk | None = None

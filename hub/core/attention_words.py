@@ -13,7 +13,7 @@ class Words(NamedTuple):
 
 
 WORDS: Final[dict[str, Words]] = {
-    "registry_read_only": Words("Hub cannot save", "Make room on the hub's disk; it goes on by itself."),
+    "registry_read_only": Words("Hub cannot save", "Read why; mostly its disk is full. It goes on by itself."),
     "hub_disk": Words("Hub's disk is full", "Make room on the hub's machine before it cannot save."),
     "driver_gone": Words("Driver is away", "Bring its service back; clawtui doctor names the cause."),
     "quarantined": Words("Shut out", "Find out who uses its identity twice, then release it."),
@@ -28,6 +28,6 @@ WORDS: Final[dict[str, Words]] = {
     "job_failed": Words("Act failed", "Read why in the job, mend it, and do the act again."),
     "tasks_lost": Words("Tasks lost", "Look whether they did their work, then submit them again."),
     "tasks_failed": Words("Tasks failed", "Read the output of the last one, then submit them again."),
-    "registry_problem": Words("Hub's files", "Read what is wrong; clawtui doctor helps."),
+    "hub_problem": Words("Hub has a problem", "Read what is wrong; clawtui doctor helps."),
 }
 """By kind; a kind without words would be shown as it is called inside."""

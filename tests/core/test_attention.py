@@ -123,8 +123,8 @@ FINE: list[tuple[str, Facts]] = [
 ]
 
 WRONG: list[tuple[str, Facts, str, Severity, str]] = [
-    ("registry", facts(writable=False), "registry_read_only:hub", Severity.CRITICAL, "cannot be written"),
-    ("log", facts(problems=("the log grows",)), "registry_problem:hub", Severity.WARNING, "the log grows"),
+    ("registry", facts(trouble="no room"), "registry_read_only:hub", Severity.CRITICAL, "no room"),
+    ("log", facts(problems=("the log grows",)), "hub_problem:hub", Severity.WARNING, "the log grows"),
     ("driver", facts(drivers={"docker": "no answer"}), "driver_gone:docker", Severity.CRITICAL, "no answer"),
     ("hub disk", facts(disk=disk(0.9)), "hub_disk:hub", Severity.WARNING, "90% of the disk is used, 10.0 GiB are free"),
     ("hub disk full", facts(disk=disk(0.97)), "hub_disk:hub", Severity.CRITICAL, "97%"),
@@ -204,7 +204,7 @@ def test_the_urgent_comes_first_then_the_kinds_in_their_order_then_the_oldest() 
         agent(name="d", quarantined=True),
         agent(name="e", **EXITED),
         failures=(failure(1),),
-        writable=False,
+        trouble="no room",
     )
     assert [view.id for view in found(given)] == [
         "registry_read_only:hub",

@@ -567,6 +567,15 @@ def test_a_reader_sees_every_line_once_though_the_log_is_cut(tmp_path: Path) -> 
     assert [line.split()[0] for line in seen] == [str(number) for number in range(100)]
 
 
+def test_what_is_written_while_the_last_lines_are_read_is_not_among_them(tmp_path: Path) -> None:
+    log = tmp_path / "agent.log"
+    log.write_text("one\ntwo\n")
+    reader = logs.LogReader(log, threading.Lock(), LogRequest(lines=1))
+    with log.open("a") as file:
+        file.write("three\n")
+    assert [texts(reader.read()[0]), texts(reader.read()[0]), texts(reader.finish())] == [["two"], [], []]
+
+
 def test_a_log_stays_bounded(tmp_path: Path) -> None:
     log, lock = tmp_path / "agent.log", threading.Lock()
     with log.open("wb") as file:

@@ -194,3 +194,15 @@ async def test_a_job_that_failed_needs_a_person_until_it_works() -> None:
         assert (await hub.job((await hub.control.act("a", AgentAct.PAUSE)).id)).state == "succeeded"
         assert "job_failed:a" not in await ids(hub, snoozed=True)
         await agent.close()
+
+
+async def test_a_defect_in_what_is_known_is_said_and_ends_no_hub(monkeypatch: pytest.MonkeyPatch) -> None:
+    async with running_hub() as hub, hub.playing() as agent:
+        with monkeypatch.context() as broken:
+            broken.setattr("hub.attention.resolve", lambda *_: {}["a defect"])
+            await hub.until(
+                lambda: any("what needs a person" in text for text in hub.kernel.notices.current(hub.kernel.now()))
+            )
+        await fail(hub, agent)
+        assert "tasks_failed:a" in await ids(hub)
+        assert any("what needs a person" in text for text in (await hub.control.health()).problems)

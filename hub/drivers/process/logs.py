@@ -11,6 +11,7 @@ from __future__ import annotations
 import datetime
 import os
 import re
+import sys
 import threading
 from pathlib import Path
 from typing import Final
@@ -67,7 +68,11 @@ def time_of(text: str) -> int | None:
 
 
 class LogReader:
-    """Reads the lines of one log, from the request's start on. All methods block."""
+    """Reads the lines of one log, from the request's start on. All methods block.
+
+    Without `follow` it ends where the log ended when the reader was made, so that what is written
+    meanwhile makes no more lines than were asked for, and a talkative agent no endless answer.
+    """
 
     def __init__(self, log: Path, lock: threading.Lock, request: LogRequest) -> None:
         self._log = log
@@ -77,7 +82,9 @@ class LogReader:
         self._rest = b""
         with lock:
             self._generation = _generation(log)
-            self._parts = _tail(log, request.lines)
+            sizes = _sizes(log)
+            self._parts = _tail(sizes, request.lines)
+        self._left = sys.maxsize if request.follow else sum(sizes[path] - offset for path, offset in self._parts)
 
     def read(self) -> tuple[list[LogLine], bool]:
         """Return the next lines, and whether bytes were there: nothing more for now when not."""
@@ -102,9 +109,10 @@ class LogReader:
             self._parts = [(kept, min(offset, kept.stat().st_size)), (self._log, 0)]
         while True:
             path, offset = self._parts[0]
-            data = _read(path, offset)
+            data = _read(path, offset, min(READ_BYTES, self._left))
             if data or len(self._parts) == 1:
                 self._parts[0] = (path, offset + len(data))
+                self._left -= len(data)
                 return data
             self._parts.pop(0)
 
@@ -135,7 +143,7 @@ def _generation(log: Path) -> int:
         return 0
 
 
-def _read(path: Path, offset: int, size: int = READ_BYTES) -> bytes:
+def _read(path: Path, offset: int, size: int) -> bytes:
     try:
         with path.open("rb") as file:
             file.seek(offset)
@@ -144,12 +152,17 @@ def _read(path: Path, offset: int, size: int = READ_BYTES) -> bytes:
         return b""
 
 
-def _tail(log: Path, lines: int | None) -> list[tuple[Path, int]]:
+def _sizes(log: Path) -> dict[Path, int]:
+    """Return the files of the log, the older one first, with their bytes."""
+    sizes = {path: path.stat().st_size for path in (previous(log), log) if path.exists()}
+    return sizes or {log: 0}
+
+
+def _tail(sizes: dict[Path, int], lines: int | None) -> list[tuple[Path, int]]:
     """Return the files to read and where to start in each, for the last `lines` lines."""
-    files = [path for path in (previous(log), log) if path.exists()] or [log]
+    files = list(sizes)
     if lines is None:
         return [(path, 0) for path in files]
-    sizes = {path: path.stat().st_size if path.exists() else 0 for path in files}
     if lines <= 0:
         return [(files[-1], sizes[files[-1]])]
     filled = [path for path in files if sizes[path]]
