@@ -61,7 +61,7 @@ def _entry(text: Text, keys: str, word: str, about: str, width: int, keys_cells:
     below = width - indent < LEAST_CELLS or len(word) > WORD_CELLS
     if below:
         indent = BELOW_CELLS
-    lines = wrap(about, max(width - indent, LEAST_CELLS))
+    lines = wrap(about, max(width - indent, LEAST_CELLS), break_on_hyphens=False)
     text.append(head, STYLES["accent"])
     text.append(tail if not below else f"{word}\n{' ' * indent}")
     text.append(f"\n{' ' * indent}".join(lines) + "\n")

@@ -119,7 +119,7 @@ async def test_creates_at_the_same_moment_share_one_build(bench: DockerBench, ot
     async with asyncio.TaskGroup() as group:
         for plan in (bench.plan(), bench.plan()):
             group.create_task(driver.create(plan, lambda _fraction, line: told.append(line)))
-    assert len([line for line in told if "Step 1/" in line]) == 1
+    assert len([line for line in told if ", step 1 of " in line]) == 1
     assert len([line for line in told if line.startswith("waiting for")]) == 1
 
 
@@ -143,7 +143,7 @@ async def test_a_build_is_ended_with_its_create(bench: DockerBench, other_image:
     steps = itertools.count()
 
     def cancel_in_the_middle(_fraction: float, line: str) -> None:
-        if "Step" in line and next(steps) == 7:
+        if ", step " in line and next(steps) == 7:
             create.cancel()
 
     async with asyncio.TaskGroup() as group:

@@ -224,10 +224,10 @@ async def test_the_tabs_keep_their_keys_and_the_next_one_goes_round() -> None:
     hub = told("a-1")
     async with shown(hub) as (app, pilot):
         tabs = []
-        for key in ("1", "2", "3", "4", "]", "]"):
+        for key in ("1", "2", "3", "4", "5", "6", "]", "]"):
             await pilot.press(key)
             tabs.append(app.main.pane.detail.tab)  # pyright: ignore[reportAttributeAccessIssue]
-        assert tabs == ["now", "logs", "tasks", "stats", "now", "logs"]
+        assert tabs == ["now", "logs", "tasks", "stats", "snapshots", "profile", "now", "logs"]
 
 
 # --- the reader by itself
