@@ -17,6 +17,8 @@ from pathlib import Path
 import hypothesis
 import pytest
 
+from tests.leftovers import LeftoverCheck
+
 ENGINE_PROBE_TIMEOUT_SECONDS = 10
 """A local engine answers in milliseconds; a remote one may take seconds."""
 
@@ -127,3 +129,5 @@ class Ran:
 def pytest_configure(config: pytest.Config) -> None:
     if not hasattr(config, "workerinput"):
         config.pluginmanager.register(Ran(), "clawtui-ran")
+        check = LeftoverCheck(lambda: docker_missing() is None, required=required("docker"))
+        config.pluginmanager.register(check, "clawtui-leftovers")
