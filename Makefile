@@ -4,6 +4,9 @@ export PYTHON
 BIN := .venv/bin
 # Tests run on this many processes; `make test JOBS=1` runs them in one.
 JOBS ?= auto
+# A test that fails is run once more; what passes only then is named RERUN, with its traceback, and is a defect to mend.
+# make test RERUNS=0 takes no second look.
+RERUNS ?= 1
 # Narrow a run or pass options on: make test ARGS="tests/hub -k token"
 ARGS ?=
 
@@ -24,7 +27,7 @@ check: setup-test
 	$(BIN)/lint-imports
 
 pytest: check
-	$(BIN)/python -m pytest -m "not soak" -n $(JOBS) $(ARGS)
+	$(BIN)/python -m pytest -m "not soak" -n $(JOBS) --reruns $(RERUNS) $(ARGS)
 
 # The long versions of the fault and load tests: about half an hour.
 soak: setup-test
