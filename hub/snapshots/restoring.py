@@ -6,6 +6,8 @@ failure, and every start after a killed hub, leads back to the one it names.
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Callable
 from typing import Any, Final
 
 import msgspec
@@ -87,10 +89,13 @@ class Restoring:
                 handle, room.plan(present), seed, request.generation,
                 lambda done, line: job.progress(0.05 + done * 0.55, line),
             )  # fmt: skip
-            await self._change_places(present, line, request.generation, job)
-            until = room.kernel.now().wall_ms + UNDO_MS
-            job.progress(0.97, "keeping what it replaced for 24 hours")
-            line = await room.change_line(present, lambda line: _restored(line, snapshot, request.generation, until))
+
+            def restored(line: SnapshotLine) -> SnapshotLine:
+                until_ms = room.kernel.now().wall_ms + UNDO_MS
+                return _restored(line, snapshot, request.generation, until_ms)
+
+            said = "keeping what it replaced for 24 hours"
+            line = await self._change_places(present, line, request.generation, job, restored, said)
             await self.drop_stale(present, line)
         return {"agentId": agent.id, "uid": agent.uid, "snapshotId": snapshot.id}
 
@@ -101,14 +106,24 @@ class Restoring:
             line = await room.line(present)
             if line.undo_generation != request.generation:
                 raise Conflict("another restore came in between", code="nothing_to_undo")
-            await self._change_places(present, line, request.generation, job)
-            job.progress(0.97, "removing what it replaces")
-            line = await room.change_line(present, _undone)
+            said = "removing what it replaces"
+            line = await self._change_places(present, line, request.generation, job, _undone, said)
             await self.drop_stale(present, line)
         return {"agentId": agent.id, "uid": agent.uid}
 
-    async def _change_places(self, agent: Agent, line: SnapshotLine, generation: int, job: JobHandle) -> None:
-        """Let a generation take the active one's place; one that does not come online goes back again."""
+    async def _change_places(
+        self,
+        agent: Agent,
+        line: SnapshotLine,
+        generation: int,
+        job: JobHandle,
+        change: Callable[[SnapshotLine], SnapshotLine],
+        said: str,
+    ) -> SnapshotLine:
+        """Let a generation take the active one's place, then commit `change`, which makes it the one that counts.
+
+        One that does not come online, or is cancelled before it counts, goes back again.
+        """
         room = self._room
         snapshotter, handle = room.part_of(agent)
         run = agent.desired is Desired.RUNNING
@@ -120,9 +135,21 @@ class Restoring:
             await room.acts.look(room.drivers.get(agent.driver), agent)
             if run:
                 await room.acts.wait_online(agent, job, epoch)
+            job.progress(0.97, said)
+            return await room.change_line(agent, change)
         except BaseException as exc:
+            if (decided := await self._decided(agent)).generation == generation:
+                # The cancellation came too late: the rest is finished.
+                return decided
             await self._go_back(agent, line, generation, exc)
             raise
+
+    async def _decided(self, agent: Agent) -> SnapshotLine:
+        """Return where the agent stands, when no commit is under way: one goes on without whoever waits for it."""
+        with contextlib.suppress(HubError):
+            # Of a commit that failed nothing was kept, so what is read is right then, too.
+            await self._room.kernel.settle()
+        return await self._room.line(agent)
 
     async def _go_back(self, agent: Agent, line: SnapshotLine, generation: int, why: BaseException) -> None:
         """Put the generation that counts back into its place and drop the other one, unless it can be undone to."""

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
+import threading
+
 import pytest
 
 from hub.contract import AgentAct, PageQuery
-from hub.core.model import Observed
+from hub.core.effects import Save
+from hub.core.model import Observed, SnapshotLine
 from hub.drivers.fake import FakePlatform, Script, Step
 from hub.errors import Conflict, NotFound
+from hub.kernel import Kernel
 from tests.hub.running import MovedClock, short_folder
 from tests.hub.snapshots.playing import Saved, saving_hub
 from tests.hub.test_jobs import Gate
@@ -113,6 +118,48 @@ async def test_a_restore_that_is_cancelled_leaves_the_agent_as_it_was() -> None:
         assert (await saved.hub.control.cancel_job(job.id)).state == "cancelled"
         assert saved.workspace("a") == {"kept": "changed", "later": "after"}
         assert saved.hub.platform.agent("a").aside == {}
+
+
+async def test_a_restore_that_is_cancelled_before_it_counts_leaves_the_agent_as_it_was() -> None:
+    """The new one is online already; that it counts is not yet kept."""
+    async with saving_hub() as saved:
+        uid = await changed_after_a_snapshot(saved)
+        job = await saved.hub.control.restore("a:s")
+        async with saved.hub.hub.snapshots.room.names.hold(("line", uid)):
+            await saved.hub.until(lambda: (running := saved.hub.hub._jobs.running(job.id)) and running.progress == 0.97)
+            assert saved.hub.platform.agent("a").generation == 1
+            assert (await saved.hub.control.cancel_job(job.id)).state == "cancelled"
+        assert saved.workspace("a") == {"kept": "changed", "later": "after"}
+        assert saved.hub.platform.agent("a").aside == {}
+        assert (await saved.hub.control.snapshot_place("a")).undo_until is None
+
+
+async def test_a_restore_whose_end_is_being_kept_is_not_cancelled_any_more() -> None:
+    """What was decided is decided: the agent and what is known of it stay the same."""
+    async with saving_hub() as saved:
+        uid = await changed_after_a_snapshot(saved)
+        hub = saved.hub.hub
+        job = await saved.hub.control.restore("a:s")
+        written = threading.Event()
+        async with asyncio.TaskGroup() as group:
+            async with hub.snapshots.room.names.hold(("line", uid)):
+                await saved.hub.until(lambda: (running := hub._jobs.running(job.id)) and running.progress == 0.97)
+                # The registry's thread is slow: from now on a commit takes until the test says so.
+                group.create_task(hub.kernel.registry._writer.run(lambda _: written.wait()))
+            await saved.hub.until(lambda: _is_kept_now(hub.kernel, uid))
+            hub._jobs.cancel(job.id)
+            written.set()
+        assert (await saved.hub.job(job.id)).state == "succeeded"
+        assert saved.workspace("a") == {"kept": "as it was"}
+        await saved.done(await saved.hub.control.undo_restore("a"))
+        assert saved.workspace("a") == {"kept": "changed", "later": "after"}
+
+
+def _is_kept_now(kernel: Kernel, uid: str) -> bool:
+    """Whether the agent's line is on its way to the registry."""
+    entries = (*kernel._pipeline._batch, *kernel._pipeline._pending)
+    records = (effect.record for effects, _ in entries for effect in effects if isinstance(effect, Save))
+    return any(isinstance(record, SnapshotLine) and record.uid == uid for record in records)
 
 
 async def test_a_stopped_agent_is_restored_and_stays_stopped() -> None:
