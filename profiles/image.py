@@ -112,7 +112,7 @@ def extend(dockerfile: str, files: Mapping[str, bytes], arguments: Mapping[str, 
     Raises:
         ProfileError: its last stage does not extend the base image, or takes the runtime's place.
     """
-    lines, titles = dockerfile.splitlines(), [""]
+    lines, titles = _lines(dockerfile), [""]
     known, last = {BASE, f"{BASE}:latest"}, ""
     for start, instruction in instructions(dockerfile):
         word = instruction.split(None, 1)[0].upper()
@@ -121,7 +121,8 @@ def extend(dockerfile: str, files: Mapping[str, bytes], arguments: Mapping[str, 
             if match[2] and last in known:
                 known.add(match[2])
             if _OURS.fullmatch(last):
-                lines[start] = lines[start].replace(last, base, 1)
+                at = next(number for number in range(start, len(lines)) if last in lines[number])
+                lines[at] = lines[at].replace(last, base, 1)
         elif word == "ENTRYPOINT":
             hint = "The agent's runtime is the first process. Start what you need with a task, or name it in CMD."
             raise ProfileError("dockerfile", f"line {start + 1}: ENTRYPOINT cannot be replaced", hint)
@@ -136,19 +137,25 @@ def extend(dockerfile: str, files: Mapping[str, bytes], arguments: Mapping[str, 
 def instructions(dockerfile: str) -> Iterator[tuple[int, str]]:
     """Yield each instruction of a Dockerfile as one line, with the number (from 0) of its first line."""
     start, parts = 0, list[str]()
-    for number, line in enumerate(dockerfile.splitlines()):
+    for number, line in enumerate(_lines(dockerfile)):
         text = line.strip()
         if not text or text.startswith("#"):
             continue
         if not parts:
             start = number
-        if text.endswith("\\"):
-            parts.append(text[:-1].strip())
-            continue
-        yield start, " ".join([*parts, text])
-        parts = []
+        goes_on = text.endswith("\\")
+        if word := text.removesuffix("\\").strip():
+            parts.append(word)
+        if parts and not goes_on:
+            yield start, " ".join(parts)
+            parts = []
     if parts:
         yield start, " ".join(parts)
+
+
+def _lines(dockerfile: str) -> list[str]:
+    """As builders cut it: Python knows more characters that end a line, which belong to the text here."""
+    return dockerfile.replace("\r\n", "\n").removesuffix("\n").split("\n")
 
 
 def content_hash(context: Context) -> str:

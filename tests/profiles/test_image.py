@@ -193,6 +193,22 @@ def test_a_custom_dockerfile_gets_the_exact_base() -> None:
     assert (context.files, context.arguments) == ({"a.txt": b"a"}, {"V": "1"})
 
 
+def test_a_base_on_a_later_line_gets_the_exact_one_too() -> None:
+    assert extend("FROM \\\n  openclaw-agent-base\n", {}, {}, BASE).dockerfile == f"FROM \\\n  {BASE}\n"
+
+
+def test_only_what_ends_a_line_for_builders_ends_one() -> None:
+    text = "FROM openclaw-agent-base\nRUN echo 'a\u2028ENTRYPOINT b\x0cFROM c'\nUSER agent\n"
+    context = extend(text.replace("\n", "\r\n"), {}, {}, BASE)
+    assert context.dockerfile == text.replace("openclaw-agent-base", BASE)
+    assert len(context.titles) == 3
+
+
+@given(st.text(alphabet=" \\#\n\rAB"))
+def test_no_text_breaks_the_reading_of_a_dockerfile(text: str) -> None:
+    assert all(instruction.split() for _, instruction in instructions(text))
+
+
 def test_a_stage_on_the_base_may_be_the_last_ones_base() -> None:
     text = "FROM openclaw-agent-base AS mine\nRUN true\nFROM mine\n"
     assert extend(text, {}, {}, BASE).dockerfile.startswith(f"FROM {BASE} AS mine\n")
@@ -202,6 +218,8 @@ def test_a_stage_on_the_base_may_be_the_last_ones_base() -> None:
     ("text", "message"),
     [
         ("", "does not extend"),
+        ("\\", "does not extend"),
+        ("FROM debian\n\\\n\\\n", "does not extend"),
         ("FROM debian\n", "does not extend"),
         ("FROM openclaw-agent-base\nFROM debian\n", "does not extend"),
         ("FROM openclaw-agent-base-of-somebody\n", "does not extend"),
