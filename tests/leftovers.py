@@ -64,12 +64,14 @@ def engine() -> contextlib.closing[docker.DockerClient]:
 
 def on_engine(client: docker.DockerClient) -> Leftovers:
     """What carries our label; images by their tags, because the nameless ones are the engine's build cache."""
-    ours: dict[str, str | list[str] | bool] = {"label": f"{OWNER}={OWNER_NAME}"}
+    ours = {"label": f"{OWNER}={OWNER_NAME}"}
+    # Lists only: to look at each one fails where somebody removes it meanwhile.
+    images = client.api.images(filters=ours)
     return {
-        *(("container", str(one.name)) for one in client.containers.list(all=True, filters=ours)),
-        *(("network", str(one.name)) for one in client.networks.list(filters=ours)),
-        *(("volume", str(one.name)) for one in client.volumes.list(filters=ours)),
-        *(("image", tag) for one in client.images.list(filters=ours) for tag in one.tags),
+        *(("container", one["Names"][0].lstrip("/")) for one in client.api.containers(all=True, filters=ours)),
+        *(("network", one["Name"]) for one in client.api.networks(filters=ours)),
+        *(("volume", one["Name"]) for one in client.api.volumes(filters=ours)["Volumes"] or []),
+        *(("image", tag) for one in images for tag in one["RepoTags"] or [] if tag != "<none>:<none>"),
     }
 
 
