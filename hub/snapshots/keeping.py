@@ -15,6 +15,7 @@ from msgspec.structs import replace
 from hub.core.effects import Delete
 from hub.core.model import Agent, JobId, Observed, Schedule, Snapshot, SnapshotLine, SnapshotState
 from hub.errors import BadRequest, HubError
+from hub.snapshots import deleting
 from hub.snapshots.deleting import Deleting
 from hub.snapshots.restoring import Restoring
 from hub.snapshots.room import Room
@@ -30,11 +31,11 @@ log = structlog.get_logger("hub.snapshots")
 class Keeping:
     """Looks now and then at every agent that has anything to do with snapshots."""
 
-    def __init__(self, room: Room, taking: Taking, restoring: Restoring, deleting: Deleting) -> None:
+    def __init__(self, room: Room, taking: Taking, restoring: Restoring, deletes: Deleting) -> None:
         self._room = room
         self._taking = taking
         self._restoring = restoring
-        self._deleting = deleting
+        self._deleting = deletes
         self._taken: JobId | None = None
 
     async def schedule(self, agent: Agent, schedule: Schedule | None, by: str) -> SnapshotLine:
@@ -52,12 +53,21 @@ class Keeping:
     async def run(self) -> None:
         """Look until cancelled."""
         while True:
-            try:
-                await self.tick()
-            except HubError as exc:
-                # The disk may be full; what is due stays due.
-                log.warning("snapshots_not_kept", error=exc.message)
+            await self._tick_safely()
             await asyncio.sleep(self._room.kernel.config.timing.snapshots_seconds)
+
+    async def _tick_safely(self) -> None:
+        """What breaks costs this look and is said; it does not end the hub and all others' work."""
+        kernel = self._room.kernel
+        try:
+            await self.tick()
+        except HubError as exc:
+            # The disk may be full; what is due stays due.
+            log.warning("snapshots_not_kept", error=exc.message)
+        except Exception:
+            log.exception("snapshots_broken")
+            text = "internal error: schedules and clean-up of snapshots do not work; the hub's log has why"
+            kernel.notices.say("snapshots", text, kernel.now())
 
     async def tick(self) -> None:
         """Do what is due now."""
@@ -109,7 +119,7 @@ class Keeping:
         """Delete scheduled snapshots that are too many or too old; the newest stays, others are never touched."""
         kept = [one for one in await self._room.of_agent(agent.id) if one.scheduled and one.state is READY]
         for snapshot in outlived(kept, schedule, now_ms):
-            if await self._deleting.in_use(snapshot) or self._room.jobs.running_of(agent.id, "snapshot-delete"):
+            if await self._deleting.in_use(snapshot) or self._room.jobs.running_of(agent.id, deleting.KIND):
                 continue
             await self._deleting.start(snapshot, BY)
 

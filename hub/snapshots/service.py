@@ -62,12 +62,14 @@ class Snapshots:
     async def run(self) -> None:
         """Sweep the platforms once, then look after everything until cancelled."""
         for driver in self.room.drivers:
-            if driver.snapshots is None:
-                continue
             try:
-                await driver.snapshots.sweep()
+                if driver.snapshots is not None:
+                    await driver.snapshots.sweep()
             except HubError as exc:
                 log.info("not_swept", driver=driver.name, error=exc.message)
+            except Exception:
+                # A fault in one driver is no reason to end the hub, and with it all others.
+                log.exception("sweep_crashed", driver=driver.name)
         await self.keeping.run()
 
     def close(self) -> None:

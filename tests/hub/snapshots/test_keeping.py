@@ -7,12 +7,13 @@ from typing import Any
 import msgspec
 import pytest
 
+from hub.config import Timing
 from hub.contract import AgentAct, DiffQuery, PageQuery, SnapshotQuery, SnapshotSchedule
 from hub.core.model import Agent, AgentId, AgentUid, Schedule, Snapshot
 from hub.drivers.fake import FakePlatform, Script, Step
 from hub.errors import BadRequest, Conflict, NotFound
 from hub.snapshots.keeping import DAY_MS, outlived
-from tests.hub.running import MovedClock, short_folder
+from tests.hub.running import MovedClock, RunningHub, running_hub, short_folder
 from tests.hub.snapshots.playing import Saved, saving_hub
 from tests.hub.test_jobs import Gate
 
@@ -49,6 +50,24 @@ async def test_a_schedule_takes_a_snapshot_per_interval() -> None:
         saved.hub.move(5 * HOUR)
         await tick(saved)
         assert len(await saved.names()) == 2
+
+
+async def test_a_defect_is_said_and_ends_neither_the_hub_nor_the_looking(monkeypatch: pytest.MonkeyPatch) -> None:
+    def defect(*_: object) -> None:
+        raise KeyError("a defect")
+
+    def said(hub: RunningHub) -> list[str]:
+        return [text for text in hub.kernel.notices.current(hub.kernel.now()) if "snapshots" in text]
+
+    timing = Timing(drain_seconds=1.0, snapshots_seconds=0.02)
+    async with running_hub(timing=timing) as hub:
+        for _ in range(2):
+            with monkeypatch.context() as broken:
+                broken.setattr(hub.hub.snapshots.keeping, "_remove_broken", defect)
+                await hub.until(lambda: said(hub))
+            hub.move(3_600)
+            assert said(hub) == []
+        assert (await hub.control.health()).status == "ok"
 
 
 async def test_after_a_time_without_the_hub_one_snapshot_is_made_up_for() -> None:
