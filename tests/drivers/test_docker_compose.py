@@ -63,14 +63,26 @@ def both(plan: ContainerPlan) -> tuple[dict[str, Any], dict[str, Any]]:
     """The engine's body and the service of the Compose file."""
     file: Any = render_compose([ComposeAgent(agent_id=WEB.agent_id, identity=WEB, plan=plan, token_file="tokens/web")])
     engine: Any = msgspec.json.decode(msgspec.json.encode(render_engine(plan)))
-    return engine, msgspec.json.decode(msgspec.json.encode(file["services"]["web"]))
+    return engine, read_by_compose(msgspec.json.decode(msgspec.json.encode(file["services"]["web"])))
+
+
+def read_by_compose(value: Any) -> Any:
+    """What Compose makes of values, where no variable is set."""
+    match value:
+        case str():
+            return re.sub(r"\$(\$|\w+|\{\w*\})?", lambda found: "$" if found[1] == "$" else "", value)
+        case list():
+            return [read_by_compose(one) for one in value]
+        case dict():
+            return {name: read_by_compose(one) for name, one in value.items()}
+        case _:
+            return value
 
 
 def compare(engine: dict[str, Any], service: dict[str, Any]) -> None:
     """Every field of the engine's that has a name in Compose."""
     host = engine["HostConfig"]
-    environment = {name: value.replace("$$", "$") for name, value in service["environment"].items()}
-    environment["AGENT_TOKEN_FILE"] = "/var/lib/clawtui/token"
+    environment = service["environment"] | {"AGENT_TOKEN_FILE": "/var/lib/clawtui/token"}
     assert dict(entry.split("=", 1) for entry in engine["Env"]) == environment
     pairs = {
         "image": engine["Image"], "user": engine["User"], "working_dir": engine["WorkingDir"],
@@ -117,6 +129,15 @@ def test_an_agent_with_everything() -> None:
     assert engine["HostConfig"]["Tmpfs"]["/cache"].endswith(f"size={64 * 2**20}")
     assert service["logging"] == {"driver": "json-file", "options": {"max-size": "10m", "max-file": "9"}}
     assert service["stop_grace_period"] == "30s"
+
+
+def test_a_dollar_is_no_variable_wherever_it_stands() -> None:
+    machine = {
+        "logging": {"driver": "syslog", "options": {"tag": "$NAME ${TAG}"}}, "security": {"tmpfs": ["/cache/$x"]},
+        "labels": {"price": "5$"},
+    }  # fmt: skip
+    mounts = (Mount(source="/data/$HOME", target="/data/${HOME}"),)
+    compare(*both(container(agent_plan(parse_machine(machine), mounts=mounts, labels={"price": "5$ $$"}))))
 
 
 def test_only_drivers_that_turn_over_get_the_options_for_it() -> None:

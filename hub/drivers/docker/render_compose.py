@@ -44,7 +44,7 @@ def render_compose(agents: Iterable[ComposeAgent]) -> dict[str, object]:
             if volume.named:
                 volumes[volume.source] = _declared(volume, agent)
     return {
-        "services": {str(agent.agent_id): _service(agent) for agent in chosen},
+        "services": {str(agent.agent_id): _plain(_service(agent)) for agent in chosen},
         "networks": {name: {"name": name, "external": True} for name in sorted(networks)},
         "volumes": dict(sorted(volumes.items())),
         "secrets": {_secret(agent): {"file": f"./{agent.token_file}"} for agent in chosen},
@@ -62,8 +62,8 @@ def _service(agent: ComposeAgent) -> dict[str, object]:
         "init": True,
         "user": plan.user,
         "working_dir": plan.working_folder,
-        "environment": {name: _plain(value) for name, value in sorted(environment.items())},
-        "labels": {name: _plain(value) for name, value in sorted(plan.labels.items())},
+        "environment": dict(sorted(environment.items())),
+        "labels": dict(sorted(plan.labels.items())),
         "secrets": [_secret(agent)],
         "volumes": [_mounted(volume) for volume in plan.volumes],
         "tmpfs": [f"{path}:{options}" for path, options in sorted(plan.tmpfs.items())],
@@ -81,7 +81,7 @@ def _service(agent: ComposeAgent) -> dict[str, object]:
     if plan.health != Health():
         service["healthcheck"] = _healthcheck(plan.health)
     if plan.command:
-        service |= {"entrypoint": [_plain(word) for word in plan.command], "command": []}
+        service |= {"entrypoint": list(plan.command), "command": []}
     return {name: value for name, value in service.items() if value not in ([], {}, None)}
 
 
@@ -150,6 +150,14 @@ def _secret(agent: ComposeAgent) -> str:
     return f"{agent.agent_id}-token"
 
 
-def _plain(text: str) -> str:
-    """A dollar would be a variable to Compose."""
-    return text.replace("$", "$$")
+def _plain(value: object) -> object:
+    """A dollar would begin a variable to Compose, wherever it stands: in a path, an option, a label."""
+    match value:
+        case str():
+            return value.replace("$", "$$")
+        case list():
+            return [_plain(one) for one in value]
+        case dict():
+            return {name: _plain(one) for name, one in value.items()}
+        case _:
+            return value
