@@ -76,8 +76,7 @@ class Registries:
     async def pull(self, name: str, registry: str, progress: Progress) -> str:
         """See `hub.drivers.images.Images`."""
         reference = remote_reference(name, registry)
-        await self._pool.run(check_ours, name)
-        was_there = await self._pool.run(find_image, reference) is not None
+        _, there = await self._pool.run(check_ours, name, reference)
         repository, _, tag = reference.rpartition(":")
         params = {"fromImage": repository, "tag": tag}
         call = Call("POST", "/images/create", params, headers=await self._login(registry))
@@ -88,7 +87,7 @@ class Registries:
         except EngineNotFound as exc:
             raise NotFound(f"{reference} is not in the registry", hint="clawtui image push puts it there.") from exc
         finally:
-            if not was_there:
+            if there is None:
                 await self._pool.run(_remove_name, reference)
         progress(1.0, f"{name} is here")
         return image

@@ -110,6 +110,18 @@ async def test_what_is_not_there_is_said(bench: ImageBench, address: str) -> Non
 
 
 @pytest.mark.docker
+async def test_a_foreign_image_of_the_registrys_name_is_not_pulled_over(bench: ImageBench) -> None:
+    built = f"{image_name(bench.recipe().profile)}:abc"
+    remote = f"localhost:1/{built}"
+    bench.names.append(remote.rpartition(":")[0])
+    bench.make_tiny(remote, {"made-by": "somebody"})
+    foreign = bench.inspect(remote)["Id"]
+    with pytest.raises(Conflict, match="was not made by clawtui"):
+        await bench.images.pull(built, "localhost:1", Steps())
+    assert bench.inspect(remote)["Id"] == foreign
+
+
+@pytest.mark.docker
 async def test_foreign_images_of_our_names_stay_as_they_are(bench: ImageBench, address: str) -> None:
     built = await bench.tiny(bench.recipe())
     repository, _, tag = built.rpartition(":")
