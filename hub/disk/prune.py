@@ -12,12 +12,12 @@ from typing import Any, Final
 import msgspec
 
 from hub.contract import PrunePlan, PruneRequest
-from hub.core.model import Job, SnapshotState
+from hub.core.model import Job, JobState, SnapshotState
 from hub.core.view import rfc3339
 from hub.disk.desk import DiskDesk
 from hub.disk.files import remove_log
 from hub.disk.things import HUB, ORDER, PRUNABLE, Kind, Thing, disk_object
-from hub.errors import BadRequest, Conflict, DriverFailed, HubError, NotFound
+from hub.errors import BadRequest, Conflict, DriverFailed, HubError, NotAvailable, NotFound
 from hub.jobs import JobHandle, Jobs, Work
 from hub.snapshots.service import Snapshots
 
@@ -147,8 +147,9 @@ class Prune:
         match thing:
             case Thing(place=place) if place != HUB:
                 keeper = self._desk.drivers.get(place).disk
-                if keeper is not None:
-                    await keeper.remove(thing.holding, await self._desk.known())
+                if keeper is None:
+                    raise NotAvailable(f"driver {place} cannot clean up", driver=place)
+                await keeper.remove(thing.holding, await self._desk.known())
             case Thing(kind=Kind.LOGS):
                 if thing.holding.agent_id in self._kernel.fleet.agents:
                     raise Conflict(f"there is an agent {thing.holding.agent_id} again")
@@ -169,8 +170,9 @@ class Prune:
         job = await self._snapshots.deleting.start(snapshot, by)
         await self._jobs.wait_ended(job.id, REMOVE_SECONDS)
         ended = await self._jobs.read(job.id)
-        if ended.error is not None:
-            raise DriverFailed(ended.error.message)
+        if ended.state is not JobState.SUCCEEDED:
+            why = ended.error.message if ended.error else f"its delete, job {job.id}, is {ended.state.value}"
+            raise DriverFailed(why)
 
 
 def _kinds(asked: list[str]) -> frozenset[Kind]:

@@ -8,14 +8,16 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from hub.contract import DiskQuery, PruneExecute, PruneRequest, RepairRequest
-from hub.core.model import AgentId, AgentUid
+from hub.core.model import AgentId, AgentUid, SnapshotState
 from hub.drivers.fake import FakePlatform, Script, Step
 from hub.drivers.upkeep import DiskKind, Holding
 from hub.errors import BadRequest, Conflict, NotFound
 from tests.hub.running import RunningHub, running_hub
-from tests.hub.test_jobs import made
+from tests.hub.snapshots.playing import saving_hub
+from tests.hub.test_jobs import Gate, made
 
 OLD = AgentId("old")
 
@@ -199,6 +201,26 @@ async def test_files_of_a_snapshot_that_nobody_knows_are_found_and_removed() -> 
         assert plan.frees_bytes >= 20_000
         assert (await hub.job((await hub.control.prune(plan.id, PruneExecute(data=True))).id)).state == "succeeded"
         assert not folder.exists()
+
+
+async def test_a_snapshot_whose_delete_was_cancelled_is_not_said_to_be_removed() -> None:
+    gate = Gate(Step.DISCARD)
+    async with saving_hub(script=Script(before=gate)) as saved:
+        hub = saved.hub
+        await saved.made()
+        view = await saved.saved()
+        snapshot = await hub.kernel.registry.snapshot(view.id)
+        assert snapshot is not None
+        await hub.hub.snapshots.room.keep(replace(snapshot, state=SnapshotState.BROKEN))
+        plan = await hub.control.plan_prune(PruneRequest(kinds=["snapshots"]))
+        prune = await hub.control.prune(plan.id, PruneExecute(data=True))
+        await gate.reached.wait()
+        delete = hub.hub._jobs.running_of(AgentId("a"), "snapshot-delete")
+        assert delete is not None
+        hub.hub._jobs.cancel(delete)
+        ended = await hub.job(prune.id)
+        assert (ended.result["removed"], ended.result["freedBytes"]) == ([], 0)
+        assert "cancelled" in ended.result["skipped"]["snapshots a:s"]
 
 
 async def test_a_repair_is_a_job_with_counts() -> None:
