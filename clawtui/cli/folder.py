@@ -11,6 +11,7 @@ from typing import Any, Final
 import yaml
 
 from clawtui.errors import UsageError
+from hub.errors import HubError
 
 SECRETS_MODE: Final = 0o700
 SECRET_MODE: Final = 0o444
@@ -51,21 +52,25 @@ class OutFolder:
         """Raises UsageError for what the disk refuses."""
         try:
             self._path.mkdir(parents=True, exist_ok=True)
-            yield Writer(self._path, self._main)
+            yield Writer(self._path, self._main, self._others)
         except OSError as exc:
             raise UsageError(f"{exc.filename or self._path} cannot be written: {exc.strerror}", field="out") from exc
 
 
 class Writer:
-    """Puts files into the folder; each is whole or not there."""
+    """Puts files into the folder and its subfolders `others`; each is whole or not there.
 
-    def __init__(self, folder: Path, main: str) -> None:
+    Names come from the hub, which may be somebody else's: one that leads elsewhere is a HubError, nothing is written.
+    """
+
+    def __init__(self, folder: Path, main: str, others: set[str]) -> None:
         self._folder = folder
         self._main = main
+        self._others = others
 
     def secret(self, name: str, text: str) -> None:
         """Write a file of a secrets' folder, such as `tokens/web`."""
-        path = self._folder / name
+        path = self._path_of(name)
         path.parent.mkdir(mode=SECRETS_MODE, exist_ok=True)
         path.parent.chmod(SECRETS_MODE)
         if path.exists():
@@ -74,13 +79,20 @@ class Writer:
             self._write(path, text, SECRET_MODE)
 
     def file(self, name: str, text: str) -> None:
-        path = self._folder / name
+        path = self._path_of(name)
         path.parent.mkdir(parents=True, exist_ok=True)
         self._write(path, text, 0o644)
 
     def main(self, text: str) -> None:
         """Write the file that makes the folder ours; last, when all that it names is there."""
-        self.file(self._main, text)
+        self._folder.mkdir(parents=True, exist_ok=True)
+        self._write(self._folder / self._main, text, 0o644)
+
+    def _path_of(self, name: str) -> Path:
+        first, *rest = name.split("/")
+        if first not in self._others or not rest or any(part in ("", ".", "..") or "\0" in part for part in rest):
+            raise HubError(f"the hub names a file outside of the folder: {name[:80]!r}; it was not written")
+        return self._folder / name
 
     def _write(self, path: Path, text: str, mode: int) -> None:
         temporary = path.with_name(f".{path.name}.new")

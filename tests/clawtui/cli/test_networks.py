@@ -150,6 +150,19 @@ def test_images_that_are_missing_are_built_first(cli: CommandLine, answers: Answ
     assert len(cli.given("build_image")) == 1
 
 
+@pytest.mark.parametrize("name", ["../evil", "tokens/../../evil", "{out}/evil", "tokens", "evil/x", "tokens//x"])
+def test_a_hub_cannot_write_outside_of_the_folder(
+    cli: CommandLine, answers: Answers, tmp_path: Path, name: str
+) -> None:
+    """The hub may be somebody else's."""
+    out = tmp_path / "deep" / "out"
+    answers(export_compose=replace(EXPORT, tokens={name.format(out=tmp_path): "x"}))
+    before = {path for path in tmp_path.rglob("*") if path.is_file()}
+    called = cli("compose", "a-1", "--out", str(out))
+    assert (called.code, "outside of the folder" in called.stderr) == (1, True)
+    assert {path for path in tmp_path.rglob("*") if path.is_file()} == before
+
+
 # --- monitoring -----------------------------------------------------------------------------------------
 
 
