@@ -118,7 +118,7 @@ class _Unpacker:
 
     def _finish_folder(self, parts: tuple[str, ...], member: tarfile.TarInfo) -> None:
         """Permissions last: a folder that is read-only could not be filled."""
-        descriptor = self._open(parts)
+        descriptor = open_below(self._root, parts)
         try:
             if parts:
                 os.fchmod(descriptor, member.mode & MODES)
@@ -130,20 +130,22 @@ class _Unpacker:
         """Return the descriptor of the folder around an entry; the last one is kept, because entries come in order."""
         wanted = parts[:-1]
         if self._near[0] != wanted:
-            found = self._open(wanted)
+            found = open_below(self._root, wanted)
             os.close(self._near[1])
             self._near = (wanted, found)
         return self._near[1]
 
-    def _open(self, parts: tuple[str, ...]) -> int:
-        descriptor = os.dup(self._root)
-        for part in parts:
-            try:
-                below = os.open(part, _FOLDER, dir_fd=descriptor)
-            finally:
-                os.close(descriptor)
-            descriptor = below
-        return descriptor
+
+def open_below(root: int, parts: tuple[str, ...]) -> int:
+    """Return a descriptor of a folder below the folder `root`; a link on the way is an error. Raises OSError."""
+    descriptor = os.dup(root)
+    for part in parts:
+        try:
+            below = os.open(part, _FOLDER, dir_fd=descriptor)
+        finally:
+            os.close(descriptor)
+        descriptor = below
+    return descriptor
 
 
 def members_of(tar: tarfile.TarFile) -> Iterator[tarfile.TarInfo]:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from hub.archives.work import Meter
-from hub.drivers.process.upkeep import give_back, used_bytes, walk
+from hub.drivers.process.upkeep import give_back, take_over, used_bytes, walk
 
 NEEDS_ROOT = pytest.mark.skipif(os.geteuid() != 0, reason="only root can give files away")
 
@@ -51,3 +51,20 @@ def test_everybodys_files_are_given_to_the_hubs_user_and_links_themselves(tmp_pa
     assert (done.seen, done.changed, done.left) == (4, 2, 0)
     assert {path.lstat().st_uid for path in workspace.iterdir()} == {os.geteuid()}
     assert outside.stat().st_uid == 33
+
+
+@NEEDS_ROOT
+def test_a_folder_that_became_a_link_meanwhile_leads_nowhere(tmp_path: Path) -> None:
+    workspace, outside = tmp_path / "workspace", tmp_path / "outside"
+    for folder in (workspace, outside):
+        folder.mkdir()
+    (outside / "file").write_text("x")
+    os.chown(outside / "file", 33, 33)
+    (workspace / "deep").symlink_to(outside)
+    root = os.open(workspace, os.O_RDONLY)
+    try:
+        with pytest.raises(NotADirectoryError):
+            take_over(root, ("deep", "file"))
+    finally:
+        os.close(root)
+    assert (outside / "file").stat().st_uid == 33

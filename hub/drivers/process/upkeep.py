@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Protocol
 
+from hub.archives.unpack import open_below
 from hub.archives.work import Meter, Workers
 from hub.core.model import Observed
 from hub.drivers.base import AgentHandle, Observation
@@ -131,20 +132,44 @@ def walk(folder: Path) -> Iterator[tuple[str, os.stat_result]]:
 
 
 def give_back(meter: Meter, folder: Path, *, everything: bool) -> Repaired:
-    """Give what root (or, with `everything`, anybody else) owns in the folder to the user whose hub this is."""
-    user, group = os.geteuid(), os.getegid()
+    """Give what root (or, with `everything`, anybody else) owns in the folder to the user whose hub this is.
+
+    Raises:
+        OSError: the folder cannot be opened.
+    """
+    user = os.geteuid()
     seen = changed = left = 0
     first = ""
-    for path, entry in walk(folder):
-        meter.advance(0)
-        seen += 1
-        foreign = entry.st_uid != user if everything else entry.st_uid == 0 != user
-        if not foreign:
-            continue
-        try:
-            os.chown(path, user, group, follow_symlinks=False)
-            changed += 1
-        except OSError as exc:
-            left += 1
-            first = first or f"{path}: {exc.strerror}"
+    root = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    try:
+        for path, entry in walk(folder):
+            meter.advance(0)
+            seen += 1
+            foreign = entry.st_uid != user if everything else entry.st_uid == 0 != user
+            if not foreign:
+                continue
+            try:
+                take_over(root, Path(path).relative_to(folder).parts)
+                changed += 1
+            except OSError as exc:
+                left += 1
+                first = first or f"{path}: {exc.strerror}"
+    finally:
+        os.close(root)
     return Repaired(seen=seen, changed=changed, left=left, first=first)
+
+
+def take_over(root: int, parts: tuple[str, ...]) -> None:
+    """Make this process's user the owner of an entry below the folder `root`, a link's own. Raises OSError.
+
+    The agent may have made a folder on the way into a link since it was looked at: that is an error.
+    """
+    user, group = os.geteuid(), os.getegid()
+    if not parts:
+        os.fchown(root, user, group)
+        return
+    parent = open_below(root, parts[:-1])
+    try:
+        os.chown(parts[-1], user, group, dir_fd=parent, follow_symlinks=False)
+    finally:
+        os.close(parent)
