@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
+import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
 
-from hub.core.model import AgentId, AgentUid
-from hub.drivers.base import AgentHandle, AgentPlan
+from hub.core.model import AgentId, AgentUid, Consistency, Observed
+from hub.drivers.base import AgentHandle, AgentPlan, Driver
 from hub.drivers.fake import FakePlatform
+from hub.drivers.snapshots import CaptureOrder
+from tests.drivers.contract import no_progress, wait_until
 from tests.drivers.docker_bench import DockerBench
-from tests.drivers.snapshots_contract import SnapshotBench, SnapshotContract
+from tests.drivers.snapshots_contract import SnapshotBench, SnapshotContract, order_for
 from tests.drivers.test_fake import FakeBench
 from tests.drivers.test_process import ProcessBench
 
@@ -116,6 +120,47 @@ class TestProcessSnapshots(SnapshotContract):
         bench = ProcessSnapshotBench(tmp_path / "state")
         yield bench
         await bench.close()
+
+    async def test_a_clean_capture_that_is_cancelled_while_the_agent_ends_starts_it_again(self, tmp_path: Path) -> None:
+        bench = ProcessSnapshotBench(tmp_path / "state")
+        driver = bench.make_driver(command=(sys.executable, "-c", SLOW_TO_END, str(tmp_path)))
+        handle = await driver.create(bench.plan(), no_progress)
+        first = bench.pid(handle)
+
+        async def exists(name: str) -> bool:
+            return (tmp_path / name).exists()
+
+        await wait_until(lambda: exists("ready"), "the agent listens")
+        order = order_for(tmp_path, "sn-slow", Consistency.CLEAN)
+        async with asyncio.TaskGroup() as group:
+            running = group.create_task(capture(driver, handle, order))
+            await wait_until(lambda: exists("told"), "the agent is told to end")
+            running.cancel()
+            (tmp_path / "go").touch()
+        assert (await driver.inspect(handle)).state is Observed.RUNNING
+        assert bench.pid(handle) != first
+        await bench.close()
+
+
+SLOW_TO_END = """
+import os, signal, sys, time
+os.chdir(sys.argv[1])
+def end(*_):
+    open("told", "w").close()
+    while not os.path.exists("go"):
+        time.sleep(0.01)
+    sys.exit(0)
+signal.signal(signal.SIGTERM, end)
+open("ready", "w").close()
+while True:
+    signal.pause()
+"""
+"""An agent that ends after TERM as soon as the file `go` is there."""
+
+
+async def capture(driver: Driver, handle: AgentHandle, order: CaptureOrder) -> None:
+    assert driver.snapshots is not None
+    await driver.snapshots.capture(handle, order, no_progress)
 
 
 @pytest.mark.docker

@@ -84,11 +84,13 @@ class ProcessSnapshots:
         elif info.frozen:
             yield Consistency.CRASH
         elif order.consistency is Consistency.CLEAN:
-            stopped = await self._life.stop_held(folder, order.grace_seconds)
             try:
+                await self._life.stop_held(folder, order.grace_seconds)
                 yield Consistency.CLEAN
             finally:
-                await self._life.start_held(folder, await self._pool.run(self._keeper.present, folder) or stopped)
+                # A stop that was cut short has told it to end: only when it has, it can be started.
+                await self._life.stop_held(folder, order.grace_seconds)
+                await self._life.start_held(folder, await self._pool.run(self._keeper.present, folder))
         else:
             marker = marker_of(folder)
             try:
