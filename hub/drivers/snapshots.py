@@ -43,13 +43,15 @@ class CaptureOrder(msgspec.Struct, frozen=True):
 
 
 class VolumeArchive(msgspec.Struct, frozen=True):
-    """One archive in the order's folder. `volume`: what it is of; `target`: where the agent sees it."""
+    """One archive in the order's folder. `volume`: what it is of; `target`: where the agent sees it. `read_back`:
+    `sha256` is of what was read from the disk, so that reading it once more would prove nothing."""
 
     volume: str
     target: str
     file: str
     sha256: str
     size_bytes: int
+    read_back: bool = False
 
 
 class SystemChange(msgspec.Struct, frozen=True, array_like=True):

@@ -154,12 +154,13 @@ class Taking:
         folder = room.shelf.growing(snapshot.id)
         volumes: list[SavedVolume] = []
         for volume in captured.volumes:
-            total = max(2 * volume.size_bytes, 1)
+            total = max(volume.size_bytes if volume.read_back else 2 * volume.size_bytes, 1)
 
             def watch(done: int, total: int = total) -> None:
                 job.progress(CAPTURED + min(done / total, 1.0) * (0.98 - CAPTURED), "reading it all again")
 
-            await room.workers.watched(watch, check, folder / volume.file, volume.sha256)
+            if not volume.read_back:
+                await room.workers.watched(watch, check, folder / volume.file, volume.sha256)
             listed = await room.workers.watched(
                 watch, write_index, folder / volume.file, folder / WORKSPACE_INDEX, "/workspace"
             )

@@ -8,6 +8,7 @@ import os
 import platform
 import resource
 import shutil
+import signal
 import sys
 import tempfile
 import time
@@ -18,7 +19,7 @@ from typing import Any
 import msgspec
 from rich.console import Console
 
-from tests.bench import fleet, latency, listing, raw, throughput, tui, tui_idle
+from tests.bench import docker_agents, docker_snapshot, fleet, latency, listing, raw, throughput, tui, tui_idle
 from tests.bench.comparison import Peers
 from tests.bench.hubs import BenchError
 from tests.bench.report import Row, Verdict, print_table, with_ratios, write_json
@@ -45,12 +46,16 @@ class Sizes(msgspec.Struct, frozen=True, kw_only=True):
     dropped: int = 1_000
     list: int = 15
     paints: int = 7
+    docker_creates: int = 7
+    docker_agents: int = 30
+    docker_rounds: int = 3
+    snapshot_mb: int = 1_000
 
 
 QUICK = Sizes(
     raw=200, noop=300, exec=200, throughput_noop=3_000, throughput_exec=1_000, docker=15, celery_latency=100,
     celery_tasks=300, agents=1_000, agents_seconds=15.0, dropped=300, list=5,
-    paints=3,
+    paints=3, docker_creates=3, docker_agents=6, docker_rounds=1, snapshot_mb=50,
 )  # fmt: skip
 
 
@@ -137,6 +142,21 @@ class Bench:
     async def tui_idle(self) -> list[Row]:
         return await tui_idle.idle(self._folder / "tui-idle", self.say)
 
+    async def docker(self) -> list[Row]:
+        return await docker_agents.one_agent(self._folder / "docker", self._sizes.docker_creates, self.say)
+
+    async def docker_start(self) -> list[Row]:
+        sizes = self._sizes
+        return await docker_agents.at_once(
+            self._folder / "docker-start", sizes.docker_agents, sizes.docker_rounds, self.say
+        )
+
+    async def docker_snapshot(self) -> list[Row]:
+        sizes = self._sizes
+        return await docker_snapshot.saved_and_restored(
+            self._folder / "docker-snapshot", sizes.snapshot_mb, sizes.docker_rounds, self.say
+        )
+
     @staticmethod
     def _compared(rows: list[Row], peers: dict[str, Row]) -> list[Row]:
         """Only medians are compared with medians."""
@@ -153,6 +173,9 @@ SECTIONS: dict[str, Callable[[Bench], Awaitable[list[Row]]]] = {
     "list": Bench.list,
     "tui": Bench.tui,
     "tui-idle": Bench.tui_idle,
+    "docker": Bench.docker,
+    "docker-start": Bench.docker_start,
+    "docker-snapshot": Bench.docker_snapshot,
 }
 
 
@@ -214,6 +237,8 @@ def main(words: list[str]) -> int:
     # Thousands of sockets here and in the hub, which inherits the limit.
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    # Ended by a supervisor it removes what it made as after Ctrl-C.
+    signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
     rows = asyncio.run(_run(arguments, console))
     write_json(arguments.json, machine, rows)
     # Piped into a file the table is as wide as it needs to be.

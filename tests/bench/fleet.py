@@ -110,10 +110,10 @@ async def reporting(home: Path, agents: int, seconds: float, say: Callable[[str]
         tokens = await register(home, agents, say)
         async with connected_fleet(hub, tokens, say) as fleet, Api(home) as api:
             await asyncio.sleep(SETTLE_SECONDS)
-            before = _lag_buckets(await api.text("/metrics"))
+            before = lag_buckets(await api.text("/metrics"))
             say(f"watching the hub's loop for {seconds:.0f} s")
             await asyncio.sleep(seconds)
-            after = _lag_buckets(await api.text("/metrics"))
+            after = lag_buckets(await api.text("/metrics"))
             memory_bytes = hub.resident_bytes - empty_bytes
             if fleet.online != agents:
                 raise BenchError(f"only {fleet.online} of {agents} agents are online at the end")
@@ -138,7 +138,7 @@ async def reporting(home: Path, agents: int, seconds: float, say: Callable[[str]
     ]
 
 
-def _lag_buckets(exposition: str) -> dict[float, float]:
+def lag_buckets(exposition: str) -> dict[float, float]:
     """Return the cumulative counts of the lag histogram by upper bound in seconds."""
     found: dict[float, float] = {}
     for line in exposition.splitlines():

@@ -66,6 +66,8 @@ async def _wait_succeeded(control: Control, job_id: str) -> None:
 class HubProcess:
     """`clawtui --serve` on a state folder, as users run it, without the Docker driver."""
 
+    drivers = "process"
+
     def __init__(self, home: Path) -> None:
         self.home = home
         self._process: subprocess.Popen[bytes] | None = None
@@ -89,12 +91,18 @@ class HubProcess:
         self.home.mkdir(mode=0o700, parents=True, exist_ok=True)
         with (self.home / "serve.log").open("ab") as log:
             self._process = subprocess.Popen(
-                [sys.executable, "-m", "clawtui", "--serve", "--port-agents", "0", "--port-api", "0"],
-                env=self.environment() | {"CLAWTUI_DRIVERS": "process", "CLAWTUI_LOG_LEVEL": "warning"},
+                [sys.executable, "-m", *self.program(), "--serve", "--port-agents", "0", "--port-api", "0"],
+                env=self.environment() | {"CLAWTUI_DRIVERS": self.drivers, "CLAWTUI_LOG_LEVEL": "warning"},
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
+                # Ctrl-C is for the benchmark, which needs the hub to remove what it made.
+                start_new_session=True,
             )
+
+    def program(self) -> list[str]:
+        """The module that is run, and its own arguments."""
+        return ["clawtui"]
 
     def environment(self) -> dict[str, str]:
         """Of programs that are to find this hub."""
@@ -203,11 +211,11 @@ async def process_agents(api: Api, names: list[str], say: Callable[[str], None])
 
     async def create(name: str) -> None:
         async with limit:
-            await _end_job(api, await api.post("/agents", {"name": name, "driver": "process"}))
+            await end_job(api, await api.post("/agents", {"name": name, "driver": "process"}))
 
     async def destroy(name: str) -> None:
         async with limit:
-            await _end_job(api, await api.delete(f"/agents/{name}"))
+            await end_job(api, await api.delete(f"/agents/{name}"))
 
     try:
         say(f"starting {len(names)} agents")
@@ -223,10 +231,15 @@ async def process_agents(api: Api, names: list[str], say: Callable[[str], None])
                 group.create_task(destroy(name))
 
 
-async def _end_job(api: Api, job: Any) -> None:
-    ended = await api.get(f"/jobs/{job['id']}?wait=60")
+async def end_job(api: Api, job: Any) -> Any:
+    """Wait for a job's end and return it. Raises BenchError for another end than success."""
+    deadline = time.monotonic() + JOB_SECONDS
+    ended = job
+    while ended["state"] == JobState.RUNNING.value and time.monotonic() < deadline:
+        ended = await api.get(f"/jobs/{job['id']}?wait=30")
     if ended["state"] != JobState.SUCCEEDED.value:
         raise BenchError(f"job {ended['kind']} of {ended['agentId']}: {ended['state']} {ended['error']}")
+    return ended
 
 
 async def _wait_online(api: Api, count: int) -> None:

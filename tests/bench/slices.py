@@ -16,11 +16,14 @@ class SlicedLoop(asyncio.SelectorEventLoop):
     cpu_seconds = 0.0
     """The part of it that this thread computed; the rest is what other programs and threads took meanwhile."""
     longest_seconds = 0.0
+    longest_cpu_seconds = 0.0
+    """The most that this thread computed in one of them: other programs on the same cores lengthen the wall time."""
 
     def start_counting(self) -> None:
         self.busy_seconds = 0.0
         self.cpu_seconds = 0.0
         self.longest_seconds = 0.0
+        self.longest_cpu_seconds = 0.0
 
     def call_soon(
         self, callback: Callable[..., object], *args: Any, context: Context | None = None
@@ -42,7 +45,8 @@ class SlicedLoop(asyncio.SelectorEventLoop):
         try:
             callback(*args)
         finally:
-            took = time.perf_counter() - started
+            took, cpu = time.perf_counter() - started, time.thread_time() - computed
             self.busy_seconds += took
-            self.cpu_seconds += time.thread_time() - computed
+            self.cpu_seconds += cpu
             self.longest_seconds = max(self.longest_seconds, took)
+            self.longest_cpu_seconds = max(self.longest_cpu_seconds, cpu)

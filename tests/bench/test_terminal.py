@@ -60,6 +60,7 @@ def test_what_keeps_the_loop_is_counted_and_waiting_is_not() -> None:
         loop.close()
     assert loop.busy_seconds >= 0.03
     assert loop.longest_seconds >= 0.02
+    assert 0 < loop.longest_cpu_seconds <= loop.longest_seconds + 0.001
     assert loop.cpu_seconds <= loop.busy_seconds + 0.001
     # The wait is ten times as long as the work: a loaded machine stretches both.
     assert loop.busy_seconds < 0.2

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -10,11 +11,12 @@ import pytest
 
 from hub.core.model import Observed
 from hub.drivers.base import AgentHandle
-from hub.drivers.docker.engine import Call, EngineNotFound
-from hub.errors import Conflict, HubError, NotFound
+from hub.drivers.docker import snapshots_archive
+from hub.drivers.docker.engine import Call, EngineNotFound, EngineRefused
+from hub.errors import BadRequest, Conflict, HubError, NotFound
 from tests.drivers.contract import GRACE_SECONDS, no_progress
 from tests.drivers.docker_bench import BASE_IMAGE, FaultyConnect
-from tests.drivers.snapshots_contract import order_for, seed_of
+from tests.drivers.snapshots_contract import files_in, order_for, seed_of
 from tests.drivers.test_snapshots import DockerSnapshotBench
 
 pytestmark = pytest.mark.docker
@@ -162,6 +164,79 @@ async def test_a_fault_of_the_engine_leaves_nothing_and_an_agent_that_runs(
     await bench.restarted_driver()
     await bench.driver.snapshots.sweep()
     assert await bench.saved_leftovers("sn-fault") == []
+
+
+def archive_mounts(call: Call) -> list[str]:
+    """The files of this machine that a call wants to give to a container."""
+    body = call.body if isinstance(call.body, dict) else {}
+    mounts = body.get("HostConfig", {}).get("Mounts", [])
+    return [mount["Source"] for mount in mounts if mount["Type"] == "bind"]
+
+
+async def test_a_helper_on_this_machine_sees_the_archive_and_nothing_else_of_it(
+    bench: DockerSnapshotBench, tmp_path: Path
+) -> None:
+    handle = await bench.driver.create(bench.plan(), no_progress)
+    run(bench, handle, "echo kept > /workspace/f")
+    seen: list[str] = []
+
+    def look(_number: int, call: Call) -> str | None:
+        seen.extend(archive_mounts(call))
+        return None
+
+    watched = bench.make_driver(connect=FaultyConnect(look))
+    captured = await watched.snapshots.capture(handle, order_for(tmp_path, "sn-direct"), no_progress)
+    (archive,) = captured.volumes
+    target = tmp_path / "sn-direct" / archive.file
+    assert seen == [str(target)]
+    assert target.stat().st_mode & 0o7777 == 0o600
+    assert archive.read_back
+    assert (archive.sha256, archive.size_bytes) == (
+        hashlib.sha256(target.read_bytes()).hexdigest(),
+        target.stat().st_size,
+    )
+    assert "/workspace/f" in files_in(tmp_path, seed_of(tmp_path, "sn-direct", captured))
+    await bench.driver.snapshots.discard("sn-direct")
+
+
+REFUSALS = [
+    BadRequest("bind source path does not exist", driver="docker"),
+    EngineRefused("mounts denied", engine_status=500),
+]
+
+
+@pytest.mark.parametrize("refusal", REFUSALS, ids=lambda error: type(error).__name__)
+async def test_an_engine_that_does_not_see_the_hubs_files_sends_the_same_archive(
+    bench: DockerSnapshotBench, tmp_path: Path, refusal: HubError
+) -> None:
+    handle = await bench.driver.create(bench.plan(), no_progress)
+    run(bench, handle, "mkdir /workspace/d; echo one > /workspace/d/one; ln -s d/one /workspace/link")
+    direct = await bench.driver.snapshots.capture(handle, order_for(tmp_path, "sn-near"), no_progress)
+
+    def no_files(_number: int, call: Call) -> str | None:
+        return "before" if archive_mounts(call) else None
+
+    blind = bench.make_driver(connect=FaultyConnect(no_files, lambda: refusal))
+    sent = await blind.snapshots.capture(handle, order_for(tmp_path, "sn-far"), no_progress)
+    assert not sent.volumes[0].read_back
+    assert sent.volumes[0].sha256 == direct.volumes[0].sha256
+    assert bench.helpers() == []
+    for name in ("sn-near", "sn-far"):
+        await bench.driver.snapshots.discard(name)
+
+
+async def test_a_helper_that_is_kept_from_the_file_sends_the_archive(
+    bench: DockerSnapshotBench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As with SELinux or users of the engine's own: it starts, and tar cannot open the file."""
+    handle = await bench.driver.create(bench.plan(), no_progress)
+    run(bench, handle, "echo kept > /workspace/f")
+    # A path below the file can be opened by nobody.
+    monkeypatch.setattr(snapshots_archive, "ARCHIVE", f"{snapshots_archive.ARCHIVE}/no")
+    captured = await bench.driver.snapshots.capture(handle, order_for(tmp_path, "sn-kept"), no_progress)
+    assert not captured.volumes[0].read_back
+    assert "/workspace/f" in files_in(tmp_path, seed_of(tmp_path, "sn-kept", captured))
+    await bench.driver.snapshots.discard("sn-kept")
 
 
 async def test_what_a_killed_hub_left_is_swept_and_others_helpers_stay(bench: DockerSnapshotBench) -> None:

@@ -102,7 +102,7 @@ class DockerDriver:
         self.networks = CustomNetworks(self._pool, hub.hub_id, self._identity, self._networks.is_held)
         self.compose = DockerComposer(self._pool, self._networks, self.images, hub.hub_id, self._look, command)
         self._snapshots = DockerSnapshots(
-            Shop(self._pool, self._streams, hub.hub_id, self._lock, self._plain_image, self._planned)
+            Shop(self._pool, self._streams, hub.hub_id, self._lock, self._plain_image, self._planned, connector.local)
         )
         self.usage = DockerUsage(self._pool, hub.hub_id)
         self.disk = DockerDisk(self._pool, connect or connector, hub.hub_id)

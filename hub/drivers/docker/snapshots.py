@@ -11,8 +11,7 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
 from typing import Final
 
-from hub.archives.pack import HashingFile
-from hub.archives.work import Meter, Workers
+from hub.archives.work import Workers
 from hub.core.model import AgentId, Consistency
 from hub.drivers.base import AgentHandle, AgentPlan, Progress
 from hub.drivers.docker import labels, snapshots_system, steps
@@ -22,6 +21,7 @@ from hub.drivers.docker.labels import Identity
 from hub.drivers.docker.observe import identity_in
 from hub.drivers.docker.plan import WORKSPACE, ContainerPlan
 from hub.drivers.docker.pool import STEP_DEADLINE_SECONDS, Pool, Streams
+from hub.drivers.docker.snapshots_archive import Archiver, Written
 from hub.drivers.docker.snapshots_helper import (
     TAR_IN,
     TAR_OUT,
@@ -43,8 +43,6 @@ from hub.drivers.snapshots import (
 )
 from hub.errors import DriverFailed, NotFound
 
-FILES_CHANGED: Final = 1
-"""tar's exit code for files that changed while it read them, which a mounted folder of the host can do."""
 LONG_SECONDS: Final = 3_600.0
 """For one step of the engine that copies as much as an agent has written."""
 MOST_NOTES: Final = 20
@@ -56,7 +54,8 @@ PlanMaker = Callable[[AgentPlan, Identity, str, Progress], AbstractAsyncContextM
 
 @dataclass(frozen=True, slots=True)
 class Shop:
-    """What of the driver snapshots work with. `helper_image`: an image that has tar."""
+    """What of the driver snapshots work with. `helper_image`: an image that has tar. `local`: the engine is this
+    machine's."""
 
     pool: Pool
     streams: Streams
@@ -64,6 +63,7 @@ class Shop:
     lock: Callable[[AgentId], AbstractAsyncContextManager[object]]
     helper_image: Callable[[Progress], Awaitable[str]]
     planned: PlanMaker
+    local: bool
 
 
 class DockerSnapshots:
@@ -75,6 +75,7 @@ class DockerSnapshots:
         self._workers = Workers("docker-archives")
         self.run = uuid.uuid4().hex[:12]
         self.helpers = Helpers(shop.pool, shop.streams, self._workers, shop.hub_id)
+        self._archiver = Archiver(self.helpers, self._workers, local=shop.local)
 
     def close(self) -> None:
         self._workers.close()
@@ -102,12 +103,13 @@ class DockerSnapshots:
         async with self._shop.lock(identity.agent_id):
             container = await self._pool.run(saved.detail, identity)
             async with self._still(identity, order) as consistency:
-                archive, notes = await self._archive(identity, container, order, progress)
+                written = await self._archive(identity, container, order, progress)
                 progress(0.99, "making the image")
                 paths = await self._pool.run_within(LONG_SECONDS, snapshots_system.changed_paths, container.id)
                 image = await self._pool.run_within(
                     LONG_SECONDS, saved.commit, container, order.snapshot_id, self._shop.hub_id
                 )
+        archive = await self._known(written, progress)
         system, more = await self._pool.run_within(
             LONG_SECONDS, snapshots_system.describe,
             paths, image.id, self._shop.hub_id, f"{self.run}/{order.snapshot_id}",
@@ -122,7 +124,7 @@ class DockerSnapshots:
             base_image=base,
             made_from=saved.made_from(container),
             system=system,
-            notes=(*notes, *more),
+            notes=(*written.errors.splitlines()[:MOST_NOTES], *more),
         )
 
     async def _own_bytes(self, container: saved.Detail, image: saved.ImageDetail) -> int:
@@ -155,25 +157,19 @@ class DockerSnapshots:
 
     async def _archive(
         self, identity: Identity, container: saved.Detail, order: CaptureOrder, progress: Progress
-    ) -> tuple[VolumeArchive, tuple[str, ...]]:
-        target = await self._workers.run(_new_file, order)
-        watch = archive_progress(progress, order.expected_bytes)
+    ) -> Written:
+        errand = await self._errand(identity, container.workspace, TAR_OUT, order.snapshot_id)
+        return await self._archiver.write(
+            errand, order.folder / WORKSPACE_ARCHIVE, f"the workspace of {identity.agent_id} cannot be read",
+            archive_progress(progress, order.expected_bytes),
+        )  # fmt: skip
 
-        async def keep(data: bytes) -> None:
-            await self._workers.run(_write, target, data)
-            watch(target.tell())
-
-        try:
-            errand = await self._errand(identity, container.workspace, TAR_OUT, order.snapshot_id)
-            outcome = await self.helpers.carry_out(errand, keep)
-            if outcome.exit_code not in (0, FILES_CHANGED):
-                raise failed(f"the workspace of {identity.agent_id} cannot be read", outcome)
-            await self._workers.run(_sync, target)
-        except BaseException:
-            target.abandon()
-            raise
-        notes = tuple(outcome.errors.splitlines()[:MOST_NOTES])
-        return VolumeArchive("workspace", WORKSPACE, WORKSPACE_ARCHIVE, target.sha256, target.tell()), notes
+    async def _known(self, written: Written, progress: Progress) -> VolumeArchive:
+        """Return the archive with its digest; the agent does not wait for that."""
+        sha256, read_back = await self._archiver.read_back(
+            written, lambda _done: progress(0.99, "reading what was written")
+        )
+        return VolumeArchive("workspace", WORKSPACE, WORKSPACE_ARCHIVE, sha256, written.size_bytes, read_back)
 
     async def discard(self, snapshot_id: str) -> None:
         def is_for_others(operation: str) -> bool:
@@ -262,15 +258,3 @@ class DockerSnapshots:
         # The dot cannot occur in an agent's name, and the rest is new: nobody has this name.
         name = f"{labels.container_name(identity.agent_id)}.{uuid.uuid4().hex[:12]}"
         return Errand(image, volume, command, f"{self.run}/{operation}", name, write)
-
-
-def _new_file(_meter: Meter, order: CaptureOrder) -> HashingFile:
-    return HashingFile(order.folder / WORKSPACE_ARCHIVE)
-
-
-def _write(_meter: Meter, target: HashingFile, data: bytes) -> None:
-    target.write(data)
-
-
-def _sync(_meter: Meter, target: HashingFile) -> None:
-    target.sync()

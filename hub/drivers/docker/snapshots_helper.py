@@ -1,7 +1,8 @@
 """Helper containers: they see one volume and nothing else, and carry an archive out of it or into it.
 
 No network, a read-only root, one or four capabilities, and a volume that is mounted read-only unless it is filled. The
-archive goes through the engine's connection, so an engine elsewhere works as one on this machine.
+archive goes through the engine's connection, so an engine elsewhere works as one on this machine; or the helper writes
+it into a file of this machine, the only one that it sees.
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ from hub.drivers.docker.pool import LiveStream, Pool, Streams
 from hub.errors import DriverFailed, HubError
 
 VOLUME: Final = "/volume"
+ARCHIVE: Final = "/archive.tar"
 TAR_OUT: Final = (
     "tar", "--create", "--file=-", f"--directory={VOLUME}", "--format=posix", "--pax-option=delete=atime,delete=ctime",
     "--sparse", "--numeric-owner", "--sort=name", "--one-file-system", ".",
@@ -52,7 +54,8 @@ Sink = Callable[[bytes], Awaitable[None]]
 
 @dataclass(frozen=True, slots=True)
 class Errand:
-    """One run of a helper. `operation`: which hub process started it and what for, so that it can be found again."""
+    """One run of a helper. `operation`: which hub process started it and what for, so that it can be found again.
+    `archive`: a file of this machine that it may write to, at ARCHIVE."""
 
     image: str
     volume: str
@@ -60,6 +63,7 @@ class Errand:
     operation: str
     name: str
     write: bool = False
+    archive: Path | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -212,15 +216,20 @@ def _make(engine: Engine, errand: Errand, hub_id: str) -> str:
             "MemorySwap": MEMORY_BYTES,
             "LogConfig": {"Type": "none"},
             "RestartPolicy": {"Name": "no"},
-            "Mounts": [
-                {
-                    "Type": "volume", "Source": errand.volume, "Target": VOLUME, "ReadOnly": not errand.write,
-                    "VolumeOptions": {"NoCopy": True},
-                }
-            ],
+            "Mounts": _mounts(errand),
         },
     }  # fmt: skip
     return decode(engine.call(Call("POST", "/containers/create", {"name": errand.name}, body=body)), Created).id
+
+
+def _mounts(errand: Errand) -> list[dict[str, object]]:
+    volume: dict[str, object] = {
+        "Type": "volume", "Source": errand.volume, "Target": VOLUME, "ReadOnly": not errand.write,
+        "VolumeOptions": {"NoCopy": True},
+    }  # fmt: skip
+    if errand.archive is None:
+        return [volume]
+    return [volume, {"Type": "bind", "Source": str(errand.archive), "Target": ARCHIVE}]
 
 
 def _start(engine: Engine, container: str) -> None:
