@@ -11,7 +11,7 @@ import os
 import tarfile
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import IO, Final
+from typing import IO, Any, Final
 
 import msgspec
 
@@ -21,6 +21,7 @@ from hub.errors import DriverFailed
 
 BLOCK_BYTES: Final = 64 * 1024
 _ZEROS: Final = bytes(BLOCK_BYTES)
+_END: Final = bytes(2 * tarfile.BLOCKSIZE)
 
 
 class Entry(msgspec.Struct, frozen=True, array_like=True):
@@ -69,11 +70,20 @@ def write_index(meter: Meter, archive: Path, target: Path, prefix: str) -> Liste
                 if member.isdev():
                     devices.append(member.name)
                 out.write(_line(entry))
+            _check_end(tar)
             out.flush()
             os.fsync(out.fileno())
     except tarfile.TarError as exc:
         raise DriverFailed(f"{archive} cannot be read: {exc}", code="snapshot_damaged", retryable=False) from exc
     return Listed(files, total, tuple(devices))
+
+
+def _check_end(tar: tarfile.TarFile) -> None:
+    """Raises ReadError where entries end without tar's mark of the end: the library takes damage for the end, too."""
+    file: Any = tar.fileobj
+    file.seek(tar.offset)
+    if file.read(len(_END)) != _END:
+        raise tarfile.ReadError(f"no entry and no end at byte {tar.offset}")
 
 
 def write_entries(meter: Meter, entries: Iterable[Entry], target: Path) -> None:
@@ -94,14 +104,22 @@ def _line(entry: Entry) -> bytes:
 
 
 def read_index(path: Path) -> Iterator[Entry]:
-    """Yield the entries; nothing for a list that does not exist."""
+    """Yield the entries; nothing for a list that does not exist. Raises DriverFailed for one that is damaged."""
     try:
         file = path.open("rb")
     except FileNotFoundError:
         return
     with file:
         for line in file:
-            yield _decoder.decode(line)
+            try:
+                yield _decoder.decode(line)
+            except (msgspec.MsgspecError, UnicodeDecodeError) as exc:
+                raise DriverFailed(
+                    f"{path} cannot be read: {exc}",
+                    code="snapshot_damaged",
+                    hint="Delete this snapshot, or take another one.",
+                    retryable=False,
+                ) from exc
 
 
 def _entry(meter: Meter, tar: tarfile.TarFile, member: tarfile.TarInfo, prefix: str) -> Entry:

@@ -166,6 +166,29 @@ def test_a_changed_archive_is_refused(tmp_path: Path) -> None:
     assert refused.value.code == "snapshot_damaged"
 
 
+@pytest.mark.parametrize("place", ["offset_data", "offset"], ids=["in a file", "between files"])
+def test_an_archive_that_ends_too_early_has_no_list(tmp_path: Path, place: str) -> None:
+    """Also where it ends after a whole entry, which the library takes for the end."""
+    (tmp_path / "w").mkdir()
+    for name in "ab":
+        (tmp_path / "w" / name).write_text(name * tarfile.BLOCKSIZE)
+    packed(tmp_path / "w", tmp_path / "w.tar")
+    with tarfile.open(tmp_path / "w.tar") as tar:
+        last = tar.getmembers()[-1]
+    os.truncate(tmp_path / "w.tar", getattr(last, place))
+    with pytest.raises(DriverFailed) as refused:
+        write_index(Meter(), tmp_path / "w.tar", tmp_path / "index", "/workspace")
+    assert refused.value.code == "snapshot_damaged"
+
+
+@pytest.mark.parametrize("line", [b"{", b'["/workspace/a"]', b'["\xff"]'])
+def test_a_damaged_list_is_said_to_be_damaged(tmp_path: Path, line: bytes) -> None:
+    (tmp_path / "index").write_bytes(line + b"\n")
+    with pytest.raises(DriverFailed) as refused:
+        list(read_index(tmp_path / "index"))
+    assert refused.value.code == "snapshot_damaged"
+
+
 def indexed(folder: Path, target: Path) -> Path:
     pack(Meter(), folder, target)
     index = target.with_suffix(".index")
