@@ -8,7 +8,7 @@ from cyclopts import App, Parameter
 
 from clawtui.cli import exits
 from clawtui.cli.output import Column
-from clawtui.cli.progress import JOB_COLUMNS, finish_job, show_jobs
+from clawtui.cli.progress import JOB_COLUMNS, finish_job, job_fields, show_jobs
 from clawtui.cli.world import Ctx
 from hub.contract import CreateToken, PageQuery
 from hub.core.model import Role
@@ -66,7 +66,7 @@ async def show_job(job_id: str, /, *, wait: bool = False, context: Ctx) -> int:
         job = await control.job(job_id)
         if not wait or await finish_job(context, control, job, no_wait=False):
             shown = await control.job(job_id)
-            context.out.record(shown, JOB_COLUMNS, shown)
+            context.out.record(shown, job_fields(shown), shown)
     return exits.DONE
 
 

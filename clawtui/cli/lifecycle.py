@@ -14,7 +14,7 @@ from clawtui.cli.later import refuse_later_driver
 from clawtui.cli.machine import PLAIN, MachineOptions
 from clawtui.cli.output import Column
 from clawtui.cli.progress import finish_job
-from clawtui.cli.values import pairs, words
+from clawtui.cli.values import cores, pairs, words
 from clawtui.cli.world import Context, Ctx
 from clawtui.errors import UsageError
 from hub.contract import (
@@ -39,7 +39,8 @@ class Wanted:
     type: Annotated[str, Parameter(help="A word to select it by, e.g. builder.")] = ""
     display_name: Annotated[str, Parameter(help="Free text that screens show.")] = ""
     cpu: Annotated[
-        float | None, Parameter(help="Cores; Docker agents have 2 without it, where the host has as many.")
+        str | None,
+        Parameter(help="Cores, e.g. 0.5 or 500m; Docker agents have 2 without it, where the host has as many."),
     ] = None
     memory: Annotated[
         str | None,
@@ -64,7 +65,7 @@ class Wanted:
         """What the hub is asked for.
 
         Raises:
-            UsageError: a label, variable or mount that cannot be meant.
+            UsageError: a label, variable, mount or number of cores that cannot be meant.
             NotInThisVersion: a driver that comes later.
         """
         driver = self.driver or preset_driver
@@ -78,7 +79,7 @@ class Wanted:
             capabilities=words(self.capabilities),
             labels=pairs(self.label, "--label"),
             concurrency=self.concurrency,
-            resources=Resources(cpus=self.cpu, memory=self.memory, disk=self.disk),
+            resources=Resources(cpus=cores(self.cpu, "--cpu"), memory=self.memory, disk=self.disk),
             environment=pairs(self.env, "--env"),
             network=self.network,
             mounts=[mount_from(text) for text in self.mount or []],

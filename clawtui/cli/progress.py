@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from typing import Final, Protocol
 
-from clawtui.cli.output import Column, Mode
+from clawtui.cli.output import Column, Mode, printable
 from clawtui.cli.world import Context
-from hub.contract import JobList, JobView
+from hub.contract import JobList, JobStepView, JobView
 from hub.control import Control
 from hub.core.model import JobState
 from hub.errors import HubError
 
 LOOK_SECONDS: Final = 1.0
 """How often a job that is not over is looked at for its progress."""
+
+BAR_CELLS: Final = 20
+NUMBERS: Final = re.compile(r"(?<!\S)\d+(?:\.\d+)?(?!\S)")
+"""Those that stand alone: `web-1` and `web-2` are two agents."""
 
 JOB_COLUMNS: Final = (
     Column("ID", lambda job: job.id),
@@ -24,6 +29,44 @@ JOB_COLUMNS: Final = (
     Column("MESSAGE", lambda job: job.error.message if job.error else job.message),
     Column("STARTED", lambda job: job.started_at),
 )
+JOB_FIELDS: Final = (
+    *JOB_COLUMNS,
+    Column("FINISHED", lambda job: job.finished_at),
+    Column("BY", lambda job: job.by),
+)
+"""Of one job; its steps follow."""
+
+
+def job_fields(job: JobView) -> tuple[Column, ...]:
+    """One job in full: also what it said on its way, which is the log of how an agent was made."""
+    return (*JOB_FIELDS, *(Column("STEP", lambda _, step=step: f"{step.at} {step.message}") for step in job.steps))
+
+
+class Narration:
+    """What a job has said since it was last asked, each step once.
+
+    Steps in a row that differ by their numbers only, such as MiB done, are one that moves on: of those of one look the
+    last is told. `moves` False: it is told once, because a bar shows the rest.
+    """
+
+    def __init__(self, *, moves: bool) -> None:
+        self._moves = moves
+        self._last: JobStepView | None = None
+        self._words = ""
+
+    def news(self, job: JobView) -> list[str]:
+        steps = job.steps or [JobStepView(at="", message=job.message)]
+        known = max((index for index, step in enumerate(steps) if step == self._last), default=-1)
+        self._last = steps[-1]
+        told: list[str] = []
+        for step in steps[known + 1 :]:
+            words = NUMBERS.sub("", step.message)
+            if words != self._words:
+                told.append(step.message)
+            elif self._moves:
+                told[-1:] = [step.message]
+            self._words = words
+        return [line for line in told if line]
 
 
 class Meter(Protocol):
@@ -33,38 +76,46 @@ class Meter(Protocol):
 
 
 class Lines:
-    """One line of narration for each new message."""
+    """One line of narration for each step."""
 
     def __init__(self, context: Context) -> None:
         self._out = context.out
-        self._shown = ""
+        self._narration = Narration(moves=True)
 
     def show(self, job: JobView) -> None:
-        if job.message and job.message != self._shown:
-            self._shown = job.message
-            self._out.say(job.message)
+        for line in self._narration.news(job):
+            self._out.say(line)
 
     def close(self) -> None:
         return
 
 
 class Bar:
-    """A progress bar on stderr, gone when the work is done."""
+    """The same lines, with a progress bar below them that is gone when the work is done."""
 
     def __init__(self, context: Context) -> None:
         from rich.console import Console
         from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
-        console = Console(file=context.world.stderr, no_color=not context.world.colour, markup=False, highlight=False)
+        console = Console(
+            file=context.world.stderr, no_color=not context.world.colour, markup=False, highlight=False, emoji=False
+        )
+        self._narration = Narration(moves=False)
+        # The rest of the line; an elapsed time has 7 cells, and there is a space on each side of it.
+        self._room = max(console.width - BAR_CELLS - 9, 8)
         self._progress = Progress(
-            TextColumn("{task.description}", markup=False), BarColumn(), TimeElapsedColumn(),
+            BarColumn(BAR_CELLS), TimeElapsedColumn(), TextColumn("{task.description}", markup=False),
             console=console, transient=True,
         )  # fmt: skip
         self._bar = self._progress.add_task("", total=1.0)
         self._progress.start()
 
     def show(self, job: JobView) -> None:
-        self._progress.update(self._bar, completed=job.progress, description=job.message or job.kind)
+        for line in self._narration.news(job):
+            self._progress.console.print(printable(line), soft_wrap=True)
+        doing = printable(job.message or job.kind)
+        shown = doing if len(doing) <= self._room else f"{doing[: self._room - 1]}…"
+        self._progress.update(self._bar, completed=job.progress, description=shown)
 
     def close(self) -> None:
         self._progress.stop()
@@ -85,6 +136,7 @@ async def finish_job(context: Context, control: Control, job: JobView, *, no_wai
         while job.state == JobState.RUNNING:
             meter.show(job)
             job = await control.job(job.id, wait_seconds=LOOK_SECONDS)
+        meter.show(job)
     except asyncio.CancelledError:
         context.out.say(f"job {job.id} goes on; look at it with: clawtui jobs show {job.id}")
         raise

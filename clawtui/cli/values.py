@@ -38,6 +38,20 @@ def seconds(text: str, option: str) -> int:
     return int(found[1]) * {"s": 1, "m": 60, "h": 3_600, "d": 86_400}[found[2]]
 
 
+def cores(text: str | None, option: str) -> float | None:
+    """A number of cores such as `2`, `0.5` or `500m`; None stays None. Raises UsageError.
+
+    Checked here too: JSON has no infinity, and what is none would be left out without a word.
+    """
+    from profiles.errors import ProfileError
+    from profiles.values import parse_cpus
+
+    try:
+        return None if text is None else parse_cpus(option, text)
+    except ProfileError as exc:
+        raise UsageError(f"{option} {exc.message}", field=option.lstrip("-"), hint=exc.hint) from exc
+
+
 def task_from(text: str, stdin: TextIO) -> dict[str, Any]:
     """A task as JSON, or `STDIN` to read it from there. Raises UsageError."""
     source = stdin.read() if text == STDIN else text

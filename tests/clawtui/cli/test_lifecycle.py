@@ -106,6 +106,20 @@ def test_options_of_the_container_are_said_in_a_profiles_words(cli: CommandLine)
     assert parse_machine(request.machine).limits.ulimits["nofile"] == Ulimit(10, 20)
 
 
+@pytest.mark.parametrize(("text", "cores"), [("2", 2.0), ("0.5", 0.5), ("500m", 0.5)])
+def test_cores_are_a_number_or_thousandths(cli: CommandLine, text: str, cores: float) -> None:
+    assert cli("create", "a-1", "--cpu", text).code == 0
+    assert cli.last("create_agent")[0].resources == Resources(cpus=cores)
+
+
+@pytest.mark.parametrize("text", ["nan", "inf", "-1", "0", "many", "1e9", "1" * 40])
+def test_what_is_no_number_of_cores_is_never_sent(cli: CommandLine, text: str) -> None:
+    called = cli("create", "a-1", f"--cpu={text}")
+    assert called.code == 2
+    assert "--cpu" in called.stderr
+    assert cli.control.calls == []
+
+
 @pytest.mark.parametrize(("text", "gpu"), [("all", "all"), ("none", "none"), ("2", 2), ("0,", ["0"])])
 def test_gpus_are_a_word_a_number_or_ids(cli: CommandLine, text: str, gpu: object) -> None:
     assert cli("create", "a-1", "--gpus", text, "--no-sudo").code == 0
