@@ -188,7 +188,7 @@ def _ulimits(field: str, raw: object) -> dict[str, Ulimit]:
 
 def _ulimit(field: str, name: str, value: object) -> Ulimit:
     if name not in ULIMITS:
-        raise ProfileError(field, "is not a limit", f"Known here: {', '.join(ULIMITS)}.")
+        raise ProfileError(field, f"{shown(name)} is not a limit", f"Known here: {', '.join(ULIMITS)}.")
     bound = number_between(UNLIMITED, 1 << 53)
     if not isinstance(value, dict):
         both = bound(field, value)

@@ -6,14 +6,18 @@ import contextlib
 import secrets
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
+from typing import NoReturn
 
 import pytest
 from msgspec.structs import replace
 
 from hub.drivers.base import LogRequest
+from hub.drivers.docker import steps
+from hub.drivers.docker.answers import Plugin, PluginConfig, PluginInterface
+from hub.drivers.docker.checks import host_of
 from hub.drivers.docker.engine import Call, EngineNotFound, EngineRefused, EngineUnreachable
 from hub.drivers.docker.labels import Identity
-from hub.drivers.docker.plan import Host, Way, plan_container
+from hub.drivers.docker.plan import Host, Way, check_host, plan_container
 from hub.drivers.docker.plan_checks import without_gpu
 from hub.drivers.networks import NetworkOrder
 from hub.errors import BadRequest, Conflict, DriverFailed, NotAvailable
@@ -100,6 +104,65 @@ async def test_every_option_reaches_the_engine(bench: DockerBench) -> None:
     assert host["LogConfig"] == {"Type": "json-file", "Config": {"max-size": "1m", "max-file": "3"}}
     assert (found["Config"]["StopTimeout"], found["Config"]["Healthcheck"]["Interval"]) == (3, 5 * 10**9)
     assert host["CapAdd"] == ["NET_BIND_SERVICE"]
+
+
+def test_a_log_driver_that_the_engine_does_not_have_is_refused_with_those_it_has() -> None:
+    host = Host(cpus=8, memory_bytes=2**36, log_drivers=("none", "local", "acme/logs:2", "loki:latest", "loki"))
+    for known in ("", "none", "local", "acme/logs:2", "loki"):
+        check_host(parse_machine({"logging": {"driver": known}} if known else {}), host)
+    with pytest.raises(BadRequest) as refused:
+        check_host(parse_machine({"logging": "gelf"}), host)
+    assert (refused.value.field, "local, loki" in refused.value.hint) == ("machine.logging.driver", True)
+    # An engine that does not say what it has is to judge for itself.
+    check_host(parse_machine({"logging": "gelf"}), Host(cpus=8, memory_bytes=2**36))
+
+
+def test_installed_log_drivers_count_and_other_plugins_do_not() -> None:
+    def plugin(name: str, kind: str, *, enabled: bool = True) -> Plugin:
+        return Plugin(name, enabled, PluginConfig(PluginInterface([kind])))
+
+    installed = [
+        plugin("loki:latest", "docker.logdriver/1.0"), plugin("acme/logs:2", "docker.logdriver/1.0"),
+        plugin("off:latest", "docker.logdriver/1.0", enabled=False), plugin("ssh:latest", "docker.volumedriver/1.0"),
+    ]  # fmt: skip
+    assert steps.log_drivers_in(installed) == ["loki:latest", "acme/logs:2", "loki"]
+
+
+class Answering:
+    """An engine that has an answer for each path, or refuses."""
+
+    def __init__(self, answers: dict[str, bytes]) -> None:
+        self._answers = answers
+
+    def call(self, call: Call) -> bytes:
+        if call.path not in self._answers:
+            raise EngineRefused("forbidden", engine_status=403)
+        return self._answers[call.path]
+
+    def open(self, call: Call) -> NoReturn:
+        raise AssertionError(f"nothing is streamed here: {call.path}")
+
+    def close(self) -> None:
+        return
+
+
+def test_what_log_drivers_there_are_is_not_known_where_installed_ones_are_not_told() -> None:
+    info = b'{"ServerVersion":"1","NCPU":2,"MemTotal":9,"Plugins":{"Log":["local"]}}'
+    loki = b'[{"Name":"loki:latest","Enabled":true,"Config":{"Interface":{"Types":["docker.logdriver/1.0"]}}}]'
+    both = host_of(steps.system(Answering({"/info": info, "/plugins": loki})))
+    assert both.log_drivers == ("none", "local", "loki:latest", "loki")
+    assert host_of(steps.system(Answering({"/info": info}))).log_drivers == ()
+
+
+@pytest.mark.docker
+async def test_an_unknown_log_driver_and_cores_are_refused_before_anything_is_built(bench: DockerBench) -> None:
+    told: list[str] = []
+    for machine in ({"logging": "nosuch"}, {"limits": {"cpuset": "4000"}}):
+        plan = replace(bench.plan(), machine=parse_machine(machine))
+        with pytest.raises(BadRequest):
+            await bench.driver.create(plan, lambda _done, line: told.append(line))
+        assert await bench.leftovers(plan) == []
+    assert told == []
 
 
 @pytest.mark.docker

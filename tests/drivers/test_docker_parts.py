@@ -182,6 +182,8 @@ def test_the_plan_hash_changes_with_the_plan_only() -> None:
         ("memory", {"memory_bytes": 1_000_000}),
         ("pids", {"pids": 0}),
         ("network", {"network": "host"}),
+        ("network", {"network": "no;such"}),
+        ("network", {"network": "$(id)"}),
         ("environment.AGENT_ID", {"environment": {"AGENT_ID": "x"}}),
         ("environment.A=B", {"environment": {"A=B": "x"}}),
         ("environment.A", {"environment": {"A": "x\0y"}}),

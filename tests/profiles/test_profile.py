@@ -126,6 +126,7 @@ def test_all_mistakes_are_told_at_once() -> None:
         "setup_tasks[0].command", "files[0].path", "files[0].content", "restart", "limits.ulimits.nofiles",
     }  # fmt: skip
     assert str(caught.value).count(";") == 11
+    assert "'nofiles' is not a limit" in str(caught.value)
 
 
 @pytest.mark.parametrize(

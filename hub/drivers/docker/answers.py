@@ -151,6 +151,30 @@ class ImageLine(Pascal, frozen=True):
     labels: dict[str, str] | None = None
 
 
+class PluginInterface(Pascal, frozen=True):
+    """`types`: what it can be used as, such as `docker.logdriver/1.0`."""
+
+    types: list[str] | None = None
+
+
+class PluginConfig(Pascal, frozen=True):
+    interface: PluginInterface = PluginInterface()
+
+
+class Plugin(Pascal, frozen=True):
+    """What `docker plugin install` has added; the engine does not count these among its `Plugins`."""
+
+    name: str
+    enabled: bool = False
+    config: PluginConfig = PluginConfig()
+
+
+class Plugins(Pascal, frozen=True):
+    """`log`: log drivers without `none`; None = not known."""
+
+    log: list[str] | None = None
+
+
 class System(Pascal, frozen=True):
     """The engine and the machine it runs on. `mem_total`: bytes."""
 
@@ -163,6 +187,7 @@ class System(Pascal, frozen=True):
     driver_status: list[list[str]] | None = None
     cgroup_version: str = ""
     security_options: list[str] | None = None
+    plugins: Plugins = Plugins()
 
     @property
     def is_desktop(self) -> bool:

@@ -6,7 +6,7 @@ from typing import Final
 
 from hub.drivers.base import Features, Fingerprint
 from hub.drivers.docker.answers import System
-from hub.drivers.docker.plan import Host
+from hub.drivers.docker.plan import NO_LOG, Host
 
 LIMITING_DRIVERS: Final = ("btrfs", "zfs")
 """Storage drivers that limit a container's layer; overlay2 can on XFS with project quotas only."""
@@ -30,6 +30,7 @@ def host_of(system: System) -> Host:
         disk_note=disk_note(system),
         apparmor="name=apparmor" in modules,
         selinux="name=selinux" in modules,
+        log_drivers=() if system.plugins.log is None else (NO_LOG, *system.plugins.log),
     )
 
 

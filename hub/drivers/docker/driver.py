@@ -40,7 +40,7 @@ from hub.drivers.docker.labels import HUB, OWNER, OWNER_NAME, Identity, containe
 from hub.drivers.docker.logs import LogDecoder, log_call
 from hub.drivers.docker.network import Networks
 from hub.drivers.docker.observe import handle_of, identity_in, observe
-from hub.drivers.docker.plan import ContainerPlan, plan_container
+from hub.drivers.docker.plan import ContainerPlan, check_host, plan_container
 from hub.drivers.docker.plan_checks import check_plan, without_gpu
 from hub.drivers.docker.pool import STEP_DEADLINE_SECONDS, Pool, Streams
 from hub.drivers.docker.repair import DockerRepairs
@@ -150,6 +150,9 @@ class DockerDriver:
         return handle_of(plan.agent_id, plan.uid)
 
     async def _make(self, plan: AgentPlan, identity: Identity, progress: Progress, seed: Seed | None) -> None:
+        if plan.machine.logging.driver or plan.machine.limits.cpuset:
+            # Known before an image is built, which may take minutes.
+            check_host(plan.machine, host_of(await self._look()))
         image = await self._image_for(plan, seed, progress)
         async with self._planned(plan, identity, image, progress) as container:
             progress(0.7, f"making the volumes of {container.name}")

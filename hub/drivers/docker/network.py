@@ -71,7 +71,7 @@ def ensure_network(engine: Engine, name: str) -> Network:
         _remove_twins(engine, found[1:])
     if not found:
         raise BadRequest(
-            f"there is no network {name}", hint=f"docker network create {name}", field="network", driver=NAME
+            f"there is no network {name}", hint=f"clawtui network create {name}", field="network", driver=NAME
         )
     if name in OURS and not is_shared_ours(found[0].labels):
         raise Conflict(

@@ -28,6 +28,7 @@ TOKEN_FILE: Final = f"{STATE}/token"
 SOCKET_FOLDER: Final = "/run/clawtui"
 HUB_HOST: Final = "host.docker.internal"
 NO_NETWORK: Final = "none"
+NO_LOG: Final = "none"
 
 OPEN_FILES: Final = 16_384
 """Engines differ from 1,024 to a billion. Builds need thousands, some programs loop over all, and an engine that
@@ -51,13 +52,15 @@ RUNTIME: Final = "/opt/clawtui"
 
 class Host(msgspec.Struct, frozen=True):
     """What the engine's machine has; more is refused by the engine. `disk_note`: why it cannot
-    limit the size of a container's writable layer, "" when it can. `apparmor`, `selinux`: its kernel has them."""
+    limit the size of a container's writable layer, "" when it can. `apparmor`, `selinux`: its kernel has them.
+    `log_drivers`: all that the engine has, empty = not known."""
 
     cpus: int
     memory_bytes: int
     disk_note: str = ""
     apparmor: bool = True
     selinux: bool = True
+    log_drivers: tuple[str, ...] = ()
 
 
 class Way(msgspec.Struct, frozen=True, kw_only=True):
@@ -123,10 +126,10 @@ def plan_container(
     `command` takes the place of the image's own program.
 
     Raises:
-        BadRequest: the plan names cores that this machine does not have.
+        BadRequest: the plan names cores that this machine, or a log driver that its engine does not have.
     """
     machine, limits, own_tools = plan.machine, plan.machine.limits, SUDO_CAPABILITIES if plan.sudo else ()
-    _check_cores(limits.cpuset, host)
+    check_host(machine, host)
     cpus, memory_bytes, notes = _clamped(plan, host)
     log_driver = machine.logging.driver or LOG_DRIVER
     container = ContainerPlan(
@@ -170,6 +173,22 @@ def _labels(plan: AgentPlan, identity: Identity, container: ContainerPlan) -> di
     return {**users, **identity.labels(), labels.PLAN: digest}
 
 
+def check_host(machine: Machine, host: Host) -> None:
+    """Raises BadRequest for what an agent cannot have here because the host has none of it.
+
+    The engine itself looks for an unknown log driver for 15 seconds before it says so [tried on 20.10].
+    """
+    _check_cores(machine.limits.cpuset, host)
+    wanted = machine.logging.driver
+    if wanted and host.log_drivers and wanted not in host.log_drivers:
+        raise BadRequest(
+            f"this engine has no log driver {wanted!r}",
+            hint=f"It has {', '.join(sorted(host.log_drivers))}; docker plugin install adds others.",
+            field="machine.logging.driver",
+            driver=NAME,
+        )
+
+
 def _check_cores(cpuset: str, host: Host) -> None:
     last = max((int(number) for part in cpuset.split(",") for number in part.split("-") if number), default=0)
     if last >= host.cpus:
@@ -199,7 +218,7 @@ def _clamped(plan: AgentPlan, host: Host) -> tuple[float | None, int | None, lis
         notes.append(f"AppArmor profile {security.apparmor} is not enforced: this engine has no AppArmor")
     if security.selinux and not host.selinux:
         notes.append(f"SELinux label {', '.join(security.selinux)} is not enforced: this engine has no SELinux")
-    if plan.machine.logging.driver == "none":
+    if plan.machine.logging.driver == NO_LOG:
         notes.append("log driver none: nothing of what it prints is kept, logs shows only what its runtime sends")
     if "NET_RAW" in plan.machine.security.cap_add:
         notes.append("NET_RAW: this agent can forge packets on the network that it shares with others")

@@ -10,6 +10,7 @@ from hub.drivers.docker import labels
 from hub.drivers.docker.engine import NAME, EngineUnreachable
 from hub.drivers.docker.plan import RUNTIME, SOCKET_FOLDER, STATE, WORKSPACE, ContainerPlan
 from hub.errors import BadRequest, HubError, NotAvailable
+from profiles.parts import NETWORK_PATTERN
 
 SMALLEST_MEMORY_BYTES: Final = 64 * 1024 * 1024
 """The runtime alone is 26 MB; the engine refuses under 6 MB only."""
@@ -31,11 +32,10 @@ def check_plan(plan: AgentPlan) -> None:
     if plan.cpus is not None and not plan.cpus >= 0.01:
         raise _bad("cpus", "the smallest share is 0.01 of a core")
     if plan.memory_bytes is not None and plan.memory_bytes < SMALLEST_MEMORY_BYTES:
-        raise _bad("memory", f"an agent needs at least {SMALLEST_MEMORY_BYTES // 2**20} MiB")
+        raise _bad("memory", f"an agent needs at least {SMALLEST_MEMORY_BYTES // 2**20} MiB of memory")
     if plan.pids < 16:
         raise _bad("pids", "an agent needs at least 16 processes")
-    if plan.network in REFUSED_NETWORKS:
-        raise _bad("network", f"agents do not share the network {plan.network!r}", 'Leave it out, or say "none".')
+    _check_network(plan.network)
     _check_environment(plan.environment)
     for mount in plan.mounts:
         _check_mount(mount)
@@ -59,6 +59,13 @@ def without_gpu(plan: ContainerPlan, refused: HubError) -> HubError:
         field="machine.gpu",
         driver=NAME,
     )
+
+
+def _check_network(name: str) -> None:
+    if name in REFUSED_NETWORKS:
+        raise _bad("network", f"agents do not share the network {name!r}", 'Leave it out, or say "none".')
+    if name and not re.fullmatch(NETWORK_PATTERN, name):
+        raise _bad("network", f"{name[:64]!r} is not the name of a network", "clawtui network list shows them.")
 
 
 def _check_environment(environment: dict[str, str]) -> None:

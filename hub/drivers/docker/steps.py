@@ -13,6 +13,8 @@ from collections.abc import Callable
 from typing import Final
 from urllib.parse import quote
 
+from msgspec.structs import replace
+
 from hub.core.model import AgentId
 from hub.drivers.base import AgentGone
 from hub.drivers.docker import labels
@@ -20,6 +22,8 @@ from hub.drivers.docker.answers import (
     Container,
     ContainerEntry,
     Created,
+    Plugin,
+    Plugins,
     System,
     Volume,
     Volumes,
@@ -35,10 +39,30 @@ REMOVE_TIMEOUT_SECONDS: Final = 180.0
 """Removing a container or a volume deletes its files, which may be many."""
 POLL_SECONDS: Final = 0.05
 AGENT_UID: Final = 1000
+LOG_DRIVER_PLUGIN: Final = "docker.logdriver/"
 
 
 def system(engine: Engine) -> System:
-    return decode(engine.call(Call("GET", "/info")), System)
+    """Return what the engine says of itself, its log drivers with those that were installed."""
+    found = decode(engine.call(Call("GET", "/info")), System)
+    if found.plugins.log is None:
+        return found
+    try:
+        installed = decode(engine.call(Call("GET", "/plugins")), list[Plugin])
+    except (EngineNotFound, EngineRefused):
+        # Not every engine has them, and a proxy in front of one may not show them: then it is not known what there is.
+        return replace(found, plugins=Plugins())
+    return replace(found, plugins=Plugins(log=[*found.plugins.log, *log_drivers_in(installed)]))
+
+
+def log_drivers_in(installed: list[Plugin]) -> list[str]:
+    """Return what these can be called as log drivers: the tag `latest` may be left out."""
+    names = [
+        plugin.name
+        for plugin in installed
+        if plugin.enabled and any(kind.startswith(LOG_DRIVER_PLUGIN) for kind in plugin.config.interface.types or [])
+    ]
+    return [*names, *(name.removesuffix(":latest") for name in names if name.endswith(":latest"))]
 
 
 # --- looking -----------------------------------------------------------------------------------
