@@ -64,7 +64,8 @@ class CheckView(Shape, frozen=True):
 
 class AgentView(Shape, frozen=True):
     """An agent as every front end shows it. `source` says who reported the state last, `health_source` who measured
-    `health`: `agent`, or the platform's name where the agent reports nothing."""
+    `health`: `agent`, or the platform's name where the agent reports nothing. `machine`: what it was made with, in a
+    profile's words; there when one agent is shown, not in a list."""
 
     id: str
     uid: str
@@ -93,6 +94,7 @@ class AgentView(Shape, frozen=True):
     reason: str | None = None
     exit_code: int | None = None
     source: str = "hub"
+    machine: Any = None
 
 
 class AgentList(Shape, frozen=True):
@@ -556,7 +558,8 @@ class JobStepView(Shape, frozen=True):
 
 
 class JobView(Shape, frozen=True):
-    """`steps` are the last things that it said, the oldest first; `by` is who wanted it."""
+    """`steps` are the last things that it said, the oldest first; `by` is who wanted it. `about`: what it is done to
+    where that is no agent, such as a profile, an image or a snapshot."""
 
     id: str
     kind: str
@@ -570,6 +573,7 @@ class JobView(Shape, frozen=True):
     error: TaskError | None = None
     by: str = ""
     steps: list[JobStepView] = []
+    about: str = ""
 
 
 class JobList(Shape, frozen=True):

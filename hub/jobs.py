@@ -66,6 +66,7 @@ class Jobs:
         *,
         effects: Sequence[Effect] = (),
         request: str = "",
+        about: str = "",
     ) -> Job:
         """Commit the job together with `effects` and start its work.
 
@@ -77,6 +78,7 @@ class Jobs:
             kind=kind,
             started_at=self._kernel.now().wall_ms,
             agent_id=agent_id,
+            about=about,
             request=request,
             by=by,
         )

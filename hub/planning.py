@@ -8,7 +8,8 @@ from typing import Any, Final
 import msgspec
 
 from hub.contract import CreateAgent
-from hub.core.model import AGENT_ID_PATTERN, RESERVED_IDS, Agent, AgentId, AgentUid, Now, Observed
+from hub.core.model import Agent, AgentUid, Now, Observed
+from hub.core.names import check_agent_id
 from hub.drivers.base import AgentPlan, Features, Mount, RestartPolicy
 from hub.errors import BadRequest, NotAvailable
 from hub.submission import check_labels, field_of
@@ -25,19 +26,6 @@ WAITS: Final = "waits for its Compose file to be started"
 """The reason of an agent that a Compose file makes and that is not there."""
 _ENVIRONMENT_NAME: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _OURS: Final = ("AGENT_", "HUB_", "CLAWTUI_")
-
-
-def check_agent_id(name: str, field: str = "name") -> AgentId:
-    """Return the name as an agent id. Raises BadRequest."""
-    if re.fullmatch(AGENT_ID_PATTERN, name) is None:
-        raise BadRequest(
-            f"{name[:60]!r} is not a name for an agent",
-            field=field,
-            hint="1 to 40 characters: a-z, 0-9 and -, not starting with -",
-        )
-    if name in RESERVED_IDS:
-        raise BadRequest(f"{name!r} is a reserved name", field=field, hint="choose another name")
-    return AgentId(name)
 
 
 class Kept(CreateAgent, frozen=True):
@@ -154,6 +142,21 @@ def make_plan(agent: Agent, hub_id: str, join_token: str) -> AgentPlan:
         read_only=request.read_only or machine.security.read_only,
         machine=machine,
     )
+
+
+def made_with(agent: Agent) -> dict[str, Any] | None:
+    """Return the machine that the agent was made with, in a profile's words, whatever became of its profile since;
+    None for one that no driver made. Its environment is left out: what a request sets there may be secret."""
+    if not agent.driver or not agent.spec:
+        return None
+    plan = make_plan(agent, "", "")
+    machine: dict[str, Any] = msgspec.to_builtins(plan.machine)
+    machine.pop("environment", None)
+    resources = {"cpus": plan.cpus, "memory_bytes": plan.memory_bytes, "disk_bytes": plan.disk_bytes}
+    return machine | {
+        "resources": resources, "concurrency": plan.concurrency, "capabilities": plan.capabilities,
+        "network": plan.network, "restart": plan.restart.value,
+    }  # fmt: skip
 
 
 def stop_grace(agent: Agent, default: float) -> float:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import shlex
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Collection, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final
+
+from msgspec.structs import replace
 
 from clawtui.tui.actions import Where
 from clawtui.tui.possible import Split, split
@@ -14,17 +16,20 @@ from clawtui.tui.saving import OFFER
 from clawtui.tui.screens.pane import Work
 from clawtui.tui.shell import run_shell
 from clawtui.tui.widgets.command_line import CommandLine
+from clawtui.tui.widgets.create_form import NOTHING, CreateDialog, create_words
 from clawtui.tui.widgets.dialogs import ConfirmDialog
-from clawtui.tui.widgets.forms import CreateDialog, TaskDialog, TaskOrder, create_words
+from clawtui.tui.widgets.forms import TaskDialog, TaskOrder
 from clawtui.tui.widgets.losing import LossDialog
 from hub.contract import (
     AgentAct,
     AgentView,
     CreateAgent,
     DispatchRequest,
+    DispatchView,
     JobView,
     ProfileQuery,
     ProfileView,
+    Submitted,
     TakeSnapshot,
 )
 from hub.control import Control
@@ -50,6 +55,8 @@ class Acting:
 
     def __init__(self, app: ClawtuiApp) -> None:
         self.app = app
+        self._failed = NOTHING
+        """The last agent that could not be made."""
 
     @property
     def control(self) -> Control:
@@ -187,7 +194,7 @@ class Acting:
             if ended.state != JobState.SUCCEEDED:
                 failed.append(f"{name}: {ended.error.message if ended.error else ended.state}")
         if failed:
-            raise HubError(f"{verb} failed: {'; '.join(failed)}", code="act_failed", hint="e shows it in full")
+            raise HubError(f"{verb} failed: {'; '.join(failed)}", code="act_failed")
         but = f"; left out: {left_out}" if left_out else ""
         self.app.say(f"√ {verb} {_listed(names)} — {self.equivalent(verb, names[0])}{but}", "ok")
         await self.app.undoing.after(f"agent.{verb}", names)
@@ -207,27 +214,39 @@ class Acting:
         self.ask_create(words)
 
     def ask_create(self, name: str = "", *, profile: str = "") -> None:
-        """The form of a new agent, with what is known already."""
+        """The form of a new agent, with what is known already; without that, with what came to nothing last."""
         health = self.app.store.health if self.app.store is not None else None
         drivers = health.drivers if health is not None else []
+        filled = replace(NOTHING, name=name, profile=profile) if name or profile else self._failed
+        if not name and profile and self._failed.profile == profile:
+            filled = self._failed
 
         async def profiles() -> list[ProfileView]:
             return (await self.control.profiles(ProfileQuery())).profiles
 
-        def answered(request: CreateAgent | None) -> None:
-            if request is not None:
-                self.work(lambda: self._create(request))
+        async def send(request: CreateAgent) -> None:
+            job = await self.control.create_agent(request)
+            self.work(lambda: self._made(request, job))
 
-        self.app.push_screen(CreateDialog(drivers, self.equivalent, name, profiles, profile), answered)
+        def taken() -> Collection[str]:
+            return self.app.store.agents if self.app.store is not None else ()
+
+        self.app.push_screen(CreateDialog(drivers, self.equivalent, filled, profiles, taken, send))
 
     async def _create(self, request: CreateAgent) -> None:
+        await self._made(request, await self.control.create_agent(request))
+
+    async def _made(self, request: CreateAgent, job: JobView) -> None:
+        """See the agent to its first connection; what came to nothing can be mended in the form."""
         self.app.say(f"▶ create {request.name} …", "accent")
-        job = await self.control.create_agent(request)
         # The first agent of a profile waits for its image.
         ended = await self.ended(job)
         if ended.state != JobState.SUCCEEDED:
-            why = ended.error.message if ended.error else ended.state
-            raise HubError(f"create {request.name} failed: {why}", code="act_failed", hint="e shows it in full")
+            self._failed = request
+            why, key = ended.error.message if ended.error else ended.state, self.app.keymap.first("agent.create")
+            hint = f"{key} opens the form with what was typed" if key else ""
+            raise HubError(f"create {request.name} failed: {why}", code="act_failed", hint=hint)
+        self._failed = NOTHING
         self.app.say(f"√ {request.name} is there — {self.equivalent(*create_words(request))}", "ok")
 
     async def ended(self, job: JobView) -> JobView:
@@ -264,13 +283,20 @@ class Acting:
         self.work(lambda: self._submit(order, names))
 
     async def _submit(self, order: TaskOrder, names: tuple[str, ...]) -> None:
-        """To one agent as a task, to several or to a selector as a dispatch."""
+        await (await self._given(order, names))()
+
+    async def _given(self, order: TaskOrder, names: tuple[str, ...]) -> Work:
+        """Give it to one agent as a task, to several or to a selector as a dispatch; returns what shows it then."""
         if order.dispatch.selector is None and len(names) == 1:
             submitted = await self.control.submit(names[0], order.task)
-            self.app.say(f"√ {submitted.status}: task {submitted.task_id} to {names[0]}", "ok")
-            self._follow_task(submitted.task_id)
-            return
-        dispatch = await self.control.dispatch(order.dispatch)
+            return partial(self._show_task, submitted, names[0])
+        return partial(self._show_rollout, await self.control.dispatch(order.dispatch))
+
+    async def _show_task(self, submitted: Submitted, name: str) -> None:
+        self.app.say(f"√ {submitted.status}: task {submitted.task_id} to {name}", "ok")
+        self._follow_task(submitted.task_id)
+
+    async def _show_rollout(self, dispatch: DispatchView) -> None:
         self.app.say(f"√ rollout {dispatch.dispatch_id} to {len(dispatch.tasks)} agents", "ok")
         pane = await self.app.main.go(Where.ROLLOUT)
         pane.point_at(dispatch.dispatch_id)
@@ -281,14 +307,10 @@ class Acting:
         self.app.main.pane.submitted(task_id)
 
     async def do_task_form(self, words: str) -> None:
-        names = self.meant()
+        async def send(order: TaskOrder) -> None:
+            self.work(await self._given(order, tuple(order.dispatch.agents or ())))
 
-        def answered(order: TaskOrder | None) -> None:
-            if order is not None:
-                chosen = tuple(order.dispatch.agents or ())
-                self.work(lambda: self._submit(order, chosen))
-
-        self.app.push_screen(TaskDialog(names, words), answered)
+        self.app.push_screen(TaskDialog(self.meant(), words, send))
 
     async def do_task_open(self, task_id: str) -> None:
         tasks = (task_id,) if task_id else self.app.main.pane.subject().tasks

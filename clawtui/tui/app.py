@@ -233,8 +233,8 @@ class ClawtuiApp(InOrder):
         if error.field:
             parts.append(f"field: {error.field}")
         self.last_problem = "\n".join(parts)
-        hint = f" — {error.hint}" if error.hint else ""
-        self._said, self._said_until = ((f"× {error.message}{hint}", "bad"),), 0.0
+        hint = error.hint or f"{self.keymap.first('details')} shows it in full"
+        self._said, self._said_until = ((f"× {error.message} — {hint}", "bad"),), 0.0
         self.refresh_now()
 
     def _display(self, screen: Screen[Any], renderable: RenderableType | None) -> None:

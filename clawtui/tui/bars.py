@@ -8,7 +8,7 @@ from typing import Final, NamedTuple
 from rich.cells import cell_len, set_cell_size
 
 from clawtui.cli.output import age_text, printable
-from clawtui.tui.presenters import age_cell
+from clawtui.tui.presenters import age_cell, reason
 from clawtui.tui.store import FleetStore, SourceState
 from clawtui.tui.theme import Piece
 from clawtui.tui.words import UNKNOWN, agent_sign
@@ -131,7 +131,7 @@ def needs_you(store: FleetStore, rows: int, key: str, now: datetime, width: int)
         head = [(title if not place else " " * len(title), "warn" if not place else ""),
                 (f"{glyph} {need.severity} ", style), (f"{printable(need.target)} ", "bold")]  # fmt: skip
         more = left if key and need is shown[-1] else 0
-        text, tail = _fitted(printable(need.text), _tails(age_cell(need.since, now), key, more), width - _cells(head))
+        text, tail = _fitted(reason(need.text), _tails(age_cell(need.since, now), key, more), width - _cells(head))
         pieces += [*head, (text, ""), (tail, "dim"), ("\n", "")]
     return pieces[:-1]
 

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Final
 
 from clawtui.tui.actions import Where
+from clawtui.tui.presenters import reason
 from clawtui.tui.profiles import newest_build
 from clawtui.tui.widgets.dialogs import ConfirmDialog
 from hub.contract import BuildImage, JobView, ProfileView, TransferImage
@@ -142,7 +143,7 @@ class Building:
             self.app.say(f"▶ {verb} {name} …", "accent")
             ended = await self.app.acting.ended(job)
             if ended.state != JobState.SUCCEEDED:
-                raise HubError(f"{verb} {name} failed: {_why(ended)}", code="act_failed", hint="e shows it in full")
+                raise HubError(f"{verb} {name} failed: {_why(ended)}", code="act_failed")
             self.app.say(f"√ {verb} {name} — {shlex.join(['clawtui', 'image', verb, name, registry])}", "ok")
         self._look_again()
 
@@ -152,7 +153,7 @@ def _failed(job: JobView) -> bool:
 
 
 def _why(job: JobView) -> str:
-    return job.error.message or job.error.code if job.error else job.state
+    return reason(job.error.message or job.error.code) if job.error else job.state
 
 
 def _built(names: Sequence[str], jobs: Sequence[JobView]) -> str:

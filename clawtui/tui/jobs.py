@@ -11,7 +11,7 @@ from rich.cells import cell_len
 
 from clawtui.cli.output import age_text, printable
 from clawtui.tui.journal import moment
-from clawtui.tui.presenters import age_cell, bar, job_line
+from clawtui.tui.presenters import age_cell, bar, job_line, job_target, reason
 from clawtui.tui.theme import Piece
 from clawtui.tui.widgets.fields import Field
 from clawtui.tui.widgets.table_layout import Cell, Column, Row
@@ -23,14 +23,17 @@ from hub.core.model import JobState
 JOB_COLUMNS: Final = (
     Column("state", "STATE", 12, "left"),
     Column("kind", "JOB", 9, "left"),
-    Column("agent", "AGENT", 15, "left"),
+    Column("agent", "TARGET", 15, "left"),
     Column("progress", "PROGRESS", 11, "left"),
     Column("took", "TOOK", 6, "right"),
     Column("age", "AGE", 6, "right"),
     Column("what", "WHAT", 12, "left", True),
 )
-JOB_KEYS: Final = frozenset({"state", "job", "agent", "what", "id", "by"})
-SHORT_KINDS: Final = {"restore-undo": "unrestore", "snapshot-delete": "delete"}
+JOB_KEYS: Final = frozenset({"state", "job", "agent", "target", "what", "id", "by"})
+SHORT_KINDS: Final = {
+    "restore-undo": "unrestore", "snapshot-delete": "delete", "profile.build": "build", "image.build": "build",
+    "image.push": "push", "image.pull": "pull",
+}  # fmt: skip
 """Kinds that are too long for the column; in full they stand in the detail."""
 SAID_LEAST_CELLS: Final = 24
 """What was said last keeps at least so much of the line, whatever else there is to tell."""
@@ -50,15 +53,15 @@ def job_took(job: JobView, now: datetime) -> str:
 def job_what(job: JobView) -> str:
     """Why it failed, else what it does or did last."""
     if job.error is not None:
-        return printable(job.error.message or job.error.code)
+        return reason(job.error.message or job.error.code)
     return printable(job.message)
 
 
 def job_fields(job: JobView) -> dict[str, str]:
     """What the filter looks at."""
     return {
-        "state": job.state, "job": job.kind, "agent": job.agent_id or "", "what": job_what(job), "id": job.id,
-        "by": job.by.removeprefix("user:"),
+        "state": job.state, "job": job.kind, "agent": job.agent_id or "", "target": job_target(job),
+        "what": job_what(job), "id": job.id, "by": job.by.removeprefix("user:"),
     }  # fmt: skip
 
 
@@ -67,8 +70,8 @@ def job_row(job: JobView, now: datetime, stale: bool) -> tuple[Mapping[str, str]
     runs = job.finished_at is None
     cells = (
         Cell(f"{sign.glyph} {job.state}{'?' if runs and stale else ''}", sign.style),
-        Cell(SHORT_KINDS.get(job.kind, job.kind)),
-        Cell(job.agent_id or "the hub"),
+        Cell(_verb(job)),
+        Cell(job_target(job) or "the hub"),
         Cell(f"{bar(job.progress)} {job.progress:>4.0%}" if runs else "", "accent"),
         Cell(job_took(job, now)),
         Cell(age_cell(job.started_at, now), "dim"),
@@ -82,7 +85,7 @@ def job_detail(job: JobView, now: datetime, cancel_key: str) -> list[Field]:
     sign = job_sign(job.state)
     runs = job.finished_at is None
     fields = [
-        Field("Job", f"{job.kind} {job.agent_id or 'the hub'}", "bold", job.id),
+        Field("Job", f"{job.kind} {job_target(job) or 'the hub'}", "bold", job.id),
         Field(
             "State", f"{sign.glyph} {job.state}", sign.style, f"{cancel_key} cancels it" if runs and cancel_key else ""
         ),
@@ -157,14 +160,18 @@ def jobs_line(
     """
     told = clean("".join(text for text, _ in said))
     tail: list[Piece] = [(f"  {offer}", "accent")] if offer else []
-    if failed is not None and not (failed.kind in told and (failed.agent_id or "") in told):
-        about = f"{failed.kind} {failed.agent_id or ''}".strip()
+    if failed is not None and not (_verb(failed) in told and job_target(failed) in told):
+        about = f"{_verb(failed)} {job_target(failed)}".strip()
         tail.append((f"  × {about} failed: {key} says why" if key else f"  × {about} failed", "bad"))
     room = width - 1 - sum(cell_len(text) for text, _ in tail)
     running = _running(jobs, key, now, room - cell_len(told))
     room -= sum(cell_len(text) for text, _ in running)
     style = said[0][1] if said else ""
     return [(" ", ""), (truncate(told, max(room, min(SAID_LEAST_CELLS, width))), style), *tail, *running]
+
+
+def _verb(job: JobView) -> str:
+    return SHORT_KINDS.get(job.kind, job.kind)
 
 
 def _running(jobs: Sequence[JobView], key: str, now: datetime, cells: int) -> list[Piece]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import Final, NamedTuple
@@ -233,14 +234,27 @@ def task_fields(task: TaskView) -> dict[str, str]:
     }  # fmt: skip
 
 
+_SAID_ALREADY: Final = re.compile(r"the image \S+ cannot be built(?:: |, )")
+
+
+def reason(text: str) -> str:
+    """Why a job failed, without what its kind and its target say already: the cause stands in front."""
+    return printable(_SAID_ALREADY.sub("", text))
+
+
+def job_target(job: JobView) -> str:
+    """The agent, or what else the job is done to; empty when it is the hub's own."""
+    return printable(job.agent_id or job.about)
+
+
 def job_line(job: JobView, now: datetime) -> tuple[str, str]:
     """A job in one line, and its colour."""
     sign = job_sign(job.state)
-    about = f"{job.kind} {job.agent_id or ''}".strip()
+    about = f"{job.kind} {job_target(job)}".strip()
     if job.finished_at is None:
         share = f"{bar(job.progress)} {job.progress * 100:.0f}%" if job.progress else ""
         parts = [sign.glyph, about, share, printable(job.message), age_cell(job.started_at, now)]
     else:
-        why = printable(job.error.message or job.error.code) if job.error else ""
+        why = reason(job.error.message or job.error.code) if job.error else ""
         parts = [sign.glyph, about, job.state, why]
     return " ".join(part for part in parts if part), sign.style

@@ -60,12 +60,14 @@ def newest_build(jobs: Iterable[JobView], profile: ProfileView, started: str = "
 
 
 def _builds(job: JobView, repository: str) -> bool:
-    if job.kind != BUILD or not repository:
-        return False
+    return job.kind == BUILD and bool(repository) and _tells_of(job, f"{repository}:")
+
+
+def _tells_of(job: JobView, text: str) -> bool:
     told = [job.message, *(step.message for step in job.steps), job.error.message if job.error else ""]
     if isinstance(job.result, dict):
         told.append(str(job.result.get("image", "")))
-    return any(f"{repository}:" in text for text in told)
+    return any(text in one for one in told)
 
 
 def own_images(images: Iterable[ImageView], name: str) -> tuple[ImageView, ...]:
@@ -83,11 +85,19 @@ def image_cell(known: Known) -> Cell:
         return Cell(f"▶ building {known.building.progress:.0%}", "accent")
     if known.built:
         return Cell(f"√ built {image_size(known)}".rstrip(), "ok")
-    if known.job is not None and known.job.state == JobState.FAILED and known.built is False:
+    if known.built is False and _failed(known):
         return Cell("× build failed", "bad")
     if known.built is False:
         return Cell("· changed" if known.images else "· not built", "dim")
     return Cell("? unknown" if known.whole is not None else "◔ reading", "dim")
+
+
+def _failed(known: Known) -> bool:
+    """Whether the newest build failed and was, as far as it says, one of the profile as it is now."""
+    job, image = known.job, known.whole.image if known.whole is not None else None
+    if job is None or job.state != JobState.FAILED:
+        return False
+    return not image or _tells_of(job, image) or not _tells_of(job, f"{known.listed.repository}:")
 
 
 def image_size(known: Known) -> str:
@@ -176,13 +186,36 @@ def effective_fields(whole: ProfileView) -> list[Field]:
     """What a profile means, defaults included: the machine, then what is in the image."""
     if not isinstance(whole.effective, dict):
         return []
-    machine, contents = (_mapping(whole.effective.get(part)) for part in ("machine", "contents"))
-    fields = [heading("Machine"), *_part(machine, MACHINE)]
-    inside = _part(contents, CONTENTS, leave_out=("environment",))
-    fields += [heading("In the image"), *(inside or [Field("", "nothing beyond the base image", "dim")])]
+    return [heading("Machine"), *machine_fields(whole.effective.get("machine")), *contents_fields(whole)]
+
+
+def machine_fields(machine: Any) -> list[Field]:
+    """CPUs, memory and all else that a machine is given, in a profile's words."""
+    return _part(_mapping(machine), MACHINE)
+
+
+def contents_fields(whole: ProfileView) -> list[Field]:
+    """What is in the image, and who works there."""
+    if not isinstance(whole.effective, dict):
+        return []
+    inside = _part(_mapping(whole.effective.get("contents")), CONTENTS, leave_out=("environment",))
+    fields = [heading("In the image"), *(inside or [Field("", "nothing beyond the base image", "dim")])]
     if persona := whole.effective.get("persona"):
         fields += [heading("Persona"), *_part(_mapping(persona), ())]
     return fields
+
+
+def changed_fields(made: Any, whole: ProfileView) -> list[Field]:
+    """How the profile's machine of now is unlike the one `made`, in all that is known of that."""
+    known = _mapping(made)
+    now = _mapping(whole.effective.get("machine")) if isinstance(whole.effective, dict) else {}
+    now = {key: value for key, value in now.items() if key in known}
+    before, after = ({one.label: one.text for one in machine_fields(machine)} for machine in (made, now))
+    return [
+        Field(label, after.get(label, "nothing"), "warn", f"this agent: {before.get(label, 'nothing')}")
+        for label in dict.fromkeys((*before, *after))
+        if before.get(label) != after.get(label)
+    ]
 
 
 def _mapping(value: Any) -> dict[str, Any]:

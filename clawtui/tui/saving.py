@@ -116,7 +116,7 @@ class Saving:
             self.app.store.touch("snapshot")
         if ended.state != JobState.SUCCEEDED:
             why = ended.error.message if ended.error else ended.state
-            raise HubError(f"{what} failed: {why}", code="act_failed", hint="e shows it in full")
+            raise HubError(f"{what} failed: {why}", code="act_failed")
         return ended
 
     # --- taking
@@ -269,7 +269,7 @@ class Saving:
         made, failed = outcome(job)
         if failed:
             said = f"{len(made)} of {len(made) + len(failed)} forks are online, not {'; '.join(failed)}"
-            raise HubError(said, code="fork_incomplete", hint="e shows it in full")
+            raise HubError(said, code="fork_incomplete")
         command = self.app.acting.equivalent(*fork_words(one, request))
         self.app.say(f"√ {', '.join(made)} made of {called(one)} — {command}", "ok")
 

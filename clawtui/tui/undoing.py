@@ -147,7 +147,7 @@ class Undoing:
             ended = await control.job(answer.job.id, WAIT_SECONDS) if answer.job is not None else None
             if ended is not None and ended.state != JobState.SUCCEEDED:
                 why = ended.error.message if ended.error else ended.state
-                raise HubError(f"{answer.undone} failed: {why}", code="act_failed", hint="e shows it in full")
+                raise HubError(f"{answer.undone} failed: {why}", code="act_failed")
         if self.app.store is not None:
             self.app.store.touch("audit", "attention")
         more = f" and {len(answers) - 1} more" if len(answers) > 1 else ""

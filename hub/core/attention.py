@@ -298,7 +298,9 @@ def _jobs(facts: Facts) -> Iterator[Finding]:
 
 
 def _jobs_told(failed: list[JobFailure]) -> str:
-    last = f"{failed[0].kind} failed" + (f": {failed[0].message[:200]}" if failed[0].message else "")
+    newest = failed[0]
+    what = f"{newest.kind} {newest.about}".rstrip()
+    last = f"{what} failed" + (f": {newest.message[:200]}" if newest.message else "")
     return last if len(failed) == 1 else f"{len(failed)} jobs failed, last {last}"
 
 

@@ -46,12 +46,14 @@ class Failure(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class JobFailure(msgspec.Struct, frozen=True, kw_only=True):
-    """A job that failed and was not followed by what makes up for it. `ended_at`: ms since the epoch."""
+    """A job that failed and was not followed by what makes up for it. `ended_at`: ms since the epoch; `about`: as the
+    job's."""
 
     job_id: JobId
     kind: str
     ended_at: int
     agent_id: AgentId | None = None
+    about: str = ""
     message: str = ""
 
 

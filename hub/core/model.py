@@ -343,7 +343,8 @@ class JobStep(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Job(Record, frozen=True):
-    """Long work of the hub itself. `progress` 0..1; `request` is JSON, to finish it later.
+    """Long work of the hub itself. `progress` 0..1; `request` is JSON, to finish it later. `about`: what it is done to
+    where that is no agent: a profile, an image, a snapshot.
 
     `steps` are the last things that it said, the oldest first; they are kept at its end.
     """
@@ -353,6 +354,7 @@ class Job(Record, frozen=True):
     started_at: int
     state: JobState = JobState.RUNNING
     agent_id: AgentId | None = None
+    about: str = ""
     progress: float = 0.0
     message: str = ""
     steps: tuple[JobStep, ...] = ()

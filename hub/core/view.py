@@ -203,6 +203,7 @@ def job_view(job: Job) -> JobView:
         result=msgspec.json.decode(job.result),
         error=job.error,
         by=job.by,
+        about=job.about,
         steps=[JobStepView(at=rfc3339(step.at) or "", message=step.message) for step in job.steps],
     )
 

@@ -6,6 +6,8 @@ from collections.abc import AsyncIterator
 from contextlib import aclosing
 from typing import Final
 
+from msgspec.structs import replace
+
 from hub.adoption import Adoption
 from hub.connections.link import Link
 from hub.contract import (
@@ -27,12 +29,13 @@ from hub.contract import (
 )
 from hub.control import ShellSession
 from hub.core.model import Agent, AgentUid, TokenKind
+from hub.core.names import check_agent_id
 from hub.core.view import job_view, rfc3339
 from hub.drivers.base import AgentHandle, LogRequest
 from hub.errors import BadRequest, Conflict
 from hub.operations.base import Operations, check_limit, check_wait, parse_since
 from hub.operations.logpages import lines_until
-from hub.planning import check_agent_id
+from hub.planning import made_with
 from hub.submission import check_labels
 from hub.tokens import agent_token
 
@@ -65,7 +68,8 @@ class AgentOperations(Operations):
         return AgentList(agents=page)
 
     async def agent(self, agent_id: str) -> AgentView:
-        return self._kernel.fleet.view(self._kernel.fleet.agent(agent_id).id)
+        agent = self._kernel.fleet.agent(agent_id)
+        return replace(self._kernel.fleet.view(agent.id), machine=made_with(agent))
 
     # --- coming and going
 

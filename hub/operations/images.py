@@ -104,7 +104,7 @@ class ImageOperations(Operations):
         audit = self._kernel.audited(self._who, kind, target)
         request = msgspec.json.encode(asked).decode()
         job = await self._inside.jobs.start(
-            kind, None, self._who, work.work(kind, asked), effects=[audit], request=request
+            kind, None, self._who, work.work(kind, asked), effects=[audit], request=request, about=target
         )
         return job_view(job)
 

@@ -67,9 +67,10 @@ _FAILED_JOBS: Final = f"""
     WHERE ended_at >= ? AND state = '{JobState.FAILED.value}' ORDER BY ended_at DESC LIMIT ?"""
 # Asked only when something has failed: bodies of a day's jobs are looked into, inside SQLite.
 _SUCCEEDED_JOBS: Final = f"""
-    SELECT json_extract(CAST(body AS TEXT), '$.kind') AS kind, json_extract(CAST(body AS TEXT), '$.agent_id') AS agent,
+    SELECT json_extract(CAST(body AS TEXT), '$.kind') AS kind, coalesce(json_extract(CAST(body AS TEXT), '$.agent_id'),
+    ' ' || json_extract(CAST(body AS TEXT), '$.about')) AS target,
     MAX(ended_at) FROM jobs INDEXED BY jobs_by_end WHERE ended_at >= ? AND state = '{JobState.SUCCEEDED.value}'
-    AND agent IN (SELECT value FROM json_each(?)) GROUP BY kind, agent"""
+    AND target IN (SELECT value FROM json_each(?)) GROUP BY kind, target"""
 REMOVES: Final = "destroy"
 """The job that leaves nothing to make up for on its agent."""
 
@@ -79,6 +80,7 @@ class _Job(msgspec.Struct):
 
     kind: str
     agent_id: str | None = None
+    about: str = ""
     error: _Why | None = None
 
 
@@ -87,22 +89,30 @@ _decode_job = msgspec.json.Decoder(_Job).decode
 
 def failed_jobs(connection: sqlite3.Connection, since_ms: int, limit: int = MOST_FAILURES) -> list[JobFailure]:
     """Return the jobs that failed since `since_ms` (ms since the epoch), apart from those after which a job
-    of the same kind succeeded on the same agent, or the agent was destroyed. Runs on a reader's thread."""
+    of the same kind succeeded on the same agent or the same other thing, or the agent was destroyed.
+
+    Runs on a reader's thread.
+    """
     failed = [
         _failed_job(job, ended_at, _decode_job(body))
         for job, ended_at, body in connection.execute(_FAILED_JOBS, (since_ms, limit))
     ]
     if not failed:
         return []
-    agents = msgspec.json.encode(sorted({job.agent_id for job in failed if job.agent_id is not None})).decode()
-    rows = connection.execute(_SUCCEEDED_JOBS, (failed[-1].ended_at, agents))
-    succeeded = {(str(kind), str(agent)): int(ended_at) for kind, agent, ended_at in rows}
+    targets = msgspec.json.encode(sorted({_target(job) for job in failed} - {""})).decode()
+    rows = connection.execute(_SUCCEEDED_JOBS, (failed[-1].ended_at, targets))
+    succeeded = {(str(kind), str(target)): int(ended_at) for kind, target, ended_at in rows}
 
     def made_up(job: JobFailure) -> bool:
-        later = (succeeded.get((kind, job.agent_id or ""), 0) for kind in (job.kind, REMOVES))
+        later = (succeeded.get((kind, _target(job)), 0) for kind in (job.kind, REMOVES))
         return max(later) >= job.ended_at
 
     return [job for job in failed if not made_up(job)]
+
+
+def _target(job: JobFailure) -> str:
+    """What it was done to, as `_SUCCEEDED_JOBS` tells it: no agent's name begins with a blank."""
+    return job.agent_id or (f" {job.about}" if job.about else "")
 
 
 def _failed_job(job: str, ended_at: int, told: _Job) -> JobFailure:
@@ -111,6 +121,7 @@ def _failed_job(job: str, ended_at: int, told: _Job) -> JobFailure:
         job_id=JobId(job),
         kind=told.kind,
         agent_id=AgentId(told.agent_id) if told.agent_id is not None else None,
+        about=told.about,
         ended_at=ended_at,
         message=why.message or why.code,
     )

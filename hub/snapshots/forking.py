@@ -10,9 +10,9 @@ from msgspec.structs import replace
 
 from hub.core.effects import Save
 from hub.core.model import Agent, AgentId, AgentUid, Job, JobState, Observed, Snapshot, SnapshotLine
+from hub.core.names import check_agent_id
 from hub.errors import BadRequest, Conflict, DriverFailed, HubError, NotFound
 from hub.jobs import JobHandle
-from hub.planning import check_agent_id
 from hub.snapshots.room import Room
 
 KIND: Final = "fork"
@@ -77,10 +77,11 @@ class Forking:
                 raise Conflict(f"there is an agent {name} already", code="agent_exists", hint="Choose another name.")
         await room.seed(snapshot)
         request = Request(snapshot.id, chosen)
-        audit = kernel.audited(by, "agent.fork", f"{snapshot.agent_id}:{snapshot.name}", detail=", ".join(chosen))
+        about = f"{snapshot.agent_id}:{snapshot.name}"
+        audit = kernel.audited(by, "agent.fork", about, detail=", ".join(chosen))
         return await room.jobs.start(
             KIND, None, by, lambda job: self._fork(snapshot, chosen, by, job), effects=[audit],
-            request=msgspec.json.encode(request).decode(),
+            request=msgspec.json.encode(request).decode(), about=about,
         )  # fmt: skip
 
     def _free_names(self, snapshot: Snapshot, count: int) -> tuple[AgentId, ...]:

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from typing import Any
 
+import msgspec
 import pytest
+from msgspec.structs import replace
 
 from hub.contract import CreateAgent, MountRequest, Resources
 from hub.core.model import AgentUid, Now, Observed
+from hub.core.names import check_agent_id
 from hub.drivers.base import AgentPlan, Mount, RestartPolicy
 from hub.drivers.fake import ALL_FEATURES
 from hub.errors import BadRequest, NotAvailable
-from hub.planning import check_agent_id, is_composed, machine_of, make_plan, new_agent, stop_grace
+from hub.planning import is_composed, machine_of, made_with, make_plan, new_agent, stop_grace
 from profiles.model import Machine, parse_machine
 from profiles.parts import Logging, Ulimit
 
@@ -50,6 +53,22 @@ def test_the_record_can_make_the_plan_again() -> None:
     agent = new_agent(request, AgentUid("u"), "fake", ALL_FEATURES, NOW)
     assert (agent.observed, agent.created_at, agent.driver) == (Observed.CREATING, 7, "fake")
     assert make_plan(agent, "h", "t") == make_plan(agent, "h", "t")
+
+
+def test_what_an_agent_was_made_with_is_known_whatever_became_of_its_profile() -> None:
+    profile = Machine(concurrency=3, network="isolated", environment={"CI": "true"})
+    request = CreateAgent(name="a", resources=Resources(cpus=0.5, memory="1G"), environment={"KEY": "a secret"})
+    agent = new_agent(request, AgentUid("u"), "fake", ALL_FEATURES, NOW, profile)
+    made = made_with(agent)
+    assert made is not None
+    assert (made["resources"]["cpus"], made["resources"]["memory_bytes"]) == (0.5, 1 << 30)
+    assert (made["concurrency"], made["network"]) == (3, "isolated")
+    assert "environment" not in made
+    assert "a secret" not in str(made)
+    plain = made_with(new_agent(CreateAgent(name="a"), AgentUid("u"), "fake", ALL_FEATURES, NOW, profile))
+    said = msgspec.to_builtins(profile)
+    assert plain == {key: value for key, value in said.items() if key != "environment"}
+    assert made_with(replace(agent, driver="", spec=None)) is None
 
 
 @pytest.mark.parametrize("name", ["", "A", "-a", "a_b", "a" * 41, "a b", "ä", "a\n", "../a", "hub"])

@@ -8,12 +8,15 @@ import pytest
 from msgspec.structs import replace
 from rich.cells import cell_len
 
-from clawtui.tui.jobs import SAID_LEAST_CELLS, JobWatch, job_detail, jobs_line, running_first
+from clawtui.tui.jobs import JOB_COLUMNS, SAID_LEAST_CELLS, JobWatch, job_detail, job_row, jobs_line, running_first
 from clawtui.tui.theme import Piece
 from clawtui.tui.widgets.dialogs import ConfirmDialog
-from hub.contract import AttentionList, AttentionView, JobList, JobStepView, JobView, Severity
+from hub.contract import AgentAct, AttentionList, AttentionView, JobList, JobStepView, JobView, Severity
 from hub.core.model import TaskState
+from hub.disk import prune, repair
 from hub.errors import Conflict
+from hub.image_jobs import KINDS
+from hub.snapshots import deleting, forking, restoring, taking
 from runtime.wire import TaskError
 from tests.hub.api.scripted import WHEN
 from tests.tui import fleet_script, office_script
@@ -69,6 +72,34 @@ def test_steps_stand_at_their_time_since_the_beginning() -> None:
         JobStepView(at=WHEN.replace(":05.000", ":07.500"), message="second"),
     ]
     assert told(replace(RUNS, steps=steps))["Steps"].split("\n") == ["   0.0s  first", "   2.5s  second"]
+
+
+BUILD = replace(
+    RUNS, id="j-4", kind="profile.build", agent_id=None, about="web", state="failed", finished_at=WHEN,
+    error=TaskError("setup_task_failed", 'the image openclaw-agent-web:abc cannot be built: setup task 1 "get" failed'),
+)  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "kind",
+    [*KINDS, *AgentAct, "create", "destroy", "restore", restoring.UNDO, deleting.KIND, forking.KIND,
+     taking.KIND, prune.KIND, repair.KIND],
+)  # fmt: skip
+def test_the_word_for_a_job_is_never_cut(kind: str) -> None:
+    _, row = job_row(replace(RUNS, kind=kind), NOW, False)
+    columns = [column.key for column in JOB_COLUMNS]
+    assert cell_len(row.cells[columns.index("kind")].text) <= JOB_COLUMNS[columns.index("kind")].width
+
+
+def test_a_build_says_of_which_profile_and_first_of_all_why_it_failed() -> None:
+    fields, row = job_row(BUILD, NOW, False)
+    texts = [cell.text for cell in row.cells]
+    assert texts[1:3] == ["build", "web"]
+    assert texts[-1] == 'setup task 1 "get" failed'
+    assert (fields["target"], fields["job"]) == ("web", "profile.build")
+    assert told(BUILD)["Error"].startswith("the image openclaw-agent-web:abc cannot be built")
+    assert line([], "", [], BUILD).strip() == "× build web failed: f6 says why"
+    assert line([("× build failed: web: no", "bad")], "", [], BUILD).strip() == "× build failed: web: no"
 
 
 def line(said: list[Piece], offer: str, jobs: list[JobView], failed: JobView | None, width: int = 80) -> str:

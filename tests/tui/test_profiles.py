@@ -13,9 +13,10 @@ from textual.widgets import Input, TextArea
 from clawtui.tui.profile_text import first_text, remarks, renamed
 from clawtui.tui.profiles import Known, effective_fields, image_cell, newest_build, profile_detail
 from clawtui.tui.widgets.asking import AskDialog
+from clawtui.tui.widgets.create_form import CreateDialog
 from clawtui.tui.widgets.dialogs import ConfirmDialog, TypeNameDialog
+from clawtui.tui.widgets.fields import Fields
 from clawtui.tui.widgets.fleet_table import FleetTable
-from clawtui.tui.widgets.forms import CreateDialog
 from clawtui.tui.widgets.profile_editor import ProfileEditor
 from hub.contract import (
     BuildImage,
@@ -131,6 +132,9 @@ def test_an_image_is_built_changed_missing_or_unknown() -> None:
     assert image_cell(Known(MINE, MINE, images)).text == "· changed"
     assert image_cell(Known(MINE, MINE, (), BUILDING)).text == "▶ building 50%"
     assert image_cell(Known(MINE, MINE, (), FAILED)).text == "× build failed"
+    older = replace(FAILED, message="building openclaw-agent-mine:abc")
+    assert image_cell(Known(MINE, MINE, (), older)).text == "· not built"
+    assert image_cell(Known(MINE, MINE, (), replace(older, message=f"building {MINE.image}"))).text == "× build failed"
     assert image_cell(Known(MINE, replace(MINE, built=None))).text == "? unknown"
     assert image_cell(Known(MINE)).text == "◔ reading"
 
@@ -492,6 +496,26 @@ async def test_an_agents_detail_has_what_it_was_made_from(size: tuple[int, int])
         await until(pilot, sees(app, "none: the base image"))
         await pilot.press("j")
         await until(pilot, sees(app, "there is no profile 'gone'"))
+
+
+@pytest.mark.parametrize("size", SIZES)
+async def test_the_detail_tells_in_what_the_profile_is_another_one_by_now(size: tuple[int, int]) -> None:
+    made = {"resources": {"cpus": 1.0, "memory_bytes": 1 << 30, "disk_bytes": 30 << 30}, "concurrency": 4}
+    same = EFFECTIVE["machine"]
+    hub = with_profiles(**{"a-1": "mine", "a-2": "mine"})
+    machines = {"a-1": made | {"volumes": same["volumes"]}, "a-2": same}
+    hub.answers["agent"] = lambda name: replace(hub.agents_by_id[name], machine=machines[name])
+    async with shown(hub, size) as (app, pilot):
+        await until(pilot, sees(app, "a-1"))
+        await pilot.press("6")
+        fields = app.main.query_one("#tab-profile", Fields)
+        await until(pilot, lambda: "another machine" in fields.plain, "the difference")
+        told = " ".join(fields.plain.split())
+        assert "Made with Resources cpus 1, memory 1.0G, disk 30G Concurrency 4" in told
+        assert "Resources cpus 4, memory 8.0G, disk 30G this agent: cpus 1, memory 1.0G, disk 30G" in told
+        assert told.count("Concurrency") == 1
+        await pilot.press("j")
+        await until(pilot, lambda: "√ The next agent gets the same machine" in fields.plain, "no difference")
 
 
 @pytest.mark.parametrize(

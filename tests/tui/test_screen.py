@@ -21,8 +21,9 @@ from clawtui.tui.saving import Saving
 from clawtui.tui.screens.main import PANES
 from clawtui.tui.undoing import Undoing
 from clawtui.tui.widgets.command_line import CHARACTERS_MAX, LineInput
+from clawtui.tui.widgets.create_form import CreateDialog
 from clawtui.tui.widgets.dialogs import ConfirmDialog, TypeNameDialog
-from clawtui.tui.widgets.forms import CreateDialog, Form, TaskDialog
+from clawtui.tui.widgets.forms import Form, TaskDialog
 from hub.contract import (
     AgentAct,
     AttentionList,

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from clawtui.tui.actions import Where
-from clawtui.tui.jobs import JOB_COLUMNS, JOB_KEYS, job_detail, job_fields, job_row, running_first
+from clawtui.tui.jobs import JOB_COLUMNS, JOB_KEYS, job_detail, job_row, running_first
+from clawtui.tui.presenters import job_target
 from clawtui.tui.screens.detailed import DetailedListing
 from clawtui.tui.screens.pane import Subject
 from clawtui.tui.store import FleetStore
@@ -92,12 +93,12 @@ class JobsPane(DetailedListing):
         if known and (why := _why_not(known)):
             self.ui.say(why, "warn")
             return
-        named = [f"{job.kind} {job.agent_id or ''}".strip() for job in known] or list(jobs)
+        named = [f"{job.kind} {job_target(job)}".strip() for job in known] or list(jobs)
 
         async def cancel() -> None:
             for job in jobs:
                 ended = await self.ui.acting.control.cancel_job(job)
-                self.ui.say(f"√ {ended.kind} {ended.agent_id or ''} is {ended.state} — clawtui jobs cancel {job}", "ok")
+                self.ui.say(f"√ {ended.kind} {job_target(ended)} is {ended.state} — clawtui jobs cancel {job}", "ok")
 
         def answered(yes: bool | None) -> None:
             if yes:
@@ -112,7 +113,7 @@ def _why_not(jobs: list[JobView]) -> str:
     """Why none of these can be cancelled; empty when one can."""
     running = [job for job in jobs if job.finished_at is None]
     if not running:
-        return f"{jobs[0].kind} {job_fields(jobs[0])['agent']} has ended: {jobs[0].state}"
+        return f"{jobs[0].kind} {job_target(jobs[0])} has ended: {jobs[0].state}"
     if all(job.kind == FINAL for job in running):
         return "a destroy goes on to its end: half an agent would be left"
     return ""

@@ -1,33 +1,32 @@
-"""Forms: a new agent, and a task of any type to one, to many or to a selector."""
+"""Forms, and the one of a task of any type to one, to many or to a selector."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Coroutine, Sequence
-from functools import partial
-from typing import Any, ClassVar, Final, Literal, NamedTuple
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, NamedTuple, cast
 
-import msgspec
 from rich.text import Text
 from textual import on
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical, VerticalScroll
 from textual.screen import ModalScreen
-from textual.suggester import SuggestFromList
 from textual.widget import Widget
 from textual.widgets import Button, Checkbox, Input, Label, Select, Static
 
+from clawtui.cli.output import printable
 from clawtui.cli.values import pairs
 from clawtui.errors import UsageError
 from clawtui.tui.theme import STYLES
 from clawtui.tui.widgets.dialogs import keep_buttons_in_sight
-from hub.contract import CreateAgent, DispatchRequest, DriverHealth, ProfileView, RolloutRequest
+from hub.contract import DispatchRequest, RolloutRequest
 from hub.core.task_forms import TASK_FORMS, FieldKind, TaskField
-from hub.errors import HubError
+from hub.errors import BadRequest, HubError
 
-AS_PROFILE: Final = "as the profile says"
-NETWORKS: Final = ("none", "isolated")
-"""Names that are no Docker network's: without any network but with the hub, and with nobody but the hub."""
+if TYPE_CHECKING:
+    from clawtui.tui.app import ClawtuiApp
+
+Send = Callable[[Any], Awaitable[object]]
 
 
 class TaskOrder(NamedTuple):
@@ -50,11 +49,8 @@ class Choose(Select[str]):
     """A choice of one line; `prompt` stands for none, where none is possible."""
 
     def __init__(self, choices: Sequence[str], *, value: str = "", prompt: str = "", id: str) -> None:
-        options = [(one, one) for one in choices]
-        if value:
-            super().__init__(options, value=value, id=id, compact=True)
-        else:
-            super().__init__(options, prompt=prompt, id=id, compact=True)
+        more: dict[str, Any] = {"value": value} if value else {}
+        super().__init__([(one, one) for one in choices], prompt=prompt or "Select", id=id, compact=True, **more)
 
 
 class Flag(Checkbox):
@@ -68,13 +64,24 @@ class Flag(Checkbox):
 
 
 class Form(ModalScreen[Any]):
-    """Fields above, two buttons below; Escape cancels. What is wrong stands under the fields."""
+    """Fields above, two buttons below; Escape cancels. What is wrong stands under its field, else under all fields.
+
+    Without `send` it answers what was filled in. With it, that is given to `send` and the form stays until it was
+    taken: what is refused can be mended where it stands.
+    """
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape", "cancel", "Cancel", show=False),
         # Not before other keys: it must not overtake what was typed.
         Binding("ctrl+s", "send", "Send", show=False),
     ]
+    PLACES: ClassVar[Mapping[str, str]] = {}
+    """Ids of the fields that errors speak of, by the name they have there."""
+
+    def __init__(self, send: Send | None = None) -> None:
+        super().__init__()
+        self._send = send
+        self._asking = False
 
     def buttons(self, verb: str) -> ComposeResult:
         yield Static("", id="form-note")
@@ -91,6 +98,29 @@ class Form(ModalScreen[Any]):
     def note(self, text: str, style: str = STYLES["bad"]) -> None:
         self.query_one("#form-note", Static).update(Text(text, style=style))
 
+    # --- what is wrong
+
+    def wrong(self, error: HubError) -> Widget | None:
+        """Say it beside its field and return that, or under all fields."""
+        self.right()
+        text = f"{error.message} ({error.hint})" if error.hint else error.message
+        place = self.PLACES.get(error.field or "")
+        if place is None:
+            self.note(f"× {printable(text)}")
+            return None
+        self.note("")
+        said = self.query_one(f"#{place}-wrong", Static)
+        said.update(Text(f"× {printable(text)}", style=STYLES["bad"]))
+        said.display = True
+        return self.query_one(f"#{place}")
+
+    def right(self) -> None:
+        """Nothing is wrong with any field."""
+        for said in self.query(".field-wrong"):
+            said.display = False
+
+    # --- sending
+
     @on(Button.Pressed)
     def _pressed(self, event: Button.Pressed) -> None:
         if event.button.id == "do":
@@ -102,138 +132,56 @@ class Form(ModalScreen[Any]):
         self.dismiss(None)
 
     def action_send(self) -> None:
+        if self._asking:
+            return
         try:
             answer = self.answer()
-        except UsageError as error:
-            self.note(error.message)
+        except BadRequest as error:
+            self._refused(error)
             return
-        self.dismiss(answer)
+        if self._send is None:
+            self.dismiss(answer)
+            return
+        self._asking = True
+        self.note("▶ the hub is asked …", STYLES["accent"])
+        # Of the app: who leaves meanwhile does not take back what is on its way.
+        self.app.run_worker(self._ask(self._send, answer), group="acts", exit_on_error=False)
+
+    async def _ask(self, send: Send, answer: Any) -> None:
+        try:
+            await send(answer)
+        except HubError as error:
+            self._not_taken(error)
+        except Exception as error:  # noqa: BLE001 - shown instead of lost
+            self._not_taken(HubError(f"a defect: {error!r}", code="defect"))
+        else:
+            if self.is_current:
+                self.dismiss(None)
+        finally:
+            self._asking = False
+
+    def _not_taken(self, error: HubError) -> None:
+        if self.is_current:
+            self._refused(error)
+        else:  # it was left before the hub said no
+            cast("ClawtuiApp", self.app).problem(error)
+
+    def _refused(self, error: HubError) -> None:
+        field = self.wrong(error)
+        if field is not None:
+            field.focus()
 
     def answer(self) -> Any:
+        """What was filled in. Raises BadRequest."""
         raise NotImplementedError
 
 
-class CreateDialog(Form):
-    """A new agent; the command that does the same is shown while it is filled in."""
-
-    AUTO_FOCUS: ClassVar[str | None] = "#f-name"
-
-    def __init__(
-        self,
-        drivers: Sequence[DriverHealth],
-        equivalent: Callable[..., str],
-        agent_name: str = "",
-        profiles: Callable[[], Coroutine[Any, Any, Sequence[ProfileView]]] | None = None,
-        profile: str = "",
-    ) -> None:
-        """`profiles` reads those there are; the form does not wait for it. `profile`: which one is chosen already."""
-        super().__init__()
-        self._drivers, self._equivalent, self._agent_name = tuple(drivers), equivalent, agent_name
-        self._profiles, self._profile = profiles, profile
-
-    def compose(self) -> ComposeResult:
-        usable = [driver.name for driver in self._drivers if driver.usable]
-        with Vertical(classes="dialog form"):
-            yield Static(Text("New agent", style="bold"), classes="dialog-title")
-            with VerticalScroll():
-                yield from _labelled("Name", Field(self._agent_name, placeholder="e.g. builder-1", id="f-name"))
-                driver = Select(
-                    [(name, name) for name in usable], id="f-driver", prompt="the hub's choice", compact=True
-                )
-                yield from _labelled("Driver", driver)
-                yield from _labelled("Profile", self._profile_choice())
-                yield from _labelled("Type", Field(placeholder="e.g. builder", id="f-type"))
-                yield from _labelled("Labels", Field(placeholder="e.g. team=web stage=test", id="f-labels"))
-                yield from _labelled("Tasks at once", Field(placeholder="1", id="f-concurrency", type="integer"))
-                yield from _labelled("CPUs", Field(placeholder=AS_PROFILE, id="f-cpus", type="number"))
-                yield from _labelled("Memory", Field(placeholder=f"{AS_PROFILE}, e.g. 2G", id="f-memory"))
-                network = Field(placeholder="none, isolated, or a Docker network", id="f-network")
-                network.suggester = SuggestFromList(NETWORKS)
-                yield from _labelled("Network", network)
-                yield Static("", id="f-profile-note", classes="form-hint")
-                for unusable in (driver for driver in self._drivers if not driver.usable):
-                    reason = f"{unusable.name} is not usable: {unusable.reason} {unusable.hint}"
-                    yield Static(Text(reason, style=STYLES["warn"]), classes="form-hint")
-            yield from self.buttons("Create")
-
-    def on_mount(self) -> None:
-        self._show_command()
-        if self._profiles is not None:
-            self.run_worker(partial(self._read_profiles, self._profiles), group="profiles")
-
-    def _profile_choice(self) -> Select[str]:
-        known = [(self._profile, self._profile)] if self._profile else []
-        more: dict[str, Any] = {"value": self._profile} if self._profile else {}
-        return Select(known, id="f-profile", prompt="none: the base image", compact=True, **more)
-
-    async def _read_profiles(self, read: Callable[[], Coroutine[Any, Any, Sequence[ProfileView]]]) -> None:
-        """Offer those that are right; what was chosen meanwhile stays."""
-        try:
-            found = await read()
-        except HubError as error:
-            self._say_of_profiles(f"Profiles cannot be read: {error.message}")
-            return
-        choice = self.query_one("#f-profile", Select)
-        chosen = choice.value
-        names = {one.name for one in found if one.valid} | ({self._profile} if self._profile else set())
-        choice.set_options([(name, name) for name in sorted(names)])
-        if isinstance(chosen, str):
-            choice.value = chosen
-        wrong = sorted(one.name for one in found if not one.valid)
-        if wrong:
-            self._say_of_profiles(f"Left out, because they are wrong: {', '.join(wrong)}")
-
-    def _say_of_profiles(self, text: str) -> None:
-        self.query_one("#f-profile-note", Static).update(Text(text, style=STYLES["warn"]))
-
-    @on(Input.Changed)
-    @on(Select.Changed)
-    def _show_command(self) -> None:
-        try:
-            self.note(self._equivalent(*create_words(self.answer())), STYLES["dim"])
-        except UsageError as error:
-            self.note(error.message, STYLES["warn"])
-
-    def answer(self) -> CreateAgent:
-        name = self.value("#f-name")
-        if not name:
-            raise UsageError("the agent needs a name")
-        driver, profile = (self.query_one(f"#f-{one}", Select).value for one in ("driver", "profile"))
-        cpus, memory = self.value("#f-cpus"), self.value("#f-memory")
-        fields: dict[str, Any] = {
-            "name": name, "driver": driver if isinstance(driver, str) else "", "type": self.value("#f-type"),
-            "profile": profile if isinstance(profile, str) else "", "network": self.value("#f-network"),
-            "labels": pairs(self.value("#f-labels").split(), "labels"),
-            "resources": {"cpus": float(cpus) if cpus else None, "memory": memory or None},
-        }  # fmt: skip
-        if concurrency := self.value("#f-concurrency"):
-            fields["concurrency"] = int(concurrency)
-        try:
-            return msgspec.convert(fields, CreateAgent)
-        except msgspec.ValidationError as error:
-            raise UsageError(str(error)) from error
-
-
-def create_words(request: CreateAgent) -> list[str]:
-    """The `create` verb that does the same."""
-    words = ["create", request.name]
-    named = {
-        "--driver": request.driver, "--profile": request.profile, "--type": request.type,
-        "--concurrency": request.concurrency,
-        "--cpu": request.resources.cpus, "--memory": request.resources.memory, "--network": request.network,
-    }  # fmt: skip
-    for option, value in named.items():
-        if value:
-            words += [option, f"{value:g}" if isinstance(value, float) else str(value)]
-    for key, value in request.labels.items():
-        words += ["--label", f"{key}={value}"]
-    return words
-
-
-def _labelled(text: str, *fields: Any) -> ComposeResult:
+def labelled(text: str, field: Widget) -> ComposeResult:
+    """A field with its name before it, and room below it for what is wrong with it."""
     with Horizontal(classes="field"):
         yield Label(text, classes="field-name")
-        yield from fields
+        yield field
+    yield Static("", id=f"{field.id}-wrong", classes="field-wrong")
 
 
 class TaskDialog(Form):
@@ -241,9 +189,13 @@ class TaskDialog(Form):
 
     # From the first moment on: `focus()` comes later than the next key.
     AUTO_FOCUS: ClassVar[str | None] = "#t-fields Input, #cancel"
+    PLACES: ClassVar[Mapping[str, str]] = {
+        "agents": "t-agents", "agent": "t-agents", "selector": "t-selector", "canary": "t-canary",
+        "atOnce": "t-concurrency", "stopAfter": "t-stop", "timeout": "t-timeout", "timeoutMs": "t-timeout",
+    }  # fmt: skip
 
-    def __init__(self, names: tuple[str, ...], task_type: str = "") -> None:
-        super().__init__()
+    def __init__(self, names: tuple[str, ...], task_type: str = "", send: Send | None = None) -> None:
+        super().__init__(send)
         self._names = names
         self._type = task_type if task_type in TASK_FORMS else "exec"
 
@@ -258,14 +210,14 @@ class TaskDialog(Form):
                     id="t-type",
                     compact=True,
                 )
-                yield from _labelled("Type", kinds)
+                yield from labelled("Type", kinds)
                 yield Vertical(*self._fields(), id="t-fields")
-                yield from _labelled("Agents", Field(" ".join(self._names), placeholder="NAME NAME", id="t-agents"))
-                yield from _labelled("or selector", Field(placeholder="type=builder", id="t-selector"))
-                yield from _labelled("Canary", Field(placeholder="0: none first", id="t-canary", type="integer"))
-                yield from _labelled("At once", Field(placeholder="0: no limit", id="t-concurrency", type="integer"))
-                yield from _labelled("Stop after", Field(placeholder="0: never", id="t-stop", type="integer"))
-                yield from _labelled("Timeout s", Field(placeholder="3600", id="t-timeout", type="number"))
+                yield from labelled("Agents", Field(" ".join(self._names), placeholder="NAME NAME", id="t-agents"))
+                yield from labelled("or selector", Field(placeholder="type=builder", id="t-selector"))
+                yield from labelled("Canary", Field(placeholder="0: none first", id="t-canary", type="integer"))
+                yield from labelled("At once", Field(placeholder="0: no limit", id="t-concurrency", type="integer"))
+                yield from labelled("Stop after", Field(placeholder="0: never", id="t-stop", type="integer"))
+                yield from labelled("Timeout s", Field(placeholder="3600", id="t-timeout", type="number"))
             yield from self.buttons("Send")
 
     def _fields(self) -> list[Widget]:
@@ -298,14 +250,14 @@ class TaskDialog(Form):
             elif field.required:
                 raise UsageError(f"{field.name} is needed")
         if timeout := self.value("#t-timeout"):
-            task["timeoutMs"] = int(float(timeout) * 1000)
+            task["timeoutMs"] = int(number(timeout, "timeout") * 1000)
         agents, selector = self.value("#t-agents").replace(",", " ").split(), self.value("#t-selector")
         if not agents and not selector:
-            raise UsageError("name agents, or give a selector such as type=builder")
+            raise UsageError("name agents, or give a selector such as type=builder", field="agents")
         rollout = RolloutRequest(
-            canary=_number(self.value("#t-canary")),
-            concurrency=_number(self.value("#t-concurrency")),
-            stop_on_failures=_number(self.value("#t-stop")),
+            canary=_count(self.value("#t-canary"), "canary"),
+            concurrency=_count(self.value("#t-concurrency"), "atOnce"),
+            stop_on_failures=_count(self.value("#t-stop"), "stopAfter"),
         )
         dispatch = DispatchRequest(
             task=task, selector=selector or None, agents=None if selector else agents, rollout=rollout
@@ -343,5 +295,13 @@ def _editor(field: TaskField) -> Checkbox | Select[str] | Input:
     return Field(field.default, placeholder=hint, id=_id(field))
 
 
-def _number(text: str) -> int:
-    return max(int(text), 0) if text else 0
+def number(text: str, field: str) -> float:
+    """Raises UsageError for a number that is not complete, such as `-`."""
+    try:
+        return float(text)
+    except ValueError:
+        raise UsageError(f"{text!r} is not a number", field=field) from None
+
+
+def _count(text: str, field: str) -> int:
+    return max(int(number(text, field)), 0) if text else 0

@@ -1,11 +1,12 @@
-"""The Profile tab of an agent: what it was made from, as that is now, and what of it the agent itself says."""
+"""The Profile tab of an agent: what it was made with, and in what its profile is another one by now."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 from clawtui.cli.output import printable
-from clawtui.tui.profiles import effective_fields, problem_text
+from clawtui.tui.profiles import changed_fields, contents_fields, effective_fields, machine_fields, problem_text
 from clawtui.tui.store import FleetStore
 from clawtui.tui.widgets.fields import Field, Fields, heading
 from hub.contract import AgentView, ProfileView
@@ -22,14 +23,21 @@ class ProfileTab:
     def __init__(self, fields: Fields) -> None:
         self._fields = fields
         self._whole: dict[str, ProfileView | HubError] = {}
+        self._made: dict[str, Any] = {}
+        """By the uid of agents."""
         self.key = ""
         """Goes to the profiles."""
 
     def reads(self, store: FleetStore, agent: AgentView) -> tuple[object, ...]:
-        return (agent.profile, "profile", int(store.mono() / AGAIN_SECONDS))
+        return (agent.profile, agent.uid, "profile", int(store.mono() / AGAIN_SECONDS))
 
     async def read(self, store: FleetStore, agent: AgentView, changed: Callable[[], None]) -> None:
+        try:
+            self._made[agent.uid] = (await store.control.agent(agent.id)).machine
+        except NotFound:
+            return  # it went meanwhile
         if not agent.profile:
+            changed()
             return
         try:
             self._whole[agent.profile] = await store.control.profile(agent.profile)
@@ -53,9 +61,11 @@ class ProfileTab:
             ("Tasks at once", str(agent.concurrency)),
         )
         more = f"{self.key} shows all" if self.key else ""
+        made = machine_fields(self._made.get(agent.uid))
         return [
             Field("Profile", agent.profile or NONE, "bold" if agent.profile else "dim", more),
             *(Field(label, printable(text)) for label, text in known if text),
+            *([heading("Made with"), *made] if made else []),
         ]
 
     def _profile(self, store: FleetStore, agent: AgentView) -> list[Field]:
@@ -71,10 +81,22 @@ class ProfileTab:
         style = "" if store.live else "dim"
         fields = [
             heading("The profile now"),
-            Field("", "The agent keeps the machine of the moment it was made; this is what the next one gets.", "dim"),
+            *self._unlike(agent, whole),
             Field("Source", whole.source, style, whole.path),
             *(Field("Wrong", printable(problem_text(one)), "bad", one.hint) for one in whole.problems),
             *([Field("Image", whole.image, style, "built" if whole.built else "not built")] if whole.image else []),
-            *effective_fields(whole),
+            *(contents_fields(whole) if self._made.get(agent.uid) else effective_fields(whole)),
         ]
         return fields if store.live else [one._replace(style=one.style or "dim") for one in fields]
+
+    def _unlike(self, agent: AgentView, whole: ProfileView) -> list[Field]:
+        """What the next agent of the profile gets, as far as this one has something else."""
+        made = self._made.get(agent.uid)
+        if made is None or not whole.valid:
+            return [
+                Field("", "The agent keeps the machine that it was made with; this is what the next one gets.", "dim")
+            ]
+        changed = changed_fields(made, whole)
+        if not changed:
+            return [Field("", "√ The next agent gets the same machine.", "ok")]
+        return [Field("", "▲ The next agent gets another machine; this one keeps its own.", "warn"), *changed]

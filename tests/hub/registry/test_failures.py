@@ -121,6 +121,17 @@ async def test_a_later_success_of_the_same_kind_on_the_same_agent_makes_up_for_i
     assert await failed(registry) == ["j_6"]
 
 
+async def test_a_later_success_on_the_same_other_thing_makes_up_for_it(registry: Registry) -> None:
+    """A build of a profile is on no agent."""
+    build = {"kind": "profile.build", "agent": None}
+    await registry.commit(saves(job(1, FAILED, about="web", **build), job(2, FAILED, about="a", **build)))
+    await registry.commit(saves(job(3, SUCCEEDED, about="other", **build), job(4, SUCCEEDED, kind="profile.build")))
+    newer, older = await registry.failed_jobs(10_000)
+    assert (newer.about, older.about) == ("a", "web")
+    await registry.commit(saves(job(5, SUCCEEDED, about="web", **build)))
+    assert await failed(registry) == ["j_2"]
+
+
 async def test_with_the_agent_go_its_failures(registry: Registry) -> None:
     await registry.commit(saves(job(1, FAILED), job(2, FAILED, kind="create"), job(3, FAILED, agent="b")))
     await registry.commit(saves(job(4, SUCCEEDED, kind="destroy")))
