@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
-from typing import Final
+from typing import Any, Final
 
 from rich.text import Text
 
@@ -18,6 +18,7 @@ from hub.contract import DiskObject, DiskRow, DiskView, PrunePlan
 ALL: Final = "everything"
 """The first row: all kinds together."""
 UNKNOWN: Final = "?"
+SHARING: Final = frozenset({"images", "cache"})
 OBJECTS: Final = 200
 """So many stand in a detail; the rest is counted."""
 DISK_COLUMNS: Final = (
@@ -59,19 +60,35 @@ def disk_rows(view: DiskView, stale: bool) -> list[tuple[Mapping[str, str], Row]
 
 def _together(view: DiskView, stale: bool) -> tuple[Mapping[str, str], Row]:
     unused = [row for row in view.rows if row.unused_count]
+    size = _sum(row.size_bytes for row in view.rows)
+    if not size.endswith("+"):
+        size = _most(any(map(_shares, view.rows))) + size
     cells = (
         Cell(ALL, "bold"), Cell(""), Cell(str(sum(row.count for row in view.rows))),
-        Cell(_sum(row.size_bytes for row in view.rows)), Cell(str(sum(row.unused_count for row in unused) or "-")),
+        Cell(size), Cell(str(sum(row.unused_count for row in unused) or "-")),
         Cell(_sum(row.unused_bytes for row in unused) if unused else "-", "warn" if unused else "dim"),
         Cell(disk_said(view), "dim"),
     )  # fmt: skip
     return {"kind": ALL, "place": "", "note": ""}, Row(ALL, cells, stale)
 
 
+def _shares(row: DiskRow) -> bool:
+    """Whether its sizes overlap: layers of images count for each image that has them."""
+    return row.kind in SHARING and row.count > 1
+
+
+def _most(shares: bool) -> str:
+    return "≤" if shares else ""
+
+
+def _size(row: DiskRow) -> str:
+    return f"{_most(_shares(row) and row.size_bytes is not None)}{size_said(row.size_bytes)}"
+
+
 def _row(key: str, row: DiskRow, stale: bool) -> tuple[Mapping[str, str], Row]:
     unused = bool(row.unused_count)
     cells = (
-        Cell(row.kind), Cell(row.place, "dim"), Cell(str(row.count)), Cell(size_said(row.size_bytes)),
+        Cell(row.kind), Cell(row.place, "dim"), Cell(str(row.count)), Cell(_size(row)),
         Cell(str(row.unused_count) if unused else "-", "" if unused else "dim"),
         Cell(size_said(row.unused_bytes) if unused else "-", "warn" if unused else "dim"),
         Cell(printable(row.note), "warn"),
@@ -98,13 +115,19 @@ def disk_detail(view: DiskView, key: str, now: datetime, keys: Mapping[str, str]
     if row is None:
         return []
     clean = keys.get("disk.clean", "")
+    shared = "at most: what several share counts for each" if _shares(row) else ""
     fields = [
         Field("What", row.kind, "bold", f"at {row.place}"),
-        Field("Size", f"{size_said(row.size_bytes)} in {row.count}"),
+        Field("Size", f"{_size(row)} in {row.count}", "", shared),
     ]
     if row.unused_count:
         more = f"{clean} shows the plan of a clean-up" if clean else ""
-        fields.append(Field("Unused", f"{row.unused_count}: {size_said(row.unused_bytes)} would be free", "warn", more))
+        free = (
+            "what that frees is not known"
+            if row.unused_bytes is None
+            else f"{size_said(row.unused_bytes)} would be free"
+        )
+        fields.append(Field("Unused", f"{row.unused_count}: {free}", "warn", more))
     if row.note:
         fields.append(Field("Note", printable(row.note), "warn"))
     objects = [one for one in view.objects if (one.place, one.kind) == (row.place, row.kind)]
@@ -123,6 +146,8 @@ def _object(one: DiskObject) -> Field:
 def _everything(view: DiskView, now: datetime, keys: Mapping[str, str]) -> list[Field]:
     clean = keys.get("disk.clean", "")
     fields = [Field("What", "everything of clawtui", "bold", f"looked at {age_cell(view.at, now)} ago")]
+    if any(map(_shares, view.rows)):
+        fields.append(Field("", "Sizes with ≤ are at most: what several images share counts for each.", "dim"))
     used, total = view.disk_used_bytes, view.disk_total_bytes
     if used is not None and total:
         share = used / total
@@ -147,9 +172,19 @@ def _everything(view: DiskView, now: datetime, keys: Mapping[str, str]) -> list[
 
 
 def plan_said(plan: PrunePlan) -> str:
-    more = " and what is not known" if any(one.frees_bytes is None for one in plan.objects) else ""
     things = "1 thing" if len(plan.objects) == 1 else f"{len(plan.objects)} things"
-    return f"{things}, {size_said(plan.frees_bytes)}{more} would be free again"
+    if all(one.frees_bytes is None for one in plan.objects):
+        return f"{things}; how much would be free again is not known"
+    least = "at least " if any(one.frees_bytes is None for one in plan.objects) else ""
+    return f"{things}, {least}{size_said(plan.frees_bytes)} would be free again"
+
+
+def freed_said(plan: PrunePlan, removed: Sequence[Any], freed_bytes: int) -> str:
+    """What a clean-up has done; `removed`: the things it names."""
+    unknown = any(one.frees_bytes is None for one in plan.objects)
+    if unknown and not freed_bytes:
+        return f"removed {len(removed)}; how much is free again is not known"
+    return f"removed {len(removed)}, {'at least ' if unknown else ''}{size_said(freed_bytes)} are free again"
 
 
 def plan_text(plan: PrunePlan, cells: int) -> Text:

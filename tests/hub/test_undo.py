@@ -72,6 +72,12 @@ def test_a_snooze_is_taken_back_by_waking() -> None:
         ("agent.destroy", "", "ok", "destroyed is gone"),
         ("task.exec", "{}", "ok", "cancel it"),
         ("task.cancel", "", "ok", "submit the task again"),
+        ("agent.restore", "sn_1", "ok", "clawtui restore AGENT --undo"),
+        ("agent.restore_undo", "", "ok", "since that restore is gone"),
+        ("agent.fork", "a-fork-1", "ok", "only by being destroyed"),
+        ("snapshot.create", "", "ok", "delete the snapshot"),
+        ("snapshot.delete", "", "ok", "deleted is gone"),
+        ("prune.remove", "", "ok", "removed is gone"),
         ("something.new", "", "ok", "no act leads back"),
     ],
 )

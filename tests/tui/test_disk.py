@@ -5,7 +5,16 @@ from __future__ import annotations
 import pytest
 from msgspec.structs import replace
 
-from clawtui.tui.disk import ALL, clean_words, disk_detail, disk_rows, kinds_of, plan_said, plan_text
+from clawtui.tui.disk import (
+    ALL,
+    clean_words,
+    disk_detail,
+    disk_rows,
+    freed_said,
+    kinds_of,
+    plan_said,
+    plan_text,
+)
 from clawtui.tui.widgets.fleet_table import FleetTable
 from clawtui.tui.widgets.plan_dialog import PlanDialog
 from hub.contract import (
@@ -72,6 +81,32 @@ def test_the_first_row_is_everything_together() -> None:
     assert disk_rows(replace(VIEW, rows=[]), False) == []
 
 
+def test_sizes_that_overlap_are_at_most() -> None:
+    """A layer that two images share counts for both."""
+    known = replace(VIEW, rows=[row for row in VIEW.rows if row.size_bytes is not None])
+    sizes = [row.cells[3].text for _, row in disk_rows(known, False)]
+    assert sizes == ["≤606M", "≤600M", "5.0M", "1.0M"]
+    told = [f"{field.text} {field.more}" for field in disk_detail(known, "docker images", office_script.NOW, {})]
+    assert "≤600M in 2 at most: what several share counts for each" in told
+    one = replace(VIEW, rows=[replace(VIEW.rows[0], count=1)])
+    assert [row.cells[3].text for _, row in disk_rows(one, False)] == ["600M", "600M"]
+
+
+def test_what_a_clean_up_freed_is_said_as_far_as_it_is_known() -> None:
+    unknown = replace(IMAGES, objects=[replace(OLD, frees_bytes=None)])
+    part = replace(WORK, objects=[OLD, replace(VOLUME, frees_bytes=None)])
+    assert freed_said(IMAGES, ["x"], 20 * MIB) == "removed 1, 20M are free again"
+    assert freed_said(unknown, ["x"], 0) == "removed 1; how much is free again is not known"
+    assert freed_said(part, ["x", "y"], 20 * MIB) == "removed 2, at least 20M are free again"
+    row = replace(VIEW.rows[2], unused_bytes=None)
+    (said,) = (
+        field.text
+        for field in disk_detail(replace(VIEW, rows=[row]), "docker volumes", office_script.NOW, {})
+        if field.label == "Unused"
+    )
+    assert said == "1: what that frees is not known"
+
+
 def test_kinds_are_those_of_the_rows_and_everything_means_all() -> None:
     assert kinds_of(["docker images", "hub logs", "process logs"]) == ["images", "logs"]
     assert kinds_of([ALL, "docker images"]) == []
@@ -89,7 +124,9 @@ def test_a_kinds_detail_says_why_a_thing_is_unused_or_needed() -> None:
 def test_a_plan_says_what_goes_why_and_what_is_data() -> None:
     assert plan_said(WORK) == "2 things, 25M would be free again"
     unknown = replace(IMAGES, objects=[replace(OLD, frees_bytes=None)])
-    assert plan_said(unknown).endswith("and what is not known would be free again")
+    assert plan_said(unknown) == "1 thing; how much would be free again is not known"
+    part = replace(WORK, objects=[OLD, replace(VOLUME, frees_bytes=None)], frees_bytes=20 * MIB)
+    assert plan_said(part) == "2 things, at least 20M would be free again"
     text = plan_text(WORK, 60).plain
     assert "openclaw-agent-gone data" in text
     assert "agent gone is not there any more" in text

@@ -14,10 +14,10 @@ from clawtui.tui.disk import (
     clean_words,
     disk_detail,
     disk_rows,
+    freed_said,
     kinds_of,
     plan_said,
     row_key,
-    size_said,
 )
 from clawtui.tui.screens.detailed import DetailedListing
 from clawtui.tui.store import FleetStore
@@ -132,5 +132,5 @@ class DiskPane(DetailedListing):
             raise HubError(f"the clean-up did not end well: {why}", code="act_failed", hint="F6 shows what it did")
         removed, skipped = result.get("removed", []), result.get("skipped", {})
         left = "".join(f"; left {name}: {why}" for name, why in skipped.items())
-        said = f"√ removed {len(removed)}, {size_said(result.get('freedBytes', 0))} are free again{left}"
+        said = f"√ {freed_said(plan, removed, result.get('freedBytes', 0))}{left}"
         ui.say(f"{said} — {shlex.join(words)}", "warn" if left else "ok")

@@ -194,11 +194,14 @@ class Detail(Vertical):
 
     def _title(self, store: FleetStore, agent: AgentView | None) -> None:
         pieces = title_pieces(agent.id if agent else "—", self.tab, self.size.width)
+        said = ""
         if self.tab == "logs":
-            pieces.append((f" {self.log_filter.says()}", "dim"))
+            said = self.log_filter.says()
         elif self.tab == "snapshots" and agent is not None:
             left = self.size.width - sum(len(text) for text, _ in pieces) - 1
-            pieces.append((f" {self.snapshots.says(store, agent, left)}", "dim"))
+            said = self.snapshots.says(store, agent, left)
+        if said:
+            pieces.append((f" {said}", "dim"))
         self.query_one("#detail-title", Line).set_pieces(pieces)
 
     def _read(self, reads: tuple[object, ...], work: Work) -> None:

@@ -131,13 +131,13 @@ class ProfileEditor(ModalScreen[Edited | None]):
             self._say(Text(f"It cannot be checked now: {printable(error.message)}", STYLES["warn"]))
             return
         self._remarks = remarks(text, self._format, found.problems)
-        self._show()
+        self._show("Not saved: " if save else "")
         if save and found.valid:
             self.dismiss(Edited(text, Verb.SAVE))
         elif save:
             self._go_to(self._remarks[0])
 
-    def _show(self) -> None:
+    def _show(self, before: str = "") -> None:
         behind: dict[int, str] = {}
         said = Text()
         for remark in self._remarks:
@@ -151,7 +151,7 @@ class ProfileEditor(ModalScreen[Edited | None]):
         count = len(self._remarks)
         if count:
             things = "1 thing is wrong" if count == 1 else f"{count} things are wrong"
-            self._say(Text.assemble((f"{things} (^n goes to the next):\n", "bold"), said))
+            self._say(Text.assemble((f"{before}{things} (^n goes to the next):\n", "bold"), said))
         else:
             self._say(Text("√ nothing is wrong", STYLES["ok"]))
         self._area.set_remarks(behind)

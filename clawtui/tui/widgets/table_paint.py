@@ -80,7 +80,9 @@ class Painter:
 
     def _painted(self, row: Row, look: Look) -> Strip:
         base = self._style(look, "")
-        gutter = ("▸" if look.cursor else " ") + ("*" if look.marked else " ")
+        # Where keys go is no matter of colour alone.
+        cursor = ("▸" if look.focused else "▹") if look.cursor else " "
+        gutter = cursor + ("*" if look.marked else " ")
         pieces: list[tuple[str, Style]] = [(gutter, base)]
         last = len(self.widths) - 1
         for index, cells in enumerate(self.widths):

@@ -1,4 +1,4 @@
-"""One line of text that is painted only when it changed: top bar, banner, jobs."""
+"""Text that is painted only when it changed: top bar, banner, jobs in a line each, what needs a person in several."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from clawtui.tui.theme import Piece, styled
 
 
 class Line(Widget):
-    """A single line of pieces; takes no room while it is empty, unless it is to `stay`."""
+    """Pieces of text; take no room while there are none, unless they are to `stay`."""
 
     DEFAULT_CSS = "Line { height: 1; width: 1fr; text-wrap: nowrap; text-overflow: ellipsis; }"
     ALLOW_SELECT = False
@@ -29,9 +29,10 @@ class Line(Widget):
     def set_pieces(self, pieces: Sequence[Piece]) -> None:
         new = tuple(pieces)
         if new != self._pieces:
+            lines = self.text.count("\n")
             self._pieces = new
             self.display = self._stay or bool(new)
-            self.refresh()
+            self.refresh(layout=self.text.count("\n") != lines)
 
     def render(self) -> Text:
         return styled(self._pieces)

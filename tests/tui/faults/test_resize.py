@@ -6,10 +6,11 @@ import pytest
 from rich.cells import cell_len
 
 from clawtui.tui.app import ClawtuiApp
+from clawtui.tui.screens.main import NEEDS_ROWS
 from tests.tui import fleet_script as script
 from tests.tui.scripted import screen_on, text_of, until, wait_shown
 
-PLACES = ("f1", "f2", "f3", "f4", "f5", "f6")
+PLACES = ("f1", "f2", "f3", "f4", "f5", "f6", "f7", "f8", "f9")
 
 
 def fits(app: ClawtuiApp, cells: int) -> bool:
@@ -49,6 +50,19 @@ async def test_what_is_open_survives_a_tiny_terminal(key: str) -> None:
         await until(pilot, lambda: app.screen is app.main, "the dialog is closed")
         await wait_shown(pilot, "builder-1")
         assert not app.last_problem
+
+
+async def test_what_needs_a_person_takes_the_lines_that_it_has_and_no_more() -> None:
+    """In a tall terminal several, in a low one a single one, without an empty line below it."""
+    app = screen_on(script.hub())
+    async with app.run_test(size=(120, 40)) as pilot:
+        await wait_shown(pilot, "builder-1", "NEEDS YOU")
+        needs = app.main.query_one("#needs")
+        await until(pilot, lambda: needs.size.height == NEEDS_ROWS, "several lines")
+        await pilot.resize_terminal(80, 24)
+        await until(pilot, lambda: needs.size.height == 1, "one line")
+        await pilot.resize_terminal(120, 40)
+        await until(pilot, lambda: needs.size.height == NEEDS_ROWS, "several lines again")
 
 
 async def test_columns_fit_again_at_once_after_a_resize() -> None:

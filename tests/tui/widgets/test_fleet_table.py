@@ -299,3 +299,16 @@ async def test_two_rows_of_one_key_are_refused() -> None:
     async with app.run_test(size=SIZE):
         with pytest.raises(ValueError, match="same key"):
             table.set_rows([row("a"), row("a")])
+
+
+async def test_where_keys_go_is_seen_without_colours() -> None:
+    app, table = app_with(first=[row("a0", "busy")])
+    async with app.run_test(size=SIZE) as pilot:
+        await pilot.pause()
+        assert any(line.startswith("▸ a0") for line in screen_text(app))
+        app.set_focus(None)
+        await pilot.pause()
+        assert any(line.startswith("▹ a0") for line in screen_text(app))
+        table.focus()
+        await pilot.pause()
+        assert any(line.startswith("▸ a0") for line in screen_text(app))
