@@ -97,8 +97,8 @@ class Building:
 
         async def cancel() -> None:
             for name, job in found:
-                await self.app.acting.control.cancel_job(job.id)
-                self.app.say(f"√ the build of {name} is cancelled — clawtui jobs cancel {job.id}", "ok")
+                said, style = _cancel_said(await self.app.acting.control.cancel_job(job.id))
+                self.app.say(f"{said.format(name)} — clawtui jobs cancel {job.id}", style)
             self._look_again()
 
         def answered(yes: bool | None) -> None:
@@ -150,6 +150,15 @@ class Building:
 
 def _failed(job: JobView) -> bool:
     return job.state not in (JobState.SUCCEEDED, JobState.CANCELLED)
+
+
+def _cancel_said(job: JobView) -> tuple[str, str]:
+    """What became of the build of `{}` that was to be cancelled, and its style."""
+    if job.state == JobState.CANCELLED:
+        return "√ the build of {} is cancelled", "ok"
+    if job.finished_at is None:
+        return "▶ the build of {} is still being ended", "accent"
+    return f"- the build of {{}} had ended already: {job.state}", "warn"
 
 
 def _why(job: JobView) -> str:
