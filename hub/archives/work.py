@@ -10,6 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Concatenate, Final, ParamSpec, TypeVar
 
 from hub.errors import DriverFailed, HubError, StorageFull, Unavailable
+from hub.threads import wait_done
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -93,7 +94,7 @@ class Workers:
             return await asyncio.shield(future)
         except asyncio.CancelledError:
             meter.cancel()
-            await _wait_done(future)
+            await wait_done(future)
             raise
         except OSError as exc:
             raise translated(exc) from exc
@@ -110,14 +111,3 @@ def translated(error: OSError) -> HubError:
     return DriverFailed(
         f"{error.strerror or error}{where}", hint="Check permissions and the disk of the hub's state folder."
     )
-
-
-async def _wait_done(future: asyncio.Future[T]) -> None:
-    while not future.done():
-        try:
-            await asyncio.wait([future])
-        except asyncio.CancelledError:
-            continue
-    if not future.cancelled():
-        # The caller's cancellation is what is reported.
-        future.exception()

@@ -8,6 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Final, ParamSpec, TypeVar
 
 from hub.errors import DriverFailed, Unavailable
+from hub.threads import wait_done
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -35,7 +36,7 @@ class Pool:
         try:
             return await asyncio.shield(future)
         except asyncio.CancelledError:
-            await _wait_done(future)
+            await wait_done(future)
             raise
         except OSError as exc:
             where = f" ({exc.filename})" if exc.filename else ""
@@ -56,14 +57,3 @@ class Pool:
         """Let the threads end after their present step."""
         self._closed = True
         self._executor.shutdown(wait=False)
-
-
-async def _wait_done(future: asyncio.Future[T]) -> None:
-    while not future.done():
-        try:
-            await asyncio.wait([future])
-        except asyncio.CancelledError:
-            continue
-    if not future.cancelled():
-        # The caller's cancellation is what is reported; the step's own error would only be a warning at exit.
-        future.exception()
