@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import Final
 
 from hub import contract
-from hub.api.route import Call, Route
+from hub.api.route import DRIVES, Call, Route
 from hub.contract import DiskView, JobView, PrunePlan
 from hub.control import Control
 from hub.core.model import Role
-from hub.errors import Conflict, DriverFailed, NotAvailable, StorageFull
+from hub.errors import Conflict, StorageFull
 
 
 async def disk(control: Control, call: Call) -> DiskView:
@@ -46,7 +46,7 @@ DISK: Final = (
     Route(
         method="POST", path="/agents/{agent_id}/repair", role=Role.OPERATOR, tag="disk", handler=repair, status=202,
         request=contract.RepairRequest, body_optional=True, response=contract.JobView,
-        errors=(Conflict, NotAvailable, DriverFailed, StorageFull),
+        errors=DRIVES,
         summary="Give files of root in an agent's workspace back to its user; answers the job that does it",
     ),
 )  # fmt: skip

@@ -5,14 +5,13 @@ from __future__ import annotations
 from typing import Final
 
 from hub import contract
-from hub.api.route import Call, Route
+from hub.api.route import DRIVES, Call, Route
 from hub.contract import ComposeExport, MonitoringFiles, NetworkList, NetworkView
 from hub.control import Control
 from hub.core.model import Role
-from hub.errors import Conflict, DriverFailed, NotAvailable, NotFound, StorageFull
+from hub.errors import Conflict, DriverFailed, NotAvailable, NotFound
 
 _VIEWER, _OPERATOR = Role.VIEWER, Role.OPERATOR
-_DRIVES: Final = (Conflict, NotAvailable, DriverFailed, StorageFull)
 
 
 async def listed(control: Control, call: Call) -> NetworkList:
@@ -51,26 +50,26 @@ NETWORKS: Final = (
     ),
     Route(
         method="POST", path="/networks", role=_OPERATOR, tag="networks", handler=create, status=201,
-        request=contract.CreateNetwork, response=contract.NetworkView, errors=_DRIVES,
+        request=contract.CreateNetwork, response=contract.NetworkView, errors=DRIVES,
         summary="Make a network for agents; the same one again is fine",
     ),
     Route(
         method="DELETE", path="/networks/{name}", role=_OPERATOR, tag="networks", handler=remove, status=204,
-        errors=_DRIVES, summary="Remove a network that a hub made and nobody uses",
+        errors=DRIVES, summary="Remove a network that a hub made and nobody uses",
     ),
     Route(
         method="POST", path="/networks/{name}/connect", role=_OPERATOR, tag="networks", handler=connect,
-        request=contract.NetworkMember, response=contract.NetworkView, errors=(*_DRIVES, NotFound),
+        request=contract.NetworkMember, response=contract.NetworkView, errors=(*DRIVES, NotFound),
         summary="Put an agent into one more network",
     ),
     Route(
         method="POST", path="/networks/{name}/disconnect", role=_OPERATOR, tag="networks", handler=disconnect,
-        request=contract.NetworkMember, response=contract.NetworkView, errors=(*_DRIVES, NotFound),
+        request=contract.NetworkMember, response=contract.NetworkView, errors=(*DRIVES, NotFound),
         summary="Take an agent out of a network; refused for the one through which it reaches its hub",
     ),
     Route(
         method="POST", path="/compose", role=_OPERATOR, tag="compose", handler=export,
-        request=contract.ExportCompose, response=contract.ComposeExport, errors=(*_DRIVES, NotFound),
+        request=contract.ExportCompose, response=contract.ComposeExport, errors=(*DRIVES, NotFound),
         summary="Agents, living or planned, as a Compose file; with a join token each, shown once",
     ),
     Route(

@@ -10,8 +10,12 @@ import msgspec
 
 from hub.control import Control
 from hub.core.model import Role
-from hub.errors import HubError
+from hub.errors import Conflict, DriverFailed, HubError, NotAvailable, StorageFull
 from hub.metrics import Metrics
+
+SAVES: Final = (StorageFull,)
+DRIVES: Final = (Conflict, NotAvailable, DriverFailed, StorageFull)
+"""Errors beside those that every route can answer with: where something is kept, and where a driver acts."""
 
 MAX_BODY_BYTES: Final = 1024 * 1024
 """Largest request body; a larger one is answered with 413."""

@@ -10,7 +10,7 @@ from hub.api.answers import JSON
 from hub.api.disk_routes import DISK
 from hub.api.network_routes import NETWORKS
 from hub.api.queries import EventsQuery, ShellQuery, WaitQuery
-from hub.api.route import Later, Route, Streaming
+from hub.api.route import DRIVES, SAVES, Later, Route, Streaming
 from hub.api.snapshot_routes import SNAPSHOTS
 from hub.core.model import Role
 from hub.errors import Conflict, DriverFailed, NotAvailable, NotFound, QueueFull, StorageFull
@@ -18,8 +18,6 @@ from hub.metrics import CONTENT_TYPE
 from runtime.wire import MAX_SUBMISSION_BYTES
 
 _VIEWER, _OPERATOR, _ADMIN = Role.VIEWER, Role.OPERATOR, Role.ADMIN
-_SAVES: Final = (StorageFull,)
-_DRIVES: Final = (Conflict, NotAvailable, DriverFailed, StorageFull)
 _SUBMITS: Final = (Conflict, QueueFull, StorageFull)
 
 HUB: Final = (
@@ -59,7 +57,7 @@ HUB: Final = (
     ),
     Route(
         method="POST", path="/attention/{attention_id}/snooze", role=_OPERATOR, tag="hub", handler=do.snooze,
-        request=contract.SnoozeRequest, body_optional=True, response=contract.AttentionView, errors=_SAVES,
+        request=contract.SnoozeRequest, body_optional=True, response=contract.AttentionView, errors=SAVES,
         summary="Hear no more of it for a while; `seconds` 0 ends a snooze",
     ),
     Route(
@@ -68,7 +66,7 @@ HUB: Final = (
     ),
     Route(
         method="POST", path="/journal/{seq}/undo", role=_ADMIN, tag="hub", handler=do.undo,
-        response=contract.UndoAnswer, errors=_DRIVES, summary="Take an act back, where that is possible",
+        response=contract.UndoAnswer, errors=DRIVES, summary="Take an act back, where that is possible",
     ),
     Route(
         method="POST", path="/backup", role=_ADMIN, tag="hub", handler=do.backup, request=contract.BackupRequest,
@@ -89,7 +87,7 @@ AGENTS: Final = (
     ),
     Route(
         method="POST", path="/agents", role=_OPERATOR, tag="agents", handler=do.create_agent, status=202,
-        request=contract.CreateAgent, response=contract.JobView, errors=_DRIVES,
+        request=contract.CreateAgent, response=contract.JobView, errors=DRIVES,
         summary="Create an agent through a driver; answers the job that does it",
     ),
     Route(
@@ -98,7 +96,7 @@ AGENTS: Final = (
     ),
     Route(
         method="DELETE", path="/agents/{agent_id}", role=_OPERATOR, tag="agents", handler=do.destroy, status=202,
-        response=contract.JobView, errors=_DRIVES,
+        response=contract.JobView, errors=DRIVES,
         summary="Destroy an agent and what belongs to it; its open tasks are cancelled",
     ),
     Route(
@@ -108,7 +106,7 @@ AGENTS: Final = (
     *(
         Route(
             method="POST", path=f"/agents/{{agent_id}}/{what.value}", role=_OPERATOR, tag="agents",
-            handler=do.act(what), status=202, response=contract.JobView, errors=_DRIVES,
+            handler=do.act(what), status=202, response=contract.JobView, errors=DRIVES,
             summary=f"{what.value.capitalize()} an agent; answers the job that does it",
         )
         for what in contract.AgentAct
@@ -116,7 +114,7 @@ AGENTS: Final = (
     ),
     Route(
         method="POST", path="/agents/{agent_id}/release", role=_OPERATOR, tag="agents", handler=do.release,
-        response=contract.AgentView, errors=_DRIVES,
+        response=contract.AgentView, errors=DRIVES,
         summary="Lift an agent's quarantine and give it a new join token",
     ),
     Route(
@@ -199,7 +197,7 @@ IMAGES: Final = (
     ),
     Route(
         method="PUT", path="/profiles/{name}", role=_OPERATOR, tag="profiles", handler=do.save_profile,
-        request=contract.ProfileText, response=contract.ProfileView, errors=_SAVES,
+        request=contract.ProfileText, response=contract.ProfileView, errors=SAVES,
         summary="Write a profile into the user's folder; a wrong one changes nothing",
     ),
     Route(
@@ -208,7 +206,7 @@ IMAGES: Final = (
     ),
     Route(
         method="POST", path="/profiles/{name}/build", role=_OPERATOR, tag="profiles", handler=do.build_profile,
-        status=202, request=contract.BuildImage, body_optional=True, response=contract.JobView, errors=_DRIVES,
+        status=202, request=contract.BuildImage, body_optional=True, response=contract.JobView, errors=DRIVES,
         summary="Build a profile's image where it is missing; answers the job that does it",
     ),
     Route(
@@ -217,17 +215,17 @@ IMAGES: Final = (
     ),
     Route(
         method="POST", path="/images/build", role=_OPERATOR, tag="images", handler=do.build_image, status=202,
-        request=contract.BuildImage, body_optional=True, response=contract.JobView, errors=_DRIVES,
+        request=contract.BuildImage, body_optional=True, response=contract.JobView, errors=DRIVES,
         summary="Build the base image where it is missing; answers the job that does it",
     ),
     Route(
         method="POST", path="/images/push", role=_OPERATOR, tag="images", handler=do.push_image, status=202,
-        request=contract.TransferImage, response=contract.JobView, errors=(*_DRIVES, NotFound),
+        request=contract.TransferImage, response=contract.JobView, errors=(*DRIVES, NotFound),
         summary="Put an image into a registry; answers the job that does it",
     ),
     Route(
         method="POST", path="/images/pull", role=_OPERATOR, tag="images", handler=do.pull_image, status=202,
-        request=contract.TransferImage, response=contract.JobView, errors=(*_DRIVES, NotFound),
+        request=contract.TransferImage, response=contract.JobView, errors=(*DRIVES, NotFound),
         summary="Get an image from a registry; answers the job that does it",
     ),
     Route(
@@ -269,11 +267,11 @@ ADMINISTRATION: Final = (
     ),
     Route(
         method="PUT", path="/policies/{sender}/{receiver}", role=_ADMIN, tag="policies", handler=do.allow,
-        status=204, errors=_SAVES, summary="Let one agent send messages to another",
+        status=204, errors=SAVES, summary="Let one agent send messages to another",
     ),
     Route(
         method="DELETE", path="/policies/{sender}/{receiver}", role=_ADMIN, tag="policies", handler=do.disallow,
-        status=204, errors=_SAVES, summary="Stop one agent's messages to another",
+        status=204, errors=SAVES, summary="Stop one agent's messages to another",
     ),
 )  # fmt: skip
 

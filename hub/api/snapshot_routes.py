@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from hub import contract
-from hub.api.route import Call, Route
+from hub.api.route import DRIVES, Call, Route
 from hub.contract import (
     JobView,
     SnapshotDiff,
@@ -17,10 +17,9 @@ from hub.contract import (
 )
 from hub.control import Control
 from hub.core.model import Role
-from hub.errors import Conflict, DriverFailed, NotAvailable, StorageFull
+from hub.errors import Conflict
 
 _VIEWER, _OPERATOR = Role.VIEWER, Role.OPERATOR
-_DRIVES: Final = (Conflict, NotAvailable, DriverFailed, StorageFull)
 
 
 async def listed(control: Control, call: Call) -> SnapshotList:
@@ -85,12 +84,12 @@ SNAPSHOTS: Final = (
     ),
     Route(
         method="POST", path="/agents/{agent_id}/snapshots", role=_OPERATOR, tag="snapshots", handler=take, status=202,
-        request=contract.TakeSnapshot, body_optional=True, response=contract.JobView, errors=_DRIVES,
+        request=contract.TakeSnapshot, body_optional=True, response=contract.JobView, errors=DRIVES,
         summary="Save an agent; answers the job that does it",
     ),
     Route(
         method="GET", path="/agents/{agent_id}/snapshots/estimate", role=_VIEWER, tag="snapshots", handler=estimate,
-        response=contract.SnapshotEstimate, errors=_DRIVES, summary="What a snapshot of the agent would take now",
+        response=contract.SnapshotEstimate, errors=DRIVES, summary="What a snapshot of the agent would take now",
     ),
     Route(
         method="GET", path="/agents/{agent_id}/snapshots/place", role=_VIEWER, tag="snapshots", handler=place,
@@ -99,12 +98,12 @@ SNAPSHOTS: Final = (
     ),
     Route(
         method="PUT", path="/agents/{agent_id}/snapshots/schedule", role=_OPERATOR, tag="snapshots", handler=schedule,
-        request=contract.SnapshotSchedule, response=contract.SnapshotPlace, errors=_DRIVES,
+        request=contract.SnapshotSchedule, response=contract.SnapshotPlace, errors=DRIVES,
         summary="Take snapshots of an agent by itself, and delete old ones of those; `intervalSeconds` 0 ends it",
     ),
     Route(
         method="POST", path="/agents/{agent_id}/restore/undo", role=_OPERATOR, tag="snapshots", handler=undo_restore,
-        status=202, response=contract.JobView, errors=_DRIVES,
+        status=202, response=contract.JobView, errors=DRIVES,
         summary="Go back to what an agent's last restore replaced, within 24 hours",
     ),
     Route(
@@ -113,7 +112,7 @@ SNAPSHOTS: Final = (
     ),
     Route(
         method="DELETE", path="/snapshots/{snapshot_id}", role=_OPERATOR, tag="snapshots", handler=delete, status=202,
-        response=contract.JobView, errors=_DRIVES,
+        response=contract.JobView, errors=DRIVES,
         summary="Delete a snapshot; refused while something is built on its image",
     ),
     Route(
@@ -123,12 +122,12 @@ SNAPSHOTS: Final = (
     ),
     Route(
         method="POST", path="/snapshots/{snapshot_id}/restore", role=_OPERATOR, tag="snapshots", handler=restore,
-        status=202, response=contract.JobView, errors=_DRIVES,
+        status=202, response=contract.JobView, errors=DRIVES,
         summary="Put the snapshot's agent back to it, in place; a destroyed one is made again",
     ),
     Route(
         method="POST", path="/snapshots/{snapshot_id}/fork", role=_OPERATOR, tag="snapshots", handler=fork, status=202,
-        request=contract.ForkRequest, body_optional=True, response=contract.JobView, errors=_DRIVES,
+        request=contract.ForkRequest, body_optional=True, response=contract.JobView, errors=DRIVES,
         summary="Make new agents from a snapshot, each with its own identity and credential",
     ),
 )  # fmt: skip
