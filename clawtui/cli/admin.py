@@ -35,15 +35,16 @@ POLICY_COLUMNS: Final = (
     Column("FROM", lambda policy: policy.sender),
     Column("TO", lambda policy: policy.receiver),
 )
-AUDIT_COLUMNS: Final = (
+ENTRY_COLUMNS: Final = (
     Column("SEQ", lambda entry: entry.seq, right=True),
     Column("AT", lambda entry: entry.at),
     Column("WHO", lambda entry: entry.who),
     Column("WHAT", lambda entry: entry.what),
     Column("TARGET", lambda entry: entry.target),
     Column("OUTCOME", lambda entry: entry.outcome),
-    Column("DETAIL", lambda entry: entry.detail),
 )
+"""Who did what, in the audit as in the journal."""
+AUDIT_COLUMNS: Final = (*ENTRY_COLUMNS, Column("DETAIL", lambda entry: entry.detail))
 
 
 @jobs.command(name="list")

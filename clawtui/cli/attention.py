@@ -7,7 +7,7 @@ from typing import Annotated, Final
 from cyclopts import App, Parameter
 
 from clawtui.cli import exits
-from clawtui.cli.admin import Cursor, Limit
+from clawtui.cli.admin import ENTRY_COLUMNS, Cursor, Limit
 from clawtui.cli.output import Column, Mode, age_text, size_text
 from clawtui.cli.progress import finish_job
 from clawtui.cli.values import seconds
@@ -18,12 +18,7 @@ attention = App(name="attention", help="Show and snooze what needs a person.")
 journal = App(name="journal", help="Show and undo operator acts.")
 
 JOURNAL_COLUMNS: Final = (
-    Column("SEQ", lambda entry: entry.seq, right=True),
-    Column("AT", lambda entry: entry.at),
-    Column("WHO", lambda entry: entry.who),
-    Column("WHAT", lambda entry: entry.what),
-    Column("TARGET", lambda entry: entry.target),
-    Column("OUTCOME", lambda entry: entry.outcome),
+    *ENTRY_COLUMNS,
     Column("COMMAND", lambda entry: entry.command),
     Column("UNDO", lambda entry: entry.undo),
 )
