@@ -24,7 +24,7 @@ class ProfileTab:
         self._fields = fields
         self._whole: dict[str, ProfileView | HubError] = {}
         self._made: dict[str, Any] = {}
-        """By the uid of agents."""
+        """By the uid of agents, of those that there are."""
         self.key = ""
         """Goes to the profiles."""
 
@@ -33,9 +33,11 @@ class ProfileTab:
 
     async def read(self, store: FleetStore, agent: AgentView, changed: Callable[[], None]) -> None:
         try:
-            self._made[agent.uid] = (await store.control.agent(agent.id)).machine
+            machine = (await store.control.agent(agent.id)).machine
         except NotFound:
             return  # it went meanwhile
+        living = {one.uid for one in store.agents.values()}
+        self._made = {uid: made for uid, made in self._made.items() if uid in living} | {agent.uid: machine}
         if not agent.profile:
             changed()
             return
