@@ -13,7 +13,7 @@ from hub.drivers.docker.labels import container_name
 from hub.drivers.docker.observe import identity_in
 from hub.drivers.docker.pool import Pool
 from hub.drivers.docker.snapshots import DockerSnapshots
-from hub.drivers.docker.snapshots_helper import VOLUME, Errand
+from hub.drivers.docker.snapshots_helper import VOLUME, Errand, Outcome
 from hub.drivers.docker.steps import AGENT_UID
 from hub.drivers.upkeep import Progress, Repaired
 from hub.errors import DriverFailed
@@ -71,10 +71,13 @@ class DockerRepairs:
 
         progress(0.05, f"looking through {container.workspace}")
         outcome = await self._helping.helpers.carry_out(errand, hear)
-        complaints = outcome.errors.splitlines()
-        if outcome.exit_code != 0 and not complaints:
+        if outcome.exit_code != 0 and not outcome.errors:
             raise DriverFailed(f"the helper ended with code {outcome.exit_code}", agent=identity.agent_id, driver=NAME)
-        left = len(complaints)
-        return Repaired(
-            seen=seen, changed=max(0, changed - left), left=left, first=complaints[0] if complaints else ""
-        )  # fmt: skip
+        return repaired(seen, changed, outcome)
+
+
+def repaired(seen: int, changed: int, outcome: Outcome) -> Repaired:
+    """PURE: `changed` files were tried; each that could not be changed is one line of errors."""
+    left = outcome.error_lines
+    first = outcome.errors.partition("\n")[0]
+    return Repaired(seen=seen, changed=max(0, changed - left), left=left, first=first)

@@ -68,8 +68,11 @@ class Errand:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
+    """`errors`: the beginning of what it printed to stderr, which had `error_lines` lines in all."""
+
     exit_code: int
     errors: str
+    error_lines: int = 0
 
 
 class Helpers:
@@ -107,13 +110,13 @@ class Helpers:
     async def _run(self, errand: Errand, sink: Sink, send: Callable[[LiveStream], Awaitable[None]] | None) -> Outcome:
         container = await self._pool.run(_make, errand, self._hub_id)
         try:
-            errors = await self._exchange(container, sink, send)
+            errors, lines = await self._exchange(container, sink, send)
             code = await self._pool.run(_exit_code, container)
         except BaseException:
             await self._try_remove(container, errand)
             raise
         await self._pool.run(steps.remove_container, container)
-        return Outcome(code, errors)
+        return Outcome(code, errors, lines)
 
     async def _try_remove(self, container: str, errand: Errand) -> None:
         """What cannot be removed now is found by its label later."""
@@ -122,7 +125,9 @@ class Helpers:
         except HubError as exc:
             _log.warning("helper_left", container=errand.name, error=exc.message)
 
-    async def _exchange(self, container: str, sink: Sink, send: Callable[[LiveStream], Awaitable[None]] | None) -> str:
+    async def _exchange(
+        self, container: str, sink: Sink, send: Callable[[LiveStream], Awaitable[None]] | None
+    ) -> tuple[str, int]:
         params = {"stream": "1", "stdout": "1", "stderr": "1", **({"stdin": "1"} if send else {})}
         stream = await self._streams.open(Call("POST", f"/containers/{container}/attach", params))
         try:
@@ -144,9 +149,10 @@ async def _drop(_data: bytes) -> None:
     """Nobody wants it."""
 
 
-async def _read_all(stream: LiveStream, sink: Sink) -> str:
-    """Give `sink` what comes on stdout, in large pieces; return what came on stderr, its beginning."""
+async def _read_all(stream: LiveStream, sink: Sink) -> tuple[str, int]:
+    """Give `sink` what comes on stdout, in large pieces; return the beginning of stderr and how many lines it had."""
     waiting, pending, errors = bytearray(), bytearray(), bytearray()
+    lines = 0
     while part := await stream.read():
         waiting += part
         position = 0
@@ -158,15 +164,16 @@ async def _read_all(stream: LiveStream, sink: Sink) -> str:
             position += _FRAME.size + length
             if kind == 1:
                 pending += content
-            elif len(errors) < KEPT_ERRORS_BYTES:
-                errors += content
+                continue
+            lines += content.count(b"\n")
+            errors += content[: KEPT_ERRORS_BYTES - len(errors)]
         del waiting[:position]
         if len(pending) >= PIECE_BYTES:
             await sink(bytes(pending))
             pending.clear()
     if pending:
         await sink(bytes(pending))
-    return errors.decode(errors="replace").strip()
+    return errors.decode(errors="replace").strip(), lines
 
 
 def _send(meter: Meter, stream: LiveStream, archive: Path) -> str:
