@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from datetime import UTC, datetime
 from typing import Any, Final
 
@@ -28,6 +29,8 @@ CAPTURED: Final = 0.7
 SPARE_BYTES: Final = 32 * 2**20
 """Room that a snapshot leaves on the hub's disk: the registry must be able to go on."""
 MIB: Final = 2**20
+ESTIMATES_AT_ONCE: Final = 4
+"""Each walks through a whole workspace, with Docker in a container of its own."""
 
 log = structlog.get_logger("hub.snapshots")
 
@@ -43,10 +46,13 @@ class Taking:
 
     def __init__(self, room: Room) -> None:
         self._room = room
+        self._estimates = asyncio.Semaphore(ESTIMATES_AT_ONCE)
 
     async def estimate(self, agent: Agent) -> Estimate:
+        """Return what a snapshot would take now; anybody who may look may ask, so only some are made at a time."""
         snapshotter, handle = self._room.part_of(agent)
-        return await snapshotter.estimate(handle)
+        async with self._estimates:
+            return await snapshotter.estimate(handle)
 
     async def start(
         self, agent: Agent, name: str, consistency: Consistency, by: str, *, scheduled: bool = False

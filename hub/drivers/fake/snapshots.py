@@ -36,7 +36,9 @@ class FakeSnapshots:
         self._platform = platform
 
     async def estimate(self, handle: AgentHandle) -> Estimate:
-        return Estimate(sum(map(len, self._life.present(handle).files.values())), 1_000)
+        agent = self._life.present(handle)
+        await self._life.step(Step.ESTIMATE, agent.plan.agent_id)
+        return Estimate(sum(map(len, agent.files.values())), 1_000)
 
     async def capture(self, handle: AgentHandle, order: CaptureOrder, progress: Progress) -> Captured:
         agent = self._life.present(handle)

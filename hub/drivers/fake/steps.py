@@ -17,6 +17,7 @@ class Step(enum.StrEnum):
     DESTROY = "destroy"
     INSPECT = "inspect"
     LIST = "list"
+    ESTIMATE = "estimate"
     CAPTURE = "capture"
     DISCARD = "discard"
     PREPARE = "prepare"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import msgspec
 import pytest
 
@@ -10,6 +12,7 @@ from hub.core.model import Consistency, SnapshotState
 from hub.drivers.fake import FakePlatform, Script, Step
 from hub.errors import BadRequest, Conflict, NotFound
 from hub.snapshots.shelf import Manifest
+from hub.snapshots.taking import ESTIMATES_AT_ONCE
 from tests.hub.running import short_folder
 from tests.hub.snapshots.playing import Saved, saving_hub
 from tests.hub.test_jobs import Gate
@@ -202,3 +205,25 @@ async def test_snapshots_are_announced_and_counted() -> None:
                     break
         assert seen[0] == (view.id, False)
         assert seen[-1] == (view.id, True)
+
+
+async def test_only_some_estimates_are_made_at_a_time() -> None:
+    begun = most = 0
+    go_on = asyncio.Event()
+
+    async def hold(step: Step, agent: str) -> None:
+        nonlocal begun, most
+        if step is Step.ESTIMATE:
+            begun += 1
+            most = max(most, begun)
+            await go_on.wait()
+            begun -= 1
+
+    async with saving_hub(script=Script(before=hold)) as saved:
+        await saved.made()
+        async with asyncio.TaskGroup() as group:
+            asked = [group.create_task(saved.hub.control.estimate_snapshot("a")) for _ in range(20)]
+            await saved.hub.until(lambda: begun == ESTIMATES_AT_ONCE)
+            go_on.set()
+        assert most == ESTIMATES_AT_ONCE
+        assert {one.result().agent_id for one in asked} == {"a"}
