@@ -30,6 +30,8 @@ class ProfileBook:
         if project is not None:
             sources.append(Source(Origin.PROJECT, project.absolute()))
         self._sources = tuple(sources)
+        self._changing = asyncio.Lock()
+        """Two who save a profile at the same time: the last one counts, as a whole."""
 
     async def all(self) -> dict[str, list[Found]]:
         """Return every profile by name, the effective one first."""
@@ -71,16 +73,18 @@ class ProfileBook:
         if checked.problems:
             first = checked.problems[0]
             raise BadRequest(first.message, code="bad_profile", field=first.field or "text", hint=first.hint)
-        try:
-            await asyncio.to_thread(self._write, name, text)
-        except OSError as exc:
-            raise StorageFull(f"profile {name} cannot be written: {exc.strerror}") from exc
-        return view(await self.find(name))
+        async with self._changing:
+            try:
+                await asyncio.to_thread(self._write, name, text)
+            except OSError as exc:
+                raise StorageFull(f"profile {name} cannot be written: {exc.strerror}") from exc
+            return view(await self.find(name))
 
     async def delete(self, name: str) -> None:
         """Remove the user's profile of this name; a weaker one of the name becomes effective. Raises NotFound."""
-        if await asyncio.to_thread(self._remove, name):
-            return
+        async with self._changing:
+            if await asyncio.to_thread(self._remove, name):
+                return
         found = await self.find(name)
         raise Conflict(
             f"profile {name} is not the user's, it is {found.origin.value}: {found.path or found.dockerfile_path}",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 from pathlib import Path
@@ -34,6 +35,16 @@ WANTED: dict[str, Any] = {
 
 def text(**raw: Any) -> ProfileText:
     return ProfileText(text=json.dumps(raw))
+
+
+async def test_of_those_who_save_at_the_same_time_each_writes_a_whole_file(tmp_path: Path) -> None:
+    async with running_hub(tmp_path / "s") as running:
+        texts = [ProfileText(text=f"description: number {number}\n", format="yaml") for number in range(20)]
+        texts += [text(description=f"number {number}") for number in range(20, 40)]
+        async with asyncio.TaskGroup() as group:
+            saved = [group.create_task(running.control.save_profile("mine", one)) for one in texts]
+        assert [task.result().description for task in saved] == [f"number {number}" for number in range(40)]
+        assert len(list((tmp_path / "s/profiles").iterdir())) == 1
 
 
 async def test_saving_showing_and_deleting(tmp_path: Path) -> None:
