@@ -233,7 +233,7 @@ def _part(values: dict[str, Any], order: tuple[str, ...], leave_out: tuple[str, 
 
 def _label(key: str) -> str:
     bare = key.removesuffix(BYTES).removesuffix(SECONDS)
-    return {"gpu": "GPU", "cpus": "CPUs"}.get(bare, bare.replace("_", " ").capitalize())
+    return {"gpu": "GPU", "cpus": "CPUs", "concurrency": "Tasks at once"}.get(bare, bare.replace("_", " ").capitalize())
 
 
 def _said(key: str, value: Any) -> str:

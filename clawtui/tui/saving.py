@@ -123,25 +123,26 @@ class Saving:
 
     async def do_snapshot_create(self, agents: str) -> None:
         async def ask(names: tuple[str, ...]) -> None:
-            def answered(request: TakeSnapshot | None) -> None:
-                if request is not None:
-                    self.app.acting.work(lambda: self.take(names, request))
+            async def send(request: TakeSnapshot) -> None:
+                job = await self.control.take_snapshot(names[0], request)
+                self.app.acting.work(lambda: self.take(names, request, job))
 
-            dialog = SnapshotDialog(names, self._busy(names), self.app.acting.equivalent, lambda: self._estimate(names))
-            self.app.push_screen(dialog, answered)
+            busy, equivalent = self._busy(names), self.app.acting.equivalent
+            self.app.push_screen(SnapshotDialog(names, busy, equivalent, lambda: self._estimate(names), send))
 
         await self._with_agents("save", "Snapshot of which agent?", agents, ask)
 
     async def _estimate(self, names: Sequence[str]) -> tuple[str, str]:
         return estimate_text([await self.control.estimate_snapshot(name) for name in names])
 
-    async def take(self, names: Sequence[str], request: TakeSnapshot) -> None:
+    async def take(self, names: Sequence[str], request: TakeSnapshot, begun: JobView | None = None) -> None:
         """One after the other: together they could need more room than there is. Raises HubError at the first
-        that fails."""
+        that fails. `begun`: the job of the first, when it was started already."""
         said = ""
         for name in names:
             self.app.say(f"▶ snapshot {name} …", "accent")
-            ended = await self._finish(await self.control.take_snapshot(name, request), f"snapshot {name}")
+            job, begun = begun or await self.control.take_snapshot(name, request), None
+            ended = await self._finish(job, f"snapshot {name}")
             view = await self.control.snapshot(str((ended.result or {}).get("snapshotId") or f"{name}:{request.name}"))
             said = f"√ {called(view)} is saved, {size_text(view.size_bytes)}"
         if len(names) > 1:
@@ -256,16 +257,16 @@ class Saving:
         if one is None:
             return
 
-        def answered(request: ForkRequest | None) -> None:
-            if request is not None:
-                self.app.acting.work(lambda: self._fork(one, request))
+        async def send(request: ForkRequest) -> None:
+            job = await self.control.fork(one.id, request)
+            self.app.acting.work(lambda: self._forked(one, request, job))
 
-        self.app.push_screen(ForkDialog(one, self.app.acting.equivalent), answered)
+        self.app.push_screen(ForkDialog(one, self.app.acting.equivalent, send))
 
-    async def _fork(self, one: SnapshotView, request: ForkRequest) -> None:
+    async def _forked(self, one: SnapshotView, request: ForkRequest, begun: JobView) -> None:
         """Says of each what became of it. Raises HubError when one could not be made."""
         self.app.say(f"▶ fork {called(one)} …", "accent")
-        job = await self._finish(await self.control.fork(one.id, request), f"fork {called(one)}")
+        job = await self._finish(begun, f"fork {called(one)}")
         made, failed = outcome(job)
         if failed:
             said = f"{len(made)} of {len(made) + len(failed)} forks are online, not {'; '.join(failed)}"

@@ -86,9 +86,10 @@ def _agent(place: int, row: _Line, name: str = "") -> AgentView:
             network=Network(rx=812_000_000, tx=94_000_000),
             gpu=gpus if kind == "trainer" else None,
         )
+    profile = kind if kind in made_script.PROFILES else ""
     return AgentView(
         id=name, uid=f"01J{place:05d}", status=status, lifecycle=Lifecycle(desired=desired, observed=observed),
-        connection=connection, display_name=NAMES.get(name, ""), type=kind, driver=driver, profile="default",
+        connection=connection, display_name=NAMES.get(name, ""), type=kind, driver=driver, profile=profile,
         capabilities=["exec", "files", "git"], labels={"team": "web" if place % 2 else "data", "stage": "test"},
         concurrency=2, created_at=ago(200_000 + place * 60), last_seen_at=ago(seen) if seen else None, health=health,
         health_at=ago(seen) if health else None, queued=queued, running=[f"t-{place}{n}" for n in range(running)],
@@ -234,6 +235,7 @@ def hub(agents: Iterable[AgentView] | None = None) -> ScriptedHub:
         "jobs": JobList(jobs=office_script.jobs()),
         "connections": office_script.connections(),
         **made_script.answers(),
+        "agent": lambda name: made_script.made(found._agent(name)),
         "agent_stats": lambda name, query: stats_script.stats(found._agent(name), query, found.now),
     }
     return snapshot_script.answer(found)

@@ -7,12 +7,16 @@ from typing import Any, Final
 from msgspec.structs import replace
 
 from hub.contract import (
+    AgentView,
+    BuildLogLine,
     DiskAgent,
     DiskObject,
     DiskRow,
     DiskView,
     ImageList,
     ImageView,
+    JobList,
+    JobView,
     ProblemView,
     ProfileCheck,
     ProfileList,
@@ -20,13 +24,14 @@ from hub.contract import (
     PrunePlan,
 )
 from hub.errors import NotFound
+from tests.hub.api.scripted import Stream
 from tests.tui.office_script import ago
 
 MIB: Final = 1 << 20
 _EFFECTIVE: Final[dict[str, Any]] = {
     "machine": {
-        "resources": {"cpus": 4.0, "memory_bytes": 8 << 30, "disk_bytes": 30 << 30}, "concurrency": 4,
-        "capabilities": ["shell", "git", "python", "node", "build"], "environment": {"CI": "true"},
+        "resources": {"cpus": 4.0, "memory_bytes": 8 << 30, "disk_bytes": 30 << 30}, "concurrency": 2,
+        "capabilities": ["exec", "files", "git"], "environment": {"CI": "true"},
         "restart": "unless-stopped",
     },
     "contents": {
@@ -104,6 +109,33 @@ PLAN: Final = PrunePlan(
     id="prune-1", expires_at=ago(-900), objects=_UNUSED, frees_bytes=sum(one.frees_bytes or 0 for one in _UNUSED),
     data=True,
 )  # fmt: skip
+
+
+_BUILD: Final = JobView(
+    id="j-77", kind="profile.build", about="tester", state="running", started_at=ago(21), progress=0.62, by="user:ada",
+    message="building openclaw-agent-tester:a0b1c2d3e4f5, step 4 of 6: setup task 1 \"Install pytest\"",
+)  # fmt: skip
+_OUTPUT: Final = (
+    "Step 3/6 : RUN apt-get install -y git make", "Setting up git (1:2.39.5-0+deb12u2) ...", " ---> 5f2a91c0de11",
+    'Step 4/6 : RUN pip install "pytest<9"', "Collecting pytest<9", "Setting up pytest (8.4.2) ...",
+)  # fmt: skip
+
+
+def build(hub: Any) -> None:
+    """The image of tester is being built."""
+    hub.answers["jobs"] = JobList(jobs=[_BUILD, *hub.answers["jobs"].jobs])
+    hub.tell("job", _BUILD.id)
+    hub.answers["build_log"] = lambda _, query: Stream(
+        [BuildLogLine(text=line) for line in _OUTPUT], ends=not query.follow
+    )
+
+
+def made(agent: AgentView) -> AgentView:
+    """As one agent is answered: with what it was made with, which was less once."""
+    machine = {key: value for key, value in _EFFECTIVE["machine"].items() if key != "environment"}
+    before = {"cpus": 2.0, "memory_bytes": 4 << 30, "disk_bytes": 30 << 30}
+    machine |= {"concurrency": agent.concurrency, "capabilities": agent.capabilities}
+    return replace(agent, machine=machine | ({"resources": before} if agent.id == "builder-1" else {}))
 
 
 def _one(name: str) -> ProfileView | NotFound:

@@ -18,6 +18,7 @@ from textual.pilot import Pilot
 from clawtui.tui.memory import Memory
 from hub.errors import Unavailable
 from tests.tui import fleet_script as script
+from tests.tui import made_script
 from tests.tui.scripted import ScriptedHub, screen_on, until, wait_shown
 
 FOLDER: Final = Path(__file__).parents[2] / "screenshots"
@@ -68,6 +69,16 @@ async def _broken(pilot: Pilot[Any], hub: ScriptedHub) -> None:
     await wait_shown(pilot, "The journal pane failed")
 
 
+async def _building(pilot: Pilot[Any], hub: ScriptedHub) -> None:
+    """A build that runs, with its output so far."""
+    made_script.build(hub)
+    await wait_shown(pilot, "builder-1")
+    await pilot.press("f8")
+    await wait_shown(pilot, "building")
+    await pilot.press(*":build-log tester", "enter")
+    await wait_shown(pilot, "Setting up pytest")
+
+
 SHOTS: Final = (
     Shot("fleet", pressing(shown=SPARKS)),
     Shot("fleet-110x36", pressing(shown=SPARKS), MEDIUM),
@@ -115,6 +126,9 @@ SHOTS: Final = (
     Shot("snapshot-restore", pressing("f7", "j", "R", shown="280M elsewhere"), MEDIUM),
     Shot("snapshot-restore-80x24", pressing("f7", "j", "R", shown="280M elsewhere"), NARROW),
     Shot("snapshot-fork", pressing("f7", "j", "f", shown="--count 1"), MEDIUM),
+    Shot("snapshot-fork-80x24", pressing("f7", "j", "f", shown="--count 1"), NARROW),
+    Shot("snapshot-unrestore", pressing("f7", "j", "U", shown="elsewhere"), MEDIUM),
+    Shot("snapshot-delete-80x24", pressing("f7", "j", "D", shown="Type "), NARROW),
     Shot("snapshot-schedule", pressing("E", shown="--keep-last 7"), NARROW),
     Shot("difference", pressing("f7", *":diff sn_b2 sn_b3", "enter", shown="release.tar"), MEDIUM),
     Shot("difference-80x24", pressing("f7", *":diff sn_b2 sn_b3", "enter", shown="release.tar"), NARROW),
@@ -122,8 +136,25 @@ SHOTS: Final = (
     Shot("detail-snapshots-80x24", pressing("5", shown="try-clang-lto"), NARROW),
     Shot("profiles", pressing("f8", shown="√ built"), MEDIUM),
     Shot("profiles-80x24", pressing("f8", shown="√ built"), NARROW),
+    Shot("profiles-wrong", pressing("f8", *":profiles mine", "enter", shown="1 thing is wrong"), MEDIUM),
     Shot("profile-editor", pressing("f8", *":change mine", "enter", shown="git x"), MEDIUM),
+    Shot("profile-editor-80x24", pressing("f8", *":change mine", "enter", shown="git x"), NARROW),
+    Shot("build", _building, MEDIUM),
+    Shot("build-80x24", _building, NARROW),
+    Shot(
+        "create-from-profile", pressing("f8", *":create-from builder", "enter", *"Web_1", shown="is not a name"), MEDIUM
+    ),
+    Shot(
+        "create-from-profile-80x24",
+        pressing("f8", *":create-from builder", "enter", *"Web_1", shown="is not a name"),
+        NARROW,
+    ),
+    Shot("detail-profile", pressing("6", shown="another machine")),
+    Shot("detail-profile-80x24", pressing("6", shown="Made with"), NARROW),
     Shot("disk", pressing("f9", shown="free of"), MEDIUM),
+    Shot("disk-80x24", pressing("f9", shown="free of"), NARROW),
+    Shot("disk-images", pressing("f9", *":disk", "enter", "j", shown="Nobody needs"), MEDIUM),
+    Shot("disk-plan", pressing("f9", *":clean all", "enter", shown="Type remove"), MEDIUM),
     Shot("disk-plan-80x24", pressing("f9", *":clean all", "enter", shown="Type remove"), NARROW),
     Shot("help", pressing("question_mark", shown="Here: fleet"), MEDIUM),
     Shot("help-80x24", pressing("question_mark", shown="Here: fleet"), NARROW),

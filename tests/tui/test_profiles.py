@@ -346,6 +346,7 @@ async def test_in_place_what_is_wrong_stands_beside_the_line_and_nothing_wrong_i
         beside = next(line for line in text_of(app).split("\n") if '"packages": ["git x"]' in line)
         assert "]   × packages[0] 'git x' is not a" in beside
         await pilot.press("ctrl+s")
+        await until(pilot, sees(app, "Not saved: 1 thing is wrong"))
         await until(pilot, lambda: app.screen.query_one(TextArea).cursor_location == (2, 0))
         assert not hub.called("save_profile")
         await pilot.press("end", "left", "left", "backspace", "backspace")
@@ -353,6 +354,15 @@ async def test_in_place_what_is_wrong_stands_beside_the_line_and_nothing_wrong_i
         await pilot.press("ctrl+s")
         await until(pilot, sees(app, "√ wrong is saved — clawtui profile show wrong"))
         assert json.loads(hub.called("save_profile")[0][1].text)["packages"] == ["git"]
+
+
+async def test_a_remark_without_room_behind_its_line_is_cut_with_a_sign() -> None:
+    async with shown(with_profiles(), (70, 24)) as (app, pilot):
+        await open_in_place(pilot, app, "wrong")
+        await until(pilot, sees(app, "line 3: packages[0] 'git x' is not a package"))
+        beside = next(line for line in text_of(app).split("\n") if '"packages": ["git x"]' in line)
+        assert "× packages[0] 'git x' is" in beside
+        assert beside.partition("×")[2].partition("│")[0].rstrip().endswith("…")
 
 
 async def test_a_draft_is_kept_and_opened_again() -> None:
@@ -511,9 +521,9 @@ async def test_the_detail_tells_in_what_the_profile_is_another_one_by_now(size: 
         fields = app.main.query_one("#tab-profile", Fields)
         await until(pilot, lambda: "another machine" in fields.plain, "the difference")
         told = " ".join(fields.plain.split())
-        assert "Made with Resources cpus 1, memory 1.0G, disk 30G Concurrency 4" in told
+        assert "Made with Resources cpus 1, memory 1.0G, disk 30G Tasks at once 4" in told
         assert "Resources cpus 4, memory 8.0G, disk 30G this agent: cpus 1, memory 1.0G, disk 30G" in told
-        assert told.count("Concurrency") == 1
+        assert told.count("Tasks at once") == 2  # the agent's own word is another one
         await pilot.press("j")
         await until(pilot, lambda: "√ The next agent gets the same machine" in fields.plain, "no difference")
 

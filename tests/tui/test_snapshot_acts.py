@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 from msgspec.structs import replace
-from textual.widgets import Select
+from textual.widgets import Input, Select
 
 from clawtui.tui.actions import Where
 from clawtui.tui.widgets.dialogs import ConfirmDialog, Picker
@@ -298,6 +298,35 @@ async def test_a_number_of_forks_that_cannot_be_is_said_in_the_form(count: str) 
         await until(pilot, sees(app, "how many"))
         assert isinstance(app.screen, ForkDialog)
     assert not hub.called("fork")
+
+
+async def test_a_refused_fork_stays_in_its_form() -> None:
+    hub = a_hub()
+    hub.answers["fork"] = Conflict("there is an agent x already", hint="Choose another name.")
+    async with shown(hub, (80, 24)) as (app, pilot):
+        await at(app, pilot, "sn_b2")
+        await pilot.press("f")
+        await asked(app, pilot, ForkDialog)
+        await pilot.press("tab")
+        await typed(pilot, "X1")
+        await until(pilot, sees(app, "'X1' is not a name for an agent"))
+        await pilot.press("ctrl+s", "backspace", "backspace", "x", "ctrl+s")
+        await until(pilot, sees(app, "× there is an agent x already (Choose another name.)"))
+        assert app.screen.query_one("#s-names", Input).value == "x"
+    assert hub.called("fork") == [("sn_b2", ForkRequest(names=["x"]))]
+
+
+async def test_a_refused_snapshot_stays_in_its_form() -> None:
+    hub = a_hub()
+    hub.answers["take_snapshot"] = Conflict("builder-1 has a snapshot nightly already")
+    async with shown(hub, (80, 24)) as (app, pilot):
+        await until(pilot, sees(app, "builder-1"))
+        await pilot.press("B")
+        await asked(app, pilot, SnapshotDialog)
+        await typed(pilot, "nightly")
+        await pilot.press("ctrl+s")
+        await until(pilot, sees(app, "× builder-1 has a snapshot nightly already"))
+        assert app.screen.query_one("#s-name", Input).value == "nightly"
 
 
 async def test_the_job_of_a_fork_lists_its_agents() -> None:

@@ -62,7 +62,9 @@ class CreateDialog(Form):
                 yield from self._machine()
                 yield Static("", id="f-profile-note", classes="form-hint")
                 for unusable in (driver for driver in self._drivers if not driver.usable):
-                    reason = f"{unusable.name} is not usable: {unusable.reason} {unusable.hint}"
+                    reason = " — ".join(
+                        filter(None, (f"{unusable.name} is not usable: {unusable.reason}", unusable.hint))
+                    )
                     yield Static(Text(reason, style=STYLES["warn"]), classes="form-hint")
             yield from self.buttons("Create")
 

@@ -20,12 +20,14 @@ from textual.widgets import Button, Static, TextArea
 from clawtui.cli.output import printable
 from clawtui.tui.profile_text import Format, Remark, remarks
 from clawtui.tui.theme import STYLES
-from clawtui.tui.widgets.text import width
+from clawtui.tui.widgets.text import truncate, width
 from hub.contract import ProfileCheck
 from hub.errors import HubError
 
 QUIET_SECONDS = 0.3
 """The text is looked at when nobody has typed for so long."""
+LEAST_CELLS = 8
+"""Where a remark has less room behind its line, it is read by scrolling; below it stands in full in any case."""
 Check = Callable[[str], Coroutine[Any, Any, ProfileCheck]]
 
 
@@ -71,7 +73,9 @@ class RemarkedArea(TextArea):
     def get_line(self, line_index: int) -> Text:
         line = super().get_line(line_index)
         if line_index in self._behind:
-            line.append(_remark(self._behind[line_index]), STYLES["bad"])
+            said = _remark(self._behind[line_index])
+            room = self.scrollable_content_region.width - self.gutter_width - width(line.plain) - 1
+            line.append(truncate(said, room) if room >= LEAST_CELLS else said, STYLES["bad"])
         return line
 
 

@@ -64,9 +64,10 @@ class ProfileTab:
         )
         more = f"{self.key} shows all" if self.key else ""
         made = machine_fields(self._made.get(agent.uid))
+        said = {(one.label, one.text) for one in made}
         return [
             Field("Profile", agent.profile or NONE, "bold" if agent.profile else "dim", more),
-            *(Field(label, printable(text)) for label, text in known if text),
+            *(Field(label, printable(text)) for label, text in known if text and (label, text) not in said),
             *([heading("Made with"), *made] if made else []),
         ]
 

@@ -17,10 +17,11 @@ from clawtui.cli.values import seconds, words
 from clawtui.errors import UsageError
 from clawtui.tui.snapshots import MEANING, called, schedule_words, span
 from clawtui.tui.theme import STYLES
-from clawtui.tui.widgets.forms import Field, Form
+from clawtui.tui.widgets.forms import Field, Form, Send
 from hub.contract import ForkRequest, SnapshotSchedule, SnapshotView, TakeSnapshot
 from hub.core.model import Consistency
-from hub.errors import HubError
+from hub.core.names import check_agent_id
+from hub.errors import BadRequest, HubError
 
 Equivalent = Callable[..., str]
 Estimate = Callable[[], Awaitable[tuple[str, str]]]
@@ -34,7 +35,7 @@ class SavingForm(Form):
     """Says below its fields which command does the same, as long as they can be meant."""
 
     def commands(self) -> list[str]:
-        """Raises UsageError."""
+        """Raises BadRequest."""
         raise NotImplementedError
 
     def on_mount(self) -> None:
@@ -45,7 +46,7 @@ class SavingForm(Form):
     def _show_command(self) -> None:
         try:
             self.note("\n".join(self.commands()), STYLES["dim"])
-        except UsageError as error:
+        except BadRequest as error:
             self.note(f"{error.message}{f': {error.hint}' if error.hint else ''}", STYLES["warn"])
 
     @on(Input.Submitted)
@@ -80,9 +81,16 @@ class SnapshotDialog(SavingForm):
 
     AUTO_FOCUS: ClassVar[str | None] = "#s-name"
 
-    def __init__(self, agents: Sequence[str], busy: int, equivalent: Equivalent, estimate: Estimate) -> None:
+    def __init__(
+        self,
+        agents: Sequence[str],
+        busy: int,
+        equivalent: Equivalent,
+        estimate: Estimate,
+        send: Send | None = None,
+    ) -> None:
         """`busy`: tasks that run there now."""
-        super().__init__()
+        super().__init__(send)
         self._agents, self._busy, self._equivalent, self._estimate = tuple(agents), busy, equivalent, estimate
 
     def compose(self) -> ComposeResult:
@@ -143,8 +151,8 @@ class ForkDialog(SavingForm):
 
     AUTO_FOCUS: ClassVar[str | None] = "#s-count"
 
-    def __init__(self, snapshot: SnapshotView, equivalent: Equivalent) -> None:
-        super().__init__()
+    def __init__(self, snapshot: SnapshotView, equivalent: Equivalent, send: Send | None = None) -> None:
+        super().__init__(send)
         self._snapshot, self._equivalent = snapshot, equivalent
 
     def compose(self) -> ComposeResult:
@@ -168,7 +176,7 @@ class ForkDialog(SavingForm):
         if names := [name for part in words(self.value("#s-names")) for name in part.split()]:
             if len(names) > MOST_FORKS:
                 raise UsageError(f"a fork makes at most {MOST_FORKS} agents")
-            return ForkRequest(names=names)
+            return ForkRequest(names=[check_agent_id(name, "names") for name in names])
         count = self.whole("#s-count", "how many", MOST_FORKS)
         if not count:
             raise UsageError("how many? or name them")
