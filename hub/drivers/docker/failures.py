@@ -20,6 +20,7 @@ _UNKNOWN_PACKAGE: Final = (
 )
 _DISK_FULL: Final = re.compile(r"no space left on device", re.IGNORECASE)
 _EXIT_CODE: Final = re.compile(r"returned a non-zero code: (\d+)|exit code: (\d+)")
+_FROM: Final = re.compile(r"FROM (?:--\S+ )*(\S+)")
 PROXY_HINT: Final = (
     "Behind a proxy with a CA of its own, set CLAWTUI_EXTRA_CA to its PEM file;"
     " http_proxy and https_proxy are passed on; CLAWTUI_PIP_CONFIG names a pip.conf for the build."
@@ -49,6 +50,11 @@ def build_failed(name: str, step: str, error: str, output: Sequence[str]) -> Dri
         message = f"the image {name} cannot be built: {step} failed{ended}"
         return DriverFailed(_with(message, text), code="setup_task_failed", hint=log, retryable=False, driver=NAME)
     where = f", in {step}" if step else ""
+    if base := _FROM.match(step):
+        # Nothing runs in this step: what failed is getting the image.
+        why = f"the engine does not have {base[1]} and cannot get it: {error}"
+        hint = f"On the engine's machine: docker pull {base[1]}, or docker load from a file. {log}"
+        return DriverFailed(f"the image {name} cannot be built: {why}", code="build_failed", hint=hint, driver=NAME)
     why = error or "the builder did not say why"
     return DriverFailed(_with(f"the image {name} cannot be built{where}: {why}", text), code="build_failed",
                         hint=f"{PROXY_HINT} {log}", driver=NAME)  # fmt: skip
