@@ -14,8 +14,8 @@ import pytest
 
 from hub.core.model import AgentUid, Observed
 from hub.drivers.base import AgentHandle, AgentPlan, LogRequest, Mount, RestartPolicy
-from hub.drivers.docker import DockerDriver
-from hub.drivers.docker.engine import Call
+from hub.drivers.docker import DockerDriver, steps
+from hub.drivers.docker.engine import Call, EngineRefused
 from hub.errors import BadRequest, Conflict, DriverFailed, HubError
 from tests.drivers.contract import (
     GRACE_SECONDS,
@@ -434,6 +434,31 @@ async def test_a_resumed_agent_is_not_called_ill(bench: DockerBench, driver: Doc
     await driver.pause(handle)
     await driver.resume(handle)
     assert (await driver.inspect(handle)).reason == ""
+
+
+@pytest.mark.parametrize("refusals", [2, steps.FREEZE_ATTEMPTS])
+async def test_an_agent_that_cannot_be_frozen_at_once_is_tried_again_a_few_times(
+    bench: DockerBench, driver: DockerDriver, refusals: int
+) -> None:
+    handle = await driver.create(bench.plan(), no_progress)
+    seen: list[Call] = []
+
+    def first_ones_fail(_number: int, call: Call) -> str | None:
+        if call.path.endswith("/pause"):
+            seen.append(call)
+            return "before" if len(seen) <= refusals else None
+        return None
+
+    busy = EngineRefused("OCI runtime pause failed: unable to freeze: unknown", engine_status=500)
+    hasty = bench.make_driver(connect=FaultyConnect(first_ones_fail, lambda: busy))
+    if refusals < steps.FREEZE_ATTEMPTS:
+        await hasty.pause(handle)
+        assert (await hasty.inspect(handle)).state is Observed.PAUSED
+    else:
+        with pytest.raises(DriverFailed, match="unable to freeze"):
+            await hasty.pause(handle)
+        assert (await hasty.inspect(handle)).state is Observed.RUNNING
+    assert len(seen) == min(refusals + 1, steps.FREEZE_ATTEMPTS)
 
 
 async def test_a_watcher_subscribes_again(bench: DockerBench) -> None:

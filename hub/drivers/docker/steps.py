@@ -38,6 +38,8 @@ from hub.errors import BadRequest, Conflict, DriverFailed, HubError
 REMOVE_TIMEOUT_SECONDS: Final = 180.0
 """Removing a container or a volume deletes its files, which may be many."""
 POLL_SECONDS: Final = 0.05
+FREEZE_ATTEMPTS: Final = 5
+"""Of runc on cgroup v1, which gives up after half a second when a container starts processes meanwhile."""
 AGENT_UID: Final = 1000
 LOG_DRIVER_PLUGIN: Final = "docker.logdriver/"
 
@@ -233,7 +235,14 @@ def pause(engine: Engine, identity: Identity) -> None:
         return
     if container.state.status != "running":
         raise _not_running(identity)
-    _on_agent(engine, Call("POST", f"/containers/{container.id}/pause"), identity)
+    for left in reversed(range(FREEZE_ATTEMPTS)):
+        try:
+            _on_agent(engine, Call("POST", f"/containers/{container.id}/pause"), identity)
+        except EngineRefused as exc:
+            if not left or "unable to freeze" not in exc.message:
+                raise
+        else:
+            return
 
 
 def resume(engine: Engine, identity: Identity) -> None:

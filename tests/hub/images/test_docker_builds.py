@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import uuid
 from pathlib import Path
 
 import pytest
@@ -145,7 +146,8 @@ async def test_builds_of_one_image_are_one_and_others_run_beside_it(bench: Image
 
 
 async def test_a_cancelled_build_ends_and_leaves_nothing(bench: ImageBench) -> None:
-    recipe = bench.recipe(setup_tasks=[{"command": f"echo begun; sleep 600 # {bench.names}"}])
+    mark = uuid.uuid4().hex
+    recipe = bench.recipe(setup_tasks=[{"command": f"echo begun; sleep 600 # {mark}"}])
     name = recipe.profile
 
     async def begun() -> bool:
@@ -161,7 +163,7 @@ async def test_a_cancelled_build_ends_and_leaves_nothing(bench: ImageBench) -> N
     assert build.cancelled()
 
     async def gone() -> bool:
-        return not bench.containers_of("sleep 600")
+        return not bench.containers_of(mark)
 
     await eventually(gone, seconds=60, what="the build's container is gone")
     assert bench.tags(image_name(name)) == set()
@@ -204,15 +206,16 @@ async def test_a_base_that_cannot_be_pulled_is_said(bench: ImageBench) -> None:
 
 
 async def test_an_engine_that_goes_away_in_the_middle_is_named_with_the_step(tmp_path: Path) -> None:
-    broken = ImageBench(tmp_path, connect=Breaking(b"half-way"))
+    broken, mark = ImageBench(tmp_path, connect=Breaking(b"half-way")), uuid.uuid4().hex
     try:
-        recipe = broken.recipe(setup_tasks=[{"command": "echo half''-way; sleep 60", "description": "Go on"}])
+        command = f"echo half''-way; sleep 60 # {mark}"
+        recipe = broken.recipe(setup_tasks=[{"command": command, "description": "Go on"}])
         with pytest.raises(EngineUnreachable, match=r'in setup task 1 "Go on": .*broke off') as caught:
             await broken.build(recipe)
         assert caught.value.retryable
 
         async def gone() -> bool:
-            return not broken.containers_of("sleep 60")
+            return not broken.containers_of(mark)
 
         await eventually(gone, seconds=60, what="the build's container is gone")
         assert broken.tags(image_name(recipe.profile)) == set()
