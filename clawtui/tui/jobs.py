@@ -138,11 +138,17 @@ class JobWatch:
         self._seen = {job.id for job in jobs if job.finished_at is not None}
 
     def news(self, jobs: Sequence[JobView]) -> JobView | None:
-        """The last failed job that nobody has seen."""
+        """The last failed job that nobody has seen, and that no later one of `jobs` (newest first) made up for."""
         if self._seen is None:
             self.see(jobs)
-        seen = self._seen or set()
-        return next((job for job in jobs if job.state == JobState.FAILED and job.id not in seen), None)
+        seen, done = self._seen or set(), set[tuple[str, str]]()
+        for job in jobs:
+            what = (job.kind, job_target(job))
+            if job.state == JobState.FAILED and job.id not in seen and what not in done:
+                return job
+            if job.state == JobState.SUCCEEDED:
+                done.add(what)
+        return None
 
 
 def jobs_line(
@@ -159,6 +165,8 @@ def jobs_line(
     What was said gives way first, down to `SAID_LEAST_CELLS`. `key` shows all jobs.
     """
     told = clean("".join(text for text, _ in said))
+    if any(told == f"▶ {_verb(job)} {job_target(job)} …" for job in jobs if job.finished_at is None):
+        told = ""  # the job itself says more: how far it is, and with what
     tail: list[Piece] = [(f"  {offer}", "accent")] if offer else []
     if failed is not None and not (_verb(failed) in told and job_target(failed) in told):
         about = f"{_verb(failed)} {job_target(failed)}".strip()

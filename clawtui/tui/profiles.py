@@ -172,7 +172,8 @@ def _image(known: Known, now: datetime, keys: Mapping[str, str]) -> list[Field]:
         fields.append(Field("Image", whole.image or unknown, "" if whole.image else "dim", more))
     fields.append(Field("State of it", cell.text, cell.style))
     if known.job is not None and known.job.error is not None and known.building is None:
-        why, log = printable(known.job.error.message), keys.get("profile.log", "")
+        why = "\n".join(map(printable, known.job.error.message.split("\n")))
+        log = keys.get("profile.log", "")
         fields.append(Field("Last build", f"× {why}", "bad", f"{log} shows its output" if log else ""))
     older = [one for one in known.images or () if whole is None or f"{one.name}:{one.tag}" != whole.image]
     fields += [

@@ -124,6 +124,13 @@ def test_what_was_said_gives_way_but_not_altogether() -> None:
     assert "…" in crowded[: SAID_LEAST_CELLS + 2]
 
 
+def test_a_job_that_was_begun_and_runs_stands_there_once() -> None:
+    text = line([("▶ create a-1 …", "accent")], "", [RUNS], None)
+    assert text.count("create a-1") == 1
+    assert "making it" in text
+    assert "▶ create a-1 …" in line([("▶ create a-1 …", "accent")], "", [], None)
+
+
 def test_a_failure_that_is_being_said_is_not_said_twice() -> None:
     said: list[Piece] = [("× restart failed: a-1: no such container", "bad")]
     assert "f6 says why" not in line(said, "", [FAILED], FAILED, 120)
@@ -138,6 +145,16 @@ def test_what_failed_is_news_until_it_was_seen() -> None:
     watch.see([FAILED, RUNS, old])
     assert watch.news([FAILED, RUNS, old]) is None
     assert watch.news([replace(RUNS, state="failed", finished_at=WHEN), FAILED]) is not None
+
+
+def test_what_a_later_job_made_up_for_is_no_news() -> None:
+    watch = JobWatch()
+    watch.see([])
+    done = replace(FAILED, id="j-9", state="succeeded", error=None)
+    assert watch.news([done, FAILED]) is None
+    assert watch.news([FAILED, done]) is FAILED
+    assert watch.news([replace(done, agent_id="a-2"), FAILED]) is FAILED
+    assert watch.news([replace(done, kind="stop"), FAILED]) is FAILED
 
 
 # --- the place

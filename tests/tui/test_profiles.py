@@ -523,6 +523,7 @@ async def test_the_detail_tells_in_what_the_profile_is_another_one_by_now(size: 
         told = " ".join(fields.plain.split())
         assert "Made with Resources cpus 1, memory 1.0G, disk 30G Tasks at once 4" in told
         assert "Resources cpus 4, memory 8.0G, disk 30G this agent: cpus 1, memory 1.0G, disk 30G" in told
+        assert "mine ▲ changed since, see below" in told
         assert told.count("Tasks at once") == 2  # the agent's own word is another one
         await pilot.press("j")
         await until(pilot, lambda: "√ The next agent gets the same machine" in fields.plain, "no difference")

@@ -63,6 +63,9 @@ class ProfileTab:
             ("Tasks at once", str(agent.concurrency)),
         )
         more = f"{self.key} shows all" if self.key else ""
+        whole = self._whole.get(agent.profile)
+        if isinstance(whole, ProfileView) and whole.valid and changed_fields(self._made.get(agent.uid), whole):
+            more = f"▲ changed since, see below  {more}"
         made = machine_fields(self._made.get(agent.uid))
         said = {(one.label, one.text) for one in made}
         return [
