@@ -266,7 +266,8 @@ def _group(target_kind: str, target: str, failed: list[Failure]) -> Finding:
 def _told(failed: list[Failure]) -> str:
     newest, states = failed[0], sorted({failure.state.value.replace("_", " ") for failure in failed})
     where = f" on {newest.agent_id}" if newest.dispatch_id else ""
-    why = f"exit code {newest.exit_code}" if newest.exit_code else newest.message or newest.code
+    # Who was interrupted has an exit code too; that it was interrupted says more.
+    why = newest.message or newest.code or (f"exit code {newest.exit_code}" if newest.exit_code else "")
     last = f"{newest.type}{where}" + (f" ({why[:120]})" if why else "")
     if len(failed) == 1:
         return f"a task {states[0] if states[0] in ('failed', 'timed out') else 'was ' + states[0]}: {last}"

@@ -147,6 +147,13 @@ WRONG: list[tuple[str, Facts, str, Severity, str]] = [
     ("job", facts(jobs=(job(1),)), "job_failed:a", Severity.WARNING, "restart failed: no such container"),
     ("job of the hub", facts(jobs=(job(1, agent_id=None),)), "job_failed:hub", Severity.WARNING, "restart failed"),
     ("failed", facts(failures=(failure(1, exit_code=3),)), "tasks_failed:a", Severity.WARNING, "exec (exit code 3)"),
+    (
+        "interrupted",
+        facts(failures=(failure(1, exit_code=143, message="the agent is shutting down"),)),
+        "tasks_failed:a",
+        Severity.WARNING,
+        "exec (the agent is shutting down)",
+    ),
 ]
 
 
