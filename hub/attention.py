@@ -19,6 +19,7 @@ from hub.core.view import derive_status
 from hub.errors import HubError
 from hub.kernel import Kernel
 from hub.reconcile import Reconciler
+from hub.surviving import surviving
 from runtime.wire import Disk
 
 LOOK_SECONDS: Final = 2.0
@@ -78,19 +79,13 @@ class AttentionDesk:
             now = self._kernel.now().mono
             if self._kernel.feed.seq != seen or now - looked_at >= LOOK_ANYWAY_SECONDS:
                 looked_at = now
-                await self._look_safely()
+                with surviving(
+                    self._kernel.notices, self._kernel.now, "attention_broken", "what needs a person is not known"
+                ):
+                    await self.look()
                 # What this look published is no reason for another one.
                 seen = self._kernel.feed.seq
             await asyncio.sleep(LOOK_SECONDS)
-
-    async def _look_safely(self) -> None:
-        """A defect in a rule costs this look and is said; it does not end the hub and all others' work."""
-        try:
-            await self.look()
-        except Exception:
-            log.exception("attention_broken")
-            text = "internal error: what needs a person is not known; the hub's log has why"
-            self._kernel.notices.say("attention", text, self._kernel.now())
 
     async def look(self) -> None:
         """Tell observers what came, changed or went since the last look."""

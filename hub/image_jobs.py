@@ -98,7 +98,12 @@ class ImageJobs:
 
     def again(self, job: Job) -> Work:
         """Return the work of a job that a stopped hub left behind: the same once more, most of it from the cache."""
-        return self.work(job.kind, msgspec.json.decode(job.request, type=Asked))
+
+        async def once_more(handle: JobHandle) -> dict[str, Any] | None:
+            # In the job and not before it: a row that cannot be read must not keep the hub from starting.
+            return await self.work(job.kind, msgspec.json.decode(job.request, type=Asked))(handle)
+
+        return once_more
 
     async def _full_name(self, images: Images, image: str) -> str:
         """From `builder`, `builder:TAG`, `base` or a full name to REPOSITORY:TAG; without a tag, what is wanted now."""

@@ -31,13 +31,14 @@ from hub.output import OutputStore
 from hub.pipeline import Pipeline
 from hub.registry.load import Snapshot
 from hub.registry.store import Registry
+from hub.surviving import surviving
 from runtime.wire import GoawayReason
 
 PROBE_SECONDS = 1.0
 """How often a registry that refused a write is tried again."""
 MAX_SLEEP_SECONDS = 1.0
-MAX_TICK_PAUSE_SECONDS = 60.0
-"""A deadline whose decision breaks every time is looked at no oftener: each time costs all connections."""
+MAX_PAUSE_SECONDS = 60.0
+"""What breaks every time is tried no oftener: a deadline's decision costs all connections each time."""
 RETRY_AFTER_MS = 5_000
 CLOSE_RESTART = 1012
 
@@ -192,7 +193,7 @@ class Kernel:
                 broken = 0
             except DecisionFailed:
                 broken += 1
-                await asyncio.sleep(min(MAX_TICK_PAUSE_SECONDS, 2.0**broken))
+                await asyncio.sleep(_longer(broken))
 
     def _look_at_clocks(self) -> None:
         """Say so when the wall clock jumped: times that people see do not fit together across it."""
@@ -204,15 +205,23 @@ class Kernel:
 
     async def run_recovery(self) -> None:
         """After a failed commit or a broken decision: wait until the registry writes again, then rebuild."""
+        broken = 0
         while True:
             await self._rebuild.wait()
             if self._stopping:
                 return
             # Cleared before and not after: what fails meanwhile asks for another rebuild.
             self._rebuild.clear()
-            if not await self._try_recover():
+            recovered, broken = False, broken + 1
+            with surviving(self.notices, self.now, "recovery_broken", "the hub cannot rebuild its state"):
+                recovered = await self._try_recover()
+                broken = 0
+            if broken:
+                # Half rebuilt, and agents may have come to it already.
+                self._start_over()
+            if not recovered:
                 self._rebuild.set()
-                await asyncio.sleep(PROBE_SECONDS)
+                await asyncio.sleep(_longer(broken))
 
     def stop(self) -> None:
         """End the loops after everything that was decided has been committed."""
@@ -319,6 +328,12 @@ class Kernel:
         if task is None:
             raise NotFound(f"there is no task {task_id[:64]}", hint="clawtui tasks list")
         return task
+
+
+def _longer(broken: int) -> float:
+    """Return the seconds before what broke so often in a row is tried again."""
+    # A power without a bound would itself break, once something has not worked for a day.
+    return min(MAX_PAUSE_SECONDS, PROBE_SECONDS * 2.0 ** min(broken, 16))
 
 
 def _rebuilding() -> Unavailable:

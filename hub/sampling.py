@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import AbstractContextManager
 from typing import Final
 
 import structlog
@@ -15,6 +16,7 @@ from hub.driverset import DriverSet
 from hub.errors import HubError
 from hub.kernel import Kernel
 from hub.stats import Stats
+from hub.surviving import surviving
 
 AT_ONCE: Final = 4
 """Readings at the same time over all drivers: an engine has other things to do."""
@@ -41,7 +43,8 @@ class Sampler:
     async def run(self) -> None:
         """Measure until cancelled."""
         while True:
-            await self.look()
+            with self._surviving("sampling_broken", "agents that do not report are not measured"):
+                await self.look()
             await asyncio.sleep(LOOK_SECONDS)
 
     async def look(self) -> None:
@@ -57,7 +60,10 @@ class Sampler:
         async with asyncio.TaskGroup() as group:
             for agent, usage in due:
                 self._read_at[agent.uid] = now
-                group.create_task(self._measure(agent, usage, room))
+                group.create_task(self._measure_safely(agent, usage, room))
+
+    def _surviving(self, event: str, harm: str) -> AbstractContextManager[None]:
+        return surviving(self._kernel.notices, self._kernel.now, event, harm)
 
     def _wanted(self, agent: Agent, now: float) -> Usage | None:
         """The way to measure the agent, when that is due."""
@@ -86,6 +92,11 @@ class Sampler:
         if known is None or (own is not None and own != known[0]):
             known = self._own[agent.uid] = (own, now)
         return now - known[1] >= timing.health_interval_seconds * SILENT_REPORTS
+
+    async def _measure_safely(self, agent: Agent, usage: Usage, room: asyncio.Semaphore) -> None:
+        # Each by itself: what breaks for one agent must not cost the others their numbers.
+        with self._surviving("measuring_broken", f"agents of driver {agent.driver} cannot be measured"):
+            await self._measure(agent, usage, room)
 
     async def _measure(self, agent: Agent, usage: Usage, room: asyncio.Semaphore) -> None:
         kernel = self._kernel

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Final
 
@@ -27,6 +27,7 @@ from hub.core.stats import (
 from hub.errors import HubError
 from hub.kernel import Kernel
 from hub.registry.metrics_store import MetricsStore, Piece
+from hub.surviving import surviving
 from runtime.wire import Health, Watch
 
 WATCH_SECONDS: Final = 5.0
@@ -189,16 +190,22 @@ class Stats:
         now = self._kernel.now().mono
         flush_at, purge_at = now + FLUSH_SECONDS, now
         while True:
-            for agent_id in list(self._followers):
-                self._ask(agent_id)
+            with self._surviving("watching_broken", "watched agents are not asked to report every second"):
+                for agent_id in list(self._followers):
+                    self._ask(agent_id)
             now = self._kernel.now().mono
             if now >= flush_at:
                 flush_at = now + FLUSH_SECONDS
-                await self.flush(FLUSH_PAUSE_SECONDS)
+                with self._surviving("history_flush_broken", "agents' history is not written"):
+                    await self.flush(FLUSH_PAUSE_SECONDS)
             if now >= purge_at:
                 purge_at = now + PURGE_SECONDS
-                await self.purge()
+                with self._surviving("history_purge_broken", "old history of agents is not removed"):
+                    await self.purge()
             await asyncio.sleep(WATCH_SECONDS)
+
+    def _surviving(self, event: str, harm: str) -> AbstractContextManager[None]:
+        return surviving(self._kernel.notices, self._kernel.now, event, harm)
 
     async def flush(self, pause_seconds: float = 0.0) -> None:
         """Write the samples of periods that have ended, a few agents at a time."""

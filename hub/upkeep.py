@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import resource
+from contextlib import AbstractContextManager
 
 import structlog
 
@@ -13,6 +14,7 @@ from hub.errors import HubError
 from hub.kernel import Kernel
 from hub.sampling import Sampler
 from hub.stats import Stats
+from hub.surviving import surviving
 
 LAG_SECONDS = 0.1
 """How often the loop's lateness is measured."""
@@ -48,11 +50,16 @@ class Upkeep:
         self._kernel = kernel
         self._drivers = drivers
         self._sampler = Sampler(kernel, drivers, stats)
+        self._measured = False
+        """How much output there is has been found out."""
         self.loop_lag_seconds = 0.0
 
     def start(self, group: asyncio.TaskGroup) -> list[asyncio.Task[None]]:
         loops = (self._lag, self._peers, self._platforms, self._retention, self._sampler.run)
         return [group.create_task(loop(), name=loop.__name__) for loop in loops]
+
+    def _surviving(self, event: str, harm: str) -> AbstractContextManager[None]:
+        return surviving(self._kernel.notices, self._kernel.now, event, harm)
 
     async def _lag(self) -> None:
         loop = asyncio.get_running_loop()
@@ -67,25 +74,29 @@ class Upkeep:
         timing = self._kernel.config.timing
         while True:
             await asyncio.sleep(PEER_SECONDS)
-            self._kernel.links.check_alive(timing.ping_seconds, timing.pong_seconds)
+            with self._surviving("peers_broken", "dead connections are not noticed"):
+                self._kernel.links.check_alive(timing.ping_seconds, timing.pong_seconds)
 
     async def _platforms(self) -> None:
         while True:
-            await self._drivers.probe()
+            with self._surviving("probe_broken", "platforms are not asked whether they can be used"):
+                await self._drivers.probe()
             await asyncio.sleep(PROBE_SECONDS)
 
     async def _retention(self) -> None:
-        kernel = self._kernel
-        measured = False
         while True:
-            try:
-                if not measured:
-                    await kernel.output.measure()
-                    measured = True
-                await self._purge()
-            except HubError as exc:
-                log.warning("retention_failed", error=exc.message)
-            await asyncio.sleep(kernel.config.timing.retention_seconds)
+            with self._surviving("retention_broken", "old tasks and output are not removed"):
+                await self._tidy()
+            await asyncio.sleep(self._kernel.config.timing.retention_seconds)
+
+    async def _tidy(self) -> None:
+        try:
+            if not self._measured:
+                await self._kernel.output.measure()
+                self._measured = True
+            await self._purge()
+        except HubError as exc:
+            log.warning("retention_failed", error=exc.message)
 
     async def _purge(self) -> None:
         kernel = self._kernel

@@ -20,6 +20,7 @@ from hub.snapshots.deleting import Deleting
 from hub.snapshots.restoring import Restoring
 from hub.snapshots.room import Room
 from hub.snapshots.taking import Taking
+from hub.surviving import surviving
 
 SHORTEST_SECONDS: Final = 60
 DAY_MS: Final = 86_400_000
@@ -53,21 +54,17 @@ class Keeping:
     async def run(self) -> None:
         """Look until cancelled."""
         while True:
-            await self._tick_safely()
+            harm = "schedules and clean-up of snapshots do not work"
+            with surviving(self._room.kernel.notices, self._room.kernel.now, "snapshots_broken", harm):
+                await self._tick_kept()
             await asyncio.sleep(self._room.kernel.config.timing.snapshots_seconds)
 
-    async def _tick_safely(self) -> None:
-        """What breaks costs this look and is said; it does not end the hub and all others' work."""
-        kernel = self._room.kernel
+    async def _tick_kept(self) -> None:
         try:
             await self.tick()
         except HubError as exc:
             # The disk may be full; what is due stays due.
             log.warning("snapshots_not_kept", error=exc.message)
-        except Exception:
-            log.exception("snapshots_broken")
-            text = "internal error: schedules and clean-up of snapshots do not work; the hub's log has why"
-            kernel.notices.say("snapshots", text, kernel.now())
 
     async def tick(self) -> None:
         """Do what is due now."""
