@@ -757,7 +757,7 @@ class StatsPoint(Shape, frozen=True):
 
 
 class JobOutcome(Shape, frozen=True):
-    """How the job of an act ended: `state` succeeded, failed or cancelled, `error` why."""
+    """How the work of an act ended: `state` succeeded, failed or cancelled, `error` why."""
 
     state: str
     error: str = ""

@@ -69,10 +69,7 @@ class ProfileBook:
 
     async def save(self, name: str, text: ProfileText) -> ProfileView:
         """Write a profile of the user's; nothing is changed when it is wrong. Raises BadRequest, StorageFull."""
-        checked = check(text, name)
-        if checked.problems:
-            first = checked.problems[0]
-            raise BadRequest(first.message, code="bad_profile", field=first.field or "text", hint=first.hint)
+        check_right(text, name)
         async with self._changing:
             try:
                 await asyncio.to_thread(self._write, name, text)
@@ -124,6 +121,14 @@ def check(text: ProfileText, name: str = "") -> ProfileCheck:
     except ProfileError as exc:
         return ProfileCheck(valid=False, problems=_problems(exc.problems))
     return ProfileCheck(valid=True)
+
+
+def check_right(text: ProfileText, name: str) -> None:
+    """Raises BadRequest with the first thing that is wrong with a text."""
+    checked = check(text, name)
+    if checked.problems:
+        first = checked.problems[0]
+        raise BadRequest(first.message, code="bad_profile", field=first.field or "text", hint=first.hint)
 
 
 def view(found: Found, *, hidden: bool = False, whole: bool = False) -> ProfileView:

@@ -20,6 +20,8 @@ from hub.core.view import rfc3339
 UNCHANGED: Final = "as before"
 """The detail of an act that changed nothing."""
 ARROW: Final = " -> "
+FAILED: Final = "failed"
+"""The outcome of a second entry of an act, when it came to nothing after it was written down."""
 AWAKE: Final = "0 s"
 """The detail of the act that ends a snooze."""
 
@@ -174,11 +176,13 @@ def why_not(entry: AuditEntry) -> str:
 
 
 def outcomes(entries: Sequence[tuple[int, AuditEntry]]) -> dict[int, JobOutcome]:
-    """Return by `seq` how the jobs of acts ended, as far as `entries` (newest first) tell.
+    """Return by `seq` how acts ended that were begun when they were written down, as far as `entries` (newest
+    first) tell: by their jobs, or by a second entry that says that they failed.
 
     Acts of one kind on one agent end in the order in which they began, because the hub does one at a time.
     """
     waiting: dict[tuple[str, str, str], deque[int]] = {}
+    last: dict[tuple[str, str, str], int] = {}
     found: dict[int, JobOutcome] = {}
     for seq, entry in reversed(entries):
         noun, _, verb = entry.what.partition(".")
@@ -187,6 +191,11 @@ def outcomes(entries: Sequence[tuple[int, AuditEntry]]) -> dict[int, JobOutcome]
             waiting.setdefault(key, deque()).append(seq)
         elif noun == "job" and waiting.get(key):
             found[waiting[key].popleft()] = JobOutcome(state=entry.outcome, error=entry.detail)
+        act = (entry.who, entry.what, entry.target)
+        if entry.outcome == "ok":
+            last[act] = seq
+        elif entry.outcome == FAILED and act in last:
+            found[last.pop(act)] = JobOutcome(state=entry.outcome, error=entry.detail)
     return found
 
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from datetime import datetime
 from typing import Final, Protocol
 
@@ -16,7 +18,7 @@ from hub.contract import HubHealth
 from hub.control import Principal
 from hub.disk.care import Care
 from hub.driverset import DriverSet
-from hub.errors import BadRequest
+from hub.errors import BadRequest, HubError
 from hub.image_jobs import ImageJobs
 from hub.jobs import Jobs
 from hub.kernel import Kernel
@@ -26,6 +28,7 @@ from hub.shells import Shells
 from hub.snapshots.service import Snapshots
 from hub.stats import Stats
 from hub.traffic import Traffic
+from hub.undo import FAILED
 
 MAX_WAIT_SECONDS = 300.0
 """Longest long-poll; a caller that wants more asks again."""
@@ -76,6 +79,21 @@ class Operations:
     @property
     def _who(self) -> str:
         return f"user:{self._principal.name}"
+
+    @asynccontextmanager
+    async def _audited(self, what: str, target: str) -> AsyncIterator[None]:
+        """Audit first, then do what is in the block: nothing is done that leaves no trace.
+
+        What fails is written down once more, as failed. Raises StorageFull, Unavailable before anything is done.
+        """
+        kernel = self._kernel
+        await kernel.commit([kernel.audited(self._who, what, target)])
+        try:
+            yield
+        except Exception as exc:
+            why = exc.message if isinstance(exc, HubError) else f"internal error: {type(exc).__name__}"
+            kernel.push([kernel.audited(self._who, what, target, FAILED, why)])
+            raise
 
 
 def check_wait(seconds: float) -> float:

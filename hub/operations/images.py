@@ -25,7 +25,7 @@ from hub.core.view import job_view, rfc3339
 from hub.errors import HubError
 from hub.image_jobs import BASE, BUILD_BASE, BUILD_PROFILE, PULL, PUSH, Asked, order_of
 from hub.operations.base import Operations
-from hub.profiles import check, view
+from hub.profiles import check, check_right, view
 from profiles.errors import ProfileError
 from profiles.image import PREFIX, image_name
 from profiles.loader import Found
@@ -50,14 +50,15 @@ class ImageOperations(Operations):
 
     async def save_profile(self, name: str, request: ProfileText) -> ProfileView:
         self._kernel.check_writable()
-        saved = await self._inside.profiles.save(name, request)
-        await self._kernel.commit([self._kernel.audited(self._who, "profile.save", name)])
-        return saved
+        check_right(request, name)
+        async with self._audited("profile.save", name):
+            return await self._inside.profiles.save(name, request)
 
     async def delete_profile(self, name: str) -> None:
         self._kernel.check_writable()
-        await self._inside.profiles.delete(name)
-        await self._kernel.commit([self._kernel.audited(self._who, "profile.delete", name)])
+        await self._inside.profiles.find(name)
+        async with self._audited("profile.delete", name):
+            await self._inside.profiles.delete(name)
 
     async def build_profile(self, name: str, request: BuildImage) -> JobView:
         return await self._job(BUILD_PROFILE, name, Asked(name=name, build=request))

@@ -38,15 +38,15 @@ class NetworkOperations(Operations):
             internal=request.internal,
             apart=request.apart,
         )
-        made = await networks.create(order)
-        await self._kernel.commit([self._kernel.audited(self._who, "network.create", request.name)])
+        async with self._audited("network.create", request.name):
+            made = await networks.create(order)
         return view(driver, made)
 
     async def remove_network(self, name: str) -> None:
         self._kernel.check_writable()
         _, networks = self._networks()
-        await networks.remove(name)
-        await self._kernel.commit([self._kernel.audited(self._who, "network.remove", name)])
+        async with self._audited("network.remove", name):
+            await networks.remove(name)
 
     async def connect_network(self, name: str, agent_id: str) -> NetworkView:
         return await self._change(name, agent_id, connect=True)
@@ -66,10 +66,9 @@ class NetworkOperations(Operations):
         self._kernel.check_writable()
         agent = self._kernel.fleet.agent(agent_id)
         networks, handle = self._networks_of(agent)
-        async with self._inside.acts.hold(agent.uid):
-            await (networks.connect if connect else networks.disconnect)(handle, name)
         what = "network.connect" if connect else "network.disconnect"
-        await self._kernel.commit([self._kernel.audited(self._who, what, f"{name}{ARROW}{agent.id}")])
+        async with self._inside.acts.hold(agent.uid), self._audited(what, f"{name}{ARROW}{agent.id}"):
+            await (networks.connect if connect else networks.disconnect)(handle, name)
         found = [seen for seen in await networks.list() if seen.name == name]
         if not found:
             raise NotFound(f"there is no network {name[:64]!r}", hint="clawtui network list", agent=agent.id)

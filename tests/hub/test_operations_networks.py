@@ -11,7 +11,8 @@ from hub.core.model import AgentId
 from hub.drivers.base import AgentHandle, Driver
 from hub.drivers.fake import FakeDriver, FakePlatform
 from hub.drivers.networks import NetworkOrder, NetworkSeen
-from hub.errors import Conflict, NotAvailable, NotFound
+from hub.errors import Conflict, NotAvailable, NotFound, StorageFull
+from tests.faults.test_full_disk import stuffed
 from tests.hub.running import RunningHub, running_hub
 
 
@@ -74,9 +75,32 @@ async def test_networks_come_from_the_first_driver_that_has_any_and_changes_are_
         assert (await hub.control.disconnect_network("team", "a")).agents == []
         await hub.control.remove_network("team")
         assert (await hub.control.networks(NetworkQuery(driver="fake"))).networks == []
-        for what, target in (("create", "team"), ("connect", "team -> a"), ("disconnect", "team -> a"),
-                             ("remove", "team")):  # fmt: skip
+        for what, target in (("create", "team"), ("connect", "team -> a"), ("disconnect", "team -> a")):
             assert await hub.audited(f"network.{what}") == [(target, "ok")]
+        assert await hub.audited("network.remove") == [("team", "ok"), ("team", "failed"), ("team", "ok")]
+
+
+async def test_nothing_is_done_to_networks_that_the_audit_cannot_keep() -> None:
+    made: list[Driver] = []
+
+    def kept(reach: Any) -> list[Driver]:
+        made.extend(drivers(reach))
+        return made
+
+    async with running_hub(drivers=kept) as hub:
+        await create(hub, "a", "fake")
+        await hub.control.create_network(CreateNetwork(name="team"))
+        networks = made[1].networks
+        assert isinstance(networks, FakeNetworks)
+        for act in (
+            lambda: hub.control.create_network(CreateNetwork(name="other")),
+            lambda: hub.control.remove_network("team"),
+            lambda: hub.control.connect_network("team", "a"),
+        ):
+            with stuffed(hub.folder), pytest.raises(StorageFull):
+                await act()
+            await hub.until(lambda: hub.kernel.writable, "the disk has room again")
+        assert networks.members == {"team": []}
 
 
 async def test_agents_and_drivers_without_networks_are_told_so() -> None:

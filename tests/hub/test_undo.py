@@ -10,7 +10,7 @@ import pytest
 from hub.contract import AgentAct, AttentionQuery, JournalEntry, PageQuery
 from hub.core.model import AuditEntry, Desired
 from hub.errors import Conflict, NotFound
-from hub.undo import Act, Policy, Snoozed, change, entry_view, outcomes, undoing, why_not
+from hub.undo import FAILED, Act, Policy, Snoozed, change, entry_view, outcomes, undoing, why_not
 from tests.hub.running import PlayedAgent, RunningHub, running_hub
 
 
@@ -111,6 +111,12 @@ def test_acts_of_one_kind_on_one_agent_end_in_their_order() -> None:
         2: ("succeeded", ""),
         7: ("failed", "no such process"),
     }
+
+
+def test_an_act_that_failed_after_it_was_written_down_says_so_itself() -> None:
+    failed = entry("network.remove", outcome=FAILED, detail="it is used")
+    newest_first = [(4, entry("network.remove")), (3, failed), (2, entry("network.remove")), (1, failed)]
+    assert {seq: (job.state, job.error) for seq, job in outcomes(newest_first).items()} == {2: (FAILED, "it is used")}
 
 
 @contextlib.asynccontextmanager

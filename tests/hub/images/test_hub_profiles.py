@@ -14,8 +14,9 @@ from msgspec.structs import replace
 from hub.contract import BuildImage, BuildLogQuery, CreateAgent, ProfileQuery, ProfileText, TransferImage
 from hub.drivers.base import Driver
 from hub.drivers.docker import DockerDriver
-from hub.errors import BadRequest, Conflict, NotAvailable, NotFound
+from hub.errors import BadRequest, Conflict, NotAvailable, NotFound, StorageFull
 from profiles.image import image_name
+from tests.faults.test_full_disk import stuffed
 from tests.hub.images.image_bench import ImageBench, new_name
 from tests.hub.running import running_hub, short_folder
 
@@ -70,6 +71,19 @@ async def test_saving_showing_and_deleting(tmp_path: Path) -> None:
             await control.profile("mine")
         assert await running.audited("profile.save") == [("mine", "ok"), ("mine", "ok")]
         assert await running.audited("profile.delete") == [("mine", "ok")]
+
+
+async def test_no_profile_is_changed_that_the_audit_cannot_keep(tmp_path: Path) -> None:
+    async with running_hub(tmp_path / "s") as running:
+        control = running.control
+        await control.save_profile("mine", text(description="first"))
+        for act in (lambda: control.save_profile("mine", text(description="second")),
+                    lambda: control.save_profile("other", text()), lambda: control.delete_profile("mine")):  # fmt: skip
+            with stuffed(running.folder), pytest.raises(StorageFull, match="registry"):
+                await act()
+            await running.until(lambda: running.kernel.writable, "the disk has room again")
+        assert [path.name for path in (tmp_path / "s/profiles").iterdir()] == ["mine.json"]
+        assert (await control.profile("mine")).description == "first"
 
 
 async def test_the_projects_profile_hides_the_users(tmp_path: Path) -> None:
