@@ -24,9 +24,12 @@ _SPACES: Final = " \t\r\n"
 MAX_DEPTH: Final = 16
 """Levels of a value that are looked at; what lies deeper is hidden as a whole."""
 
+_VALUED: Final = frozenset({"env", "environment", "buildArgs", "build_args"})
+"""Fields that hold values by names of the user's choice."""
+
 _NAME: Final = (
     r"(?:pass(?:word|wd|phrase|code|(?![a-z]))|pwd|secret|token|credential|api[-_. ]?key|access[-_. ]?key|"
-    r"private[-_. ]?key|client[-_. ]?key|authorization|auth(?![a-z])|cookie|bearer)"
+    r"private[-_. ]?key|client[-_. ]?key|(?-i:[A-Z0-9]_KEY(?![A-Za-z]))|authorization|auth(?![a-z])|cookie|bearer)"
 )
 _SECRET_NAME: Final = re.compile(_NAME, re.IGNORECASE)
 # Quotes may themselves be escaped, in a command inside JSON inside a command.
@@ -97,6 +100,23 @@ def _field(name: str, item: Any, depth: int) -> Any:
     if is_secret_name(name) and item is not None and not isinstance(item, bool):
         return HIDDEN
     return redact_value(item, depth + 1)
+
+
+def names_only(value: Any, depth: int = 0) -> Any:
+    """Return JSON-like data in which environments and build arguments are lists of their names.
+
+    Nobody can tell by a variable's name that its value is no secret.
+    """
+    if depth >= MAX_DEPTH and isinstance(value, (Mapping, list, tuple)):
+        return HIDDEN
+    if isinstance(value, Mapping):
+        return {
+            name: sorted(map(str, item))
+            if name in _VALUED and isinstance(item, Mapping)
+            else names_only(item, depth + 1)
+            for name, item in value.items()
+        }
+    return [names_only(item, depth + 1) for item in value] if isinstance(value, (list, tuple)) else value
 
 
 def is_secret_name(name: str) -> bool:

@@ -7,6 +7,7 @@ from typing import Any, Final
 
 import msgspec
 
+from hub.audit import names_only
 from hub.contract import CreateAgent
 from hub.core.model import Agent, AgentUid, Now, Observed
 from hub.core.names import check_agent_id
@@ -52,8 +53,8 @@ def machine_of(request: CreateAgent, profile: Machine | None) -> Machine | None:
 
 
 def spoken(request: CreateAgent) -> str:
-    """Return a create request as the audit keeps it."""
-    return msgspec.json.encode(request).decode()
+    """Return a create request as the audit keeps it: of its environment the names only."""
+    return msgspec.json.encode(names_only(msgspec.to_builtins(request))).decode()
 
 
 def new_agent(

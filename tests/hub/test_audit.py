@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hub.audit import HIDDEN, MAX_DETAIL_CHARS, entry, redact, redact_value
+from hub.audit import HIDDEN, MAX_DETAIL_CHARS, entry, names_only, redact, redact_value
 
 MARK = "Zq9X7w"
 """Begins every token of these tests, so that surroundings cannot hold one by chance."""
@@ -76,6 +76,9 @@ def test_a_bound_never_leaves_half_a_token(length: int, token: str) -> None:
         f'{{"clientSecret": "{SECRET}", "a": 1}}',
         f'echo "{{\\"apiKey\\": \\"{SECRET}\\"}}"',
         f"OPENAI_API_KEY={SECRET}",
+        f"ENCRYPTION_KEY={SECRET} ./run",
+        f'{{"SSH_KEY": "{SECRET}"}}',
+        f"curl https://h/x?a=b&access_token={SECRET}",
         f"aws_secret_access_key = {SECRET}",
         f"token: {SECRET}",
         f"secret => {SECRET}",
@@ -98,7 +101,8 @@ def test_common_secrets_go(text: str) -> None:
 @pytest.mark.parametrize(
     "text",
     ["pip install -r requirements.txt && pytest -q", "git clone https://host/x.git", "author=me", "ls -u me",
-     "echo compassion", "make build", "", "ssh me@host", "a://b", "key"],
+     "echo compassion", "make build", "", "ssh me@host", "a://b", "key",
+     "SORT_KEYS=1 sort_key=a idempotency-key=b"],
 )  # fmt: skip
 def test_ordinary_text_stays(text: str) -> None:
     assert redact(text) == text
@@ -120,11 +124,21 @@ def test_names_of_fields_decide_too() -> None:
     assert (shown["password"], shown["passwordless"], shown["nothing"]) == (HIDDEN, True, None)
 
 
+def test_of_environments_and_build_arguments_only_names_are_left() -> None:
+    data = {"environment": {"B": SECRET, "A": SECRET}, "machine": {"environment": {"C": SECRET}, "sudo": True},
+            "steps": [{"env": {"D": SECRET}}], "buildArgs": {"E": SECRET}, "env": None}  # fmt: skip
+    assert names_only(data) == {
+        "environment": ["A", "B"], "machine": {"environment": ["C"], "sudo": True},
+        "steps": [{"env": ["D"]}], "buildArgs": ["E"], "env": None,
+    }  # fmt: skip
+
+
 def test_depth_is_bounded() -> None:
     value: object = SECRET
     for _ in range(5_000):
         value = [value]
     assert SECRET not in json.dumps(redact_value(value))
+    assert SECRET not in json.dumps(names_only(value))
 
 
 def test_an_entry_is_one_bounded_line() -> None:

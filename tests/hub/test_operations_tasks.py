@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from hub.config import Limits
-from hub.contract import DispatchRequest, OutputQuery, RolloutRequest, TaskQuery
+from hub.contract import DispatchRequest, OutputQuery, PageQuery, RolloutRequest, TaskQuery
 from hub.errors import BadRequest, Conflict, NotFound, QueueFull
 from runtime.wire import AttemptState, Cancel, Log
 from tests.faults.test_full_disk import stuffed
@@ -352,3 +352,12 @@ async def test_a_lost_task_that_runs_nowhere_has_ended() -> None:
         assert (await hub.ended(task_id)).status == "lost"
         with pytest.raises(Conflict, match="has ended: lost"):
             await hub.control.cancel_task(task_id)
+
+
+async def test_the_audit_has_the_names_of_a_tasks_environment_and_no_values() -> None:
+    async with running_hub() as hub:
+        await hub.register()
+        await hub.control.submit("a", {"type": "exec", "command": "make", "env": {"PLAIN": "v4lue"}})
+        (told,) = [one for one in (await hub.control.audit(PageQuery())).audit if one.what == "task.exec"]
+        assert '"env":["PLAIN"]' in told.detail
+        assert "v4lue" not in told.detail

@@ -14,7 +14,7 @@ from hub.core.names import check_agent_id
 from hub.drivers.base import AgentPlan, Mount, RestartPolicy
 from hub.drivers.fake import ALL_FEATURES
 from hub.errors import BadRequest, NotAvailable
-from hub.planning import is_composed, machine_of, made_with, make_plan, new_agent, stop_grace
+from hub.planning import is_composed, machine_of, made_with, make_plan, new_agent, spoken, stop_grace
 from profiles.model import Machine, parse_machine
 from profiles.parts import Logging, Ulimit
 
@@ -53,6 +53,14 @@ def test_the_record_can_make_the_plan_again() -> None:
     agent = new_agent(request, AgentUid("u"), "fake", ALL_FEATURES, NOW)
     assert (agent.observed, agent.created_at, agent.driver) == (Observed.CREATING, 7, "fake")
     assert make_plan(agent, "h", "t") == make_plan(agent, "h", "t")
+
+
+def test_the_audit_has_the_names_of_an_environment_and_no_values() -> None:
+    request = CreateAgent(name="a", environment={"PLAIN": "v4lue"}, machine={"environment": {"MORE": "v4lue"}})
+    told = spoken(request)
+    assert "v4lue" not in told
+    assert '"environment":["PLAIN"]' in told
+    assert '"machine":{"environment":["MORE"]}' in told
 
 
 def test_what_an_agent_was_made_with_is_known_whatever_became_of_its_profile() -> None:

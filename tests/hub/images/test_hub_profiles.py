@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
-from hub.contract import BuildImage, BuildLogQuery, CreateAgent, ProfileQuery, ProfileText, TransferImage
+from hub.contract import BuildImage, BuildLogQuery, CreateAgent, PageQuery, ProfileQuery, ProfileText, TransferImage
 from hub.drivers.base import Driver
 from hub.drivers.docker import DockerDriver
 from hub.errors import BadRequest, Conflict, NotAvailable, NotFound, StorageFull
@@ -205,7 +205,12 @@ async def test_a_build_is_a_job_with_a_log(bench: ImageBench) -> None:
             shown = await control.profile(name)
             assert (shown.image, shown.built) == (ended.result["image"], True)
             assert name in [one.profile for one in (await control.images()).images]
-            again = await control.job((await control.build_profile(name, BuildImage())).id, 60)
+            private = BuildImage(build_args={"MINE": "v4lue"})
+            again = await control.job((await control.build_profile(name, private)).id, 60)
+            for told in (await control.jobs(PageQuery()), await control.audit(PageQuery()),
+                         await control.journal(PageQuery())):  # fmt: skip
+                assert again.kind in str(told)
+                assert "v4lue" not in str(told)
             assert again.result == {"image": shown.image, "built": []}
             with pytest.raises(BadRequest, match="is not a platform"):
                 await control.build_profile(name, BuildImage(platform="amiga"))
