@@ -9,6 +9,7 @@ from __future__ import annotations
 import enum
 import importlib.resources
 import os
+import stat
 from collections.abc import Iterable, Iterator, Sequence
 from importlib.resources.abc import Traversable
 from pathlib import Path
@@ -187,7 +188,7 @@ def _with_dockerfile(found: Found, folder: Path) -> Found:
 
 def _text_of(file: Traversable) -> str:
     try:
-        content = file.read_bytes()
+        content = _content_of(file, MAX_TEXT_BYTES) if isinstance(file, Path) else file.read_bytes()
         if len(content) > MAX_TEXT_BYTES:
             raise ProfileError("", f"{file.name} is longer than {MAX_TEXT_BYTES} bytes")
         return content.decode("utf-8-sig")
@@ -197,17 +198,33 @@ def _text_of(file: Traversable) -> str:
         raise ProfileError("", f"{file.name} is not UTF-8 text") from exc
 
 
+def _content_of(path: Path, most: int) -> bytes:
+    """Return at most `most` bytes and one more, which says that there are more. Raises OSError, ProfileError.
+
+    Opened without waiting: a pipe of the name would hold whoever reads it until somebody writes.
+    """
+    opened = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    try:
+        if not stat.S_ISREG(os.fstat(opened).st_mode):
+            raise ProfileError("", f"{path} is not a regular file", "Put a file there, or remove it.")
+        with open(opened, "rb", closefd=False) as file:
+            return file.read(most + 1)
+    finally:
+        os.close(opened)
+
+
 def _context_of(folder: Path) -> dict[str, bytes]:
     """What a custom Dockerfile can COPY: the folder beside it that has the profile's name. Links are left out."""
     files: dict[str, bytes] = {}
     size = 0
     for path in _files_below(folder):
         try:
-            size += path.stat().st_size
+            content = _content_of(path, MAX_CONTEXT_BYTES - size)
+            size += len(content)
             if size > MAX_CONTEXT_BYTES or len(files) >= MAX_CONTEXT_FILES:
                 hint = f"At most {MAX_CONTEXT_FILES} files and {MAX_CONTEXT_BYTES >> 20} MiB."
                 raise ProfileError("dockerfile", f"the folder {folder} beside it holds too much", hint)
-            files[path.relative_to(folder).as_posix()] = path.read_bytes()
+            files[path.relative_to(folder).as_posix()] = content
         except OSError as exc:
             raise ProfileError("dockerfile", f"{path} cannot be read: {exc.strerror}") from exc
     if files.keys() & {"Dockerfile", ".dockerignore"}:

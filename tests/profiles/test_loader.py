@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import os
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -93,6 +97,35 @@ def test_what_is_wrong_with_a_file(folders: tuple[Path, Path], name: str, conten
     (folders[0] / name).write_bytes(content)
     (one,) = found(folders)[name.partition(".")[0]]
     assert message in "; ".join(map(str, one.problems))
+
+
+@pytest.mark.parametrize("make", [os.mkfifo, os.mkdir, lambda path: os.symlink("/dev/zero", path)])
+def test_what_is_no_file_is_a_mistake_and_is_not_waited_for(
+    folders: tuple[Path, Path], make: Callable[[Path], None]
+) -> None:
+    make(folders[0] / "own.Dockerfile")
+    with ThreadPoolExecutor(1) as aside:
+        # A reader of a pipe would wait for ever for somebody who writes.
+        looking = aside.submit(found, folders)
+        try:
+            (one,) = looking.result(20)["own"]
+        finally:
+            unblock(folders[0] / "own.Dockerfile")
+    assert "not a regular file" in "; ".join(map(str, one.problems))
+    with pytest.raises(ProfileError, match="not a regular file"):
+        one.recipe()
+
+
+def unblock(path: Path) -> None:
+    """Let a reader of a pipe go, so that a failed test ends."""
+    with contextlib.suppress(OSError):
+        os.close(os.open(path, os.O_WRONLY | os.O_NONBLOCK))
+
+
+def test_a_dockerfile_that_is_too_long_is_a_mistake(folders: tuple[Path, Path]) -> None:
+    (folders[0] / "own.Dockerfile").write_text(DOCKERFILE + "#" * (1 << 20))
+    (one,) = found(folders)["own"]
+    assert "longer than" in one.problems[0].message
 
 
 def test_two_files_of_one_name_are_a_mistake(folders: tuple[Path, Path]) -> None:
