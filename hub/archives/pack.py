@@ -86,18 +86,21 @@ def used_bytes(meter: Meter, folder: Path) -> int:
 
 
 def _scan(folder: Path) -> Iterator[os.stat_result]:
-    try:
-        with os.scandir(folder) as entries:
-            for entry in entries:
-                try:
-                    found = entry.stat(follow_symlinks=False)
-                except FileNotFoundError:
-                    continue
-                yield found
-                if stat.S_ISDIR(found.st_mode):
-                    yield from _scan(Path(entry.path))
-    except (FileNotFoundError, NotADirectoryError, PermissionError):
-        return
+    # One after the other and not one in the other: folders may be deeper than Python's stack.
+    waiting = [str(folder)]
+    while waiting:
+        try:
+            with os.scandir(waiting.pop()) as entries:
+                for entry in entries:
+                    try:
+                        found = entry.stat(follow_symlinks=False)
+                    except FileNotFoundError:
+                        continue
+                    yield found
+                    if stat.S_ISDIR(found.st_mode):
+                        waiting.append(entry.path)
+        except (FileNotFoundError, NotADirectoryError, PermissionError):
+            continue
 
 
 def pack(meter: Meter, folder: Path, target: Path) -> Packed:

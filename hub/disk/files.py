@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Collection, Iterator
 from pathlib import Path
 from typing import Final
@@ -116,13 +117,21 @@ def size_of(path: Path) -> int:
 
 def files(meter: Meter, folder: Path) -> Iterator[Path]:
     """Yield everything below without following links. Raises Abandoned."""
-    if not folder.is_dir() or folder.is_symlink():
-        return
-    for path in folder.iterdir():
-        meter.advance(0)
-        yield path
-        if path.is_dir() and not path.is_symlink():
-            yield from files(meter, path)
+    # One after the other and not one in the other: folders may be deeper than Python's stack.
+    waiting = [folder]
+    while waiting:
+        found = waiting.pop()
+        if not found.is_dir() or found.is_symlink():
+            continue
+        try:
+            names = os.listdir(found)
+        except (FileNotFoundError, NotADirectoryError):
+            # Removed meanwhile: what is left is still to be told.
+            continue
+        for name in names:
+            meter.advance(0)
+            yield (path := found / name)
+            waiting.append(path)
 
 
 def remove_log(meter: Meter, state_folder: Path, thing: Thing) -> None:
