@@ -18,6 +18,8 @@ from hub.errors import Conflict, HubError
 MEASURE_TIMEOUT_SECONDS: Final = 600.0
 """The engine walks through all files of all volumes and containers, ours and others'."""
 BUSY_PAUSE_SECONDS: Final = 0.5
+BUSY: Final = "already running"
+"""What the engine says of a disk usage operation while it does another."""
 FRESH_SECONDS: Final = 30.0
 """A measurement this young serves again."""
 STILL: Final = "the engine is still measuring; look again in a while"
@@ -89,9 +91,11 @@ class DockerDisk:
                 self._under_way = Measurement(self._connect)
             try:
                 measured = await self._under_way.result()
-            except EngineRefused:
-                # It measures for somebody else, which it does once at a time.
+            except EngineRefused as exc:
                 await self._drop()
+                if BUSY not in exc.message:
+                    raise
+                # It measures for somebody else, which it does once at a time.
                 await asyncio.sleep(BUSY_PAUSE_SECONDS)
             except HubError:
                 await self._drop()

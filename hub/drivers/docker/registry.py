@@ -25,6 +25,7 @@ from hub.drivers.docker.labels import IMAGE, PREFIX, is_shared_ours
 from hub.drivers.docker.pool import LiveStream, Pool, Streams
 from hub.drivers.images import Pushed
 from hub.errors import BadRequest, Conflict, DriverFailed, HubError, NotFound
+from hub.keylock import KeyLocks
 
 TRANSFER_DEADLINE_SECONDS: Final = 3_600.0
 _REGISTRY: Final = re.compile(
@@ -56,10 +57,16 @@ class Registries:
         self._pool = pool
         self._streams = streams
         self._environment = environment
+        self._names = KeyLocks()
+        """Of a registry's names: a second transfer of one would lose its name when the first one ends."""
 
     async def push(self, name: str, registry: str, progress: Progress) -> Pushed:
         """See `hub.drivers.images.Images`."""
         reference = remote_reference(name, registry)
+        async with self._names.hold(reference):
+            return await self._push(name, reference, registry, progress)
+
+    async def _push(self, name: str, reference: str, registry: str, progress: Progress) -> Pushed:
         was_there = await self._pool.run(_lend_name, name, reference)
         try:
             repository, _, tag = reference.rpartition(":")
@@ -76,6 +83,10 @@ class Registries:
     async def pull(self, name: str, registry: str, progress: Progress) -> str:
         """See `hub.drivers.images.Images`."""
         reference = remote_reference(name, registry)
+        async with self._names.hold(reference):
+            return await self._pull(name, reference, registry, progress)
+
+    async def _pull(self, name: str, reference: str, registry: str, progress: Progress) -> str:
         _, there = await self._pool.run(check_ours, name, reference)
         repository, _, tag = reference.rpartition(":")
         params = {"fromImage": repository, "tag": tag}

@@ -29,14 +29,17 @@ OTHER_USER, OTHER_GROUP = ("!", "-uid", str(AGENT_UID)), ("!", "-gid", str(AGENT
 def command(*, everything: bool) -> tuple[str, ...]:
     """Return what the helper runs: a mark for each file it sees and each it changes, errors in words.
 
-    A link is changed itself (-h), and so is the top folder; another file system is not entered.
+    A link is changed itself (-h), and so is the top folder; another file system is not entered. Each file is
+    changed once, whatever is wrong with it, so that one that cannot be changed is one error.
     """
     user, group = (OTHER_USER, OTHER_GROUP) if everything else (ROOT_USER, ROOT_GROUP)
+    right_user, right_group = ("!", "(", *user, ")"), ("!", "(", *group, ")")
     return (
         "find", "-P", VOLUME, "-xdev", "-printf", SEEN.decode(),
         ",", "(", *user, "-o", *group, ")", "-printf", CHANGES.decode(),
-        ",", *user, "-exec", "chown", "-h", str(AGENT_UID), "{}", "+",
-        ",", *group, "-exec", "chown", "-h", f":{AGENT_UID}", "{}", "+",
+        ",", *user, *group, "-exec", "chown", "-h", f"{AGENT_UID}:{AGENT_UID}", "{}", "+",
+        ",", *user, *right_group, "-exec", "chown", "-h", str(AGENT_UID), "{}", "+",
+        ",", *right_user, *group, "-exec", "chown", "-h", f":{AGENT_UID}", "{}", "+",
     )  # fmt: skip
 
 
