@@ -520,9 +520,3 @@ def encode(
     if len(frame) > MAX_SENT_FRAME_BYTES:
         raise WireError("too_large", f"a {name} message would have {len(frame)} bytes")
     return frame.decode()
-
-
-def task_payload(frame: TaskFrame, spec: msgspec.Raw) -> dict[str, Any]:
-    """Return the `task` payload: the task's own fields with the delivery part beside them."""
-    fields: dict[str, Any] = msgspec.json.decode(spec)
-    return fields | msgspec.to_builtins(frame)

@@ -122,10 +122,6 @@ class Listeners:
             await self._serve(name, self._parts.agents(), [bound], secured=False)
         return f"ws://{_bracketed(host)}:{self.agents_port}"
 
-    async def remove_agents_host(self, host: str) -> None:
-        """Close what `add_agents_host` opened; connections there end."""
-        await self._close(f"agents {host}")
-
     async def open_agent_socket(self, agent_id: str, short_id: str) -> Path:
         """Open the socket that serves one agent alone; returns the folder to mount, `run/<short_id>`."""
         folder = self._config.state_folder / "run" / short_id

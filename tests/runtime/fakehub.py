@@ -144,7 +144,7 @@ class FakeHub:
         """Send a task; `attempt` is `task:n`."""
         attempt_id = AttemptId(attempt)
         frame = wire.TaskFrame(task_id=attempt.split(":")[0], attempt_id=attempt_id, **options)
-        await self.send(wire.task_payload(frame, msgspec.Raw(msgspec.json.encode(spec))), kind="task")
+        await self.send(msgspec.to_builtins(spec) | msgspec.to_builtins(frame), kind="task")
         return attempt_id
 
     async def run(self, attempt: str, spec: wire.TaskSpec | dict[str, Any], **options: Any) -> wire.Response:

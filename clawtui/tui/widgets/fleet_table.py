@@ -33,7 +33,7 @@ RIGHT_BUTTON = 3
 
 
 class FleetTable(KeyedRows, can_focus=True):
-    """Rows by key. `set_rows` takes everything there is to show, `update_rows` what changed."""
+    """Rows by key. `set_rows` takes everything there is to show; only what changed is painted."""
 
     ALLOW_SELECT = False
     COMPONENT_CLASSES: ClassVar[set[str]] = {

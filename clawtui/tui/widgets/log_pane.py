@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import ClassVar
 
 from rich.segment import Segment
@@ -100,10 +99,6 @@ class LogPane(ScrollView):
             self._empty = sentence
             if not len(self._store):
                 self.refresh()
-
-    def shown_text(self) -> Iterator[str]:
-        """Every shown line as text without controls, for saving."""
-        return (self._text(line) for line in self._store.shown())
 
     def _text(self, line: LogLineView) -> str:
         return (prefix(line, self._timestamps) + clean(line.text)).rstrip()

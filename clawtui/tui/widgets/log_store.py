@@ -122,9 +122,6 @@ class LogStore:
         """Whether lines between this row and the one above are filtered away."""
         return self._filter is not None and row > 0 and self._shown[row] != self._shown[row - 1] + 1
 
-    def shown(self) -> Iterator[LogLineView]:
-        return (self.line(self.number(row)) for row in range(len(self)))
-
     def hit_lines(self) -> Iterator[LogLineView]:
         return (self.line(number) for number in self._hits)
 

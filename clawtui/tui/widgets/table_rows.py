@@ -39,7 +39,6 @@ class KeyedRows(ScrollView):
         self._clock = clock
         self._quiet_at = 0.0
         self._waiting: Sequence[Row] | None = None
-        self._waiting_changes: dict[str, Row] = {}
         self._settle_timer: Timer | None = None
 
     def _resize_content(self) -> None:
@@ -77,24 +76,11 @@ class KeyedRows(ScrollView):
         self._release()
         self._show(rows)
 
-    def update_rows(self, rows: Sequence[Row]) -> None:
-        """Replace rows by key; keys that are not shown (a filter hides them) are passed over."""
-        dirty: list[int] = []
-        for row in rows:
-            index = self._index.get(row.key)
-            if self._waiting is not None:
-                self._waiting_changes[row.key] = row
-            if index is not None and self._rows[index] != row:
-                self._rows[index] = row
-                dirty.append(index)
-        self._repaint_rows(dirty)
-
     def _same_keys(self, rows: Sequence[Row]) -> bool:
         return list(map(_KEY, rows)) == self._keys
 
     def _hold(self, rows: Sequence[Row]) -> None:
         self._waiting = rows
-        self._waiting_changes.clear()
         new = {row.key: row for row in rows}
         self._replace([new.get(row.key) or row._replace(stale=True) for row in self._rows])
         self._arm()
@@ -111,14 +97,12 @@ class KeyedRows(ScrollView):
         if self._clock() < self._quiet_at:
             self._arm()
             return
-        changes = dict(self._waiting_changes)
-        rows = [changes.get(row.key, row) for row in self._waiting]
+        rows = self._waiting
         self._release()
         self._show(rows)
 
     def _release(self) -> None:
         self._waiting = None
-        self._waiting_changes.clear()
         self._quiet_at = 0.0
         if self._settle_timer is not None:
             self._settle_timer.stop()

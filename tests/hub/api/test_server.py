@@ -189,7 +189,7 @@ def test_folders_of_agents_that_are_gone_are_removed(state_folder: Path) -> None
     assert (state_folder / "run" / "living" / "agent.sock").exists()
 
 
-async def test_a_host_for_agents_can_be_added_and_removed(served: Served) -> None:
+async def test_a_host_for_agents_can_be_added_and_closes_with_the_others(served: Served) -> None:
     url = await served.listeners.add_agents_host("127.0.0.2")
     assert url == f"ws://127.0.0.2:{served.listeners.agents_port}"
     assert await served.listeners.add_agents_host("127.0.0.2") == url
@@ -198,7 +198,7 @@ async def test_a_host_for_agents_can_be_added_and_removed(served: Served) -> Non
         assert await websocket.recv() == "x"
     async with httpx.AsyncClient(base_url=url.replace("ws", "http", 1)) as client:
         assert (await client.get("/health")).status_code == 404
-    await served.listeners.remove_agents_host("127.0.0.2")
+    await served.listeners.stop()
     with pytest.raises(OSError, match="Connect call failed"):
         async with connect(f"{url}/agent/a-1", proxy=None):
             pass

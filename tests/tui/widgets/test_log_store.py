@@ -15,7 +15,7 @@ def lines(*texts: str) -> list[LogLineView]:
 
 
 def shown(store: LogStore) -> list[str]:
-    return [line.text for line in store.shown()]
+    return [store.line(store.number(row)).text for row in range(len(store))]
 
 
 def grep(texts: list[str], chosen: Filter) -> list[str]:
