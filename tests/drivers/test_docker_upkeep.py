@@ -187,7 +187,8 @@ async def test_a_foreign_object_of_the_same_name_is_left_alone(bench: DockerBenc
         assert bench.outside.get(f"/volumes/{name}")["Labels"] == {"made-by": "somebody"}
         assert f"volumes {name}" not in await mine(bench, Known())
     finally:
-        bench.outside.remove_volume(name)
+        for volume in (name, f"{name}.state"):
+            bench.outside.remove_volume(volume)
 
 
 async def test_another_hubs_objects_are_neither_seen_nor_removed(bench: DockerBench) -> None:
