@@ -200,7 +200,7 @@ async def test_an_image_that_is_there_is_listed(bench: ImageBench) -> None:
 
 async def test_a_base_that_cannot_be_pulled_is_said(bench: ImageBench) -> None:
     recipe = bench.custom("FROM localhost:1/no-such AS a\nFROM openclaw-agent-base\n")
-    with pytest.raises(DriverFailed, match="FROM localhost:1/no-such") as caught:
+    with pytest.raises(DriverFailed, match="does not have localhost:1/no-such") as caught:
         await bench.build(recipe)
     assert caught.value.code == "build_failed"
 
