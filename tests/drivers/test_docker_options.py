@@ -11,6 +11,7 @@ from typing import NoReturn
 import pytest
 from msgspec.structs import replace
 
+from hub.core.model import Observed
 from hub.drivers.base import LogRequest
 from hub.drivers.docker import steps
 from hub.drivers.docker.answers import Plugin, PluginConfig, PluginInterface
@@ -23,7 +24,7 @@ from hub.drivers.networks import NetworkOrder
 from hub.errors import BadRequest, Conflict, DriverFailed, NotAvailable
 from profiles.model import Machine, parse_machine
 from tests.drivers.contract import no_progress
-from tests.drivers.docker_bench import DockerBench, Outside
+from tests.drivers.docker_bench import DockerBench, FaultyConnect, Outside
 from tests.drivers.test_docker_compose import WEB, agent_plan, container
 
 SHARED = "openclaw-agents"
@@ -223,6 +224,25 @@ async def test_who_is_expected_after_a_restart_finds_network_and_hub(bench: Dock
     await driver.list_agents()
     assert bench.reaches[0].offered == [plan.uid]
     await driver.destroy(driver.compose.handle(plan.agent_id, plan.uid))
+
+
+@pytest.mark.docker
+async def test_a_network_that_another_hub_takes_away_under_a_create_is_made_again(bench: DockerBench) -> None:
+    taken: list[Call] = []
+
+    def take_away_once(_number: int, call: Call) -> str | None:
+        if call.path.endswith("/start") and not taken:
+            taken.append(call)
+            bench.outside.engine.call(Call("DELETE", f"/networks/{ISOLATED}"))
+        return None
+
+    driver, plan = bench.make_driver(connect=FaultyConnect(take_away_once)), replace(bench.plan(), network="isolated")
+    told: list[str] = []
+    handle = await driver.create(plan, lambda _done, line: told.append(line))
+    assert (await driver.inspect(handle)).state is Observed.RUNNING
+    assert [line for line in told if "another hub removed it" in line]
+    await driver.destroy(handle)
+    assert await bench.leftovers(plan) == []
 
 
 @pytest.mark.docker

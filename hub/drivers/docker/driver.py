@@ -143,11 +143,19 @@ class DockerDriver:
                 progress(1.0, f"{plan.agent_id} was there already and runs")
                 return handle_of(plan.agent_id, plan.uid)
             try:
-                await self._make(plan, identity, progress, seed)
-            except BaseException as exc:
-                await self._undo(identity, exc)
-                raise
+                await self._make_or_undo(plan, identity, progress, seed)
+            except steps.NetworkGone as exc:
+                # The next network has another gateway, so everything that names it is made anew.
+                progress(0.6, f"{exc.message}: another hub removed it meanwhile; once more")
+                await self._make_or_undo(plan, identity, progress, seed)
         return handle_of(plan.agent_id, plan.uid)
+
+    async def _make_or_undo(self, plan: AgentPlan, identity: Identity, progress: Progress, seed: Seed | None) -> None:
+        try:
+            await self._make(plan, identity, progress, seed)
+        except BaseException as exc:
+            await self._undo(identity, exc)
+            raise
 
     async def _make(self, plan: AgentPlan, identity: Identity, progress: Progress, seed: Seed | None) -> None:
         if plan.machine.logging.driver or plan.machine.limits.cpuset:

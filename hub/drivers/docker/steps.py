@@ -7,6 +7,7 @@ existing volume or network of the same name without a word.
 from __future__ import annotations
 
 import io
+import re
 import tarfile
 import time
 from collections.abc import Callable
@@ -38,10 +39,15 @@ from hub.errors import BadRequest, Conflict, DriverFailed, HubError
 REMOVE_TIMEOUT_SECONDS: Final = 180.0
 """Removing a container or a volume deletes its files, which may be many."""
 POLL_SECONDS: Final = 0.05
+_NETWORK_GONE: Final = re.compile(r"\bnetwork \S+ not found")
 FREEZE_ATTEMPTS: Final = 5
 """Of runc on cgroup v1, which gives up after half a second when a container starts processes meanwhile."""
 AGENT_UID: Final = 1000
 LOG_DRIVER_PLUGIN: Final = "docker.logdriver/"
+
+
+class NetworkGone(DriverFailed):
+    """The network of a container went away before it was started: hubs that share an engine share networks."""
 
 
 def system(engine: Engine) -> System:
@@ -264,8 +270,9 @@ def _on_agent(engine: Engine, call: Call, identity: Identity) -> None:
     except EngineNotFound as exc:
         if find_container(engine, container_name(identity.agent_id)) is None:
             raise gone(identity.agent_id) from exc
-        # The container is there: what was not found is something it needs, its network for example.
-        raise DriverFailed(
+        # The container is there: what was not found is something it needs.
+        failure = NetworkGone if _NETWORK_GONE.search(exc.message) else DriverFailed
+        raise failure(
             f"{identity.agent_id}: {exc.message}", retryable=False, agent=identity.agent_id, driver=NAME
         ) from exc
 
