@@ -82,17 +82,17 @@ class BuildOptions(msgspec.Struct, frozen=True, kw_only=True):
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str]) -> BuildOptions:
-        """Read CLAWTUI_EXTRA_CA, CLAWTUI_PIP_CONFIG, CLAWTUI_NPM_REGISTRY and the usual proxy variables.
+        """Read CLAWTUI_EXTRA_CA, CLAWTUI_PIP_CONFIG and the usual proxy variables.
 
         Without CLAWTUI_EXTRA_CA the certificates count that this host's own tools are told to
         trust (CA_VARIABLES): where they need these, a build needs them too. Empty = none.
         """
-        pip_config, registry = environment.get("CLAWTUI_PIP_CONFIG"), environment.get("CLAWTUI_NPM_REGISTRY")
+        pip_config = environment.get("CLAWTUI_PIP_CONFIG")
         arguments = {name: environment[name] for name in PROXY_VARIABLES if environment.get(name)}
         return cls(
             extra_ca=_extra_ca(environment),
             pip_config=Path(pip_config) if pip_config else None,
-            build_arguments=arguments | ({"NPM_REGISTRY": registry} if registry else {}),
+            build_arguments=arguments,
         )
 
 

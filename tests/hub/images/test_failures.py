@@ -48,7 +48,7 @@ def test_why_a_build_failed(step: str, error: str, output: list[str], code: str,
     "step", ["FROM debian:bookworm-slim AS system", "FROM --platform=linux/arm64 debian:bookworm-slim"]
 )
 def test_an_image_to_begin_with_that_cannot_be_had_is_named_with_ways_to_get_it(step: str) -> None:
-    failed = build_failed(NAME, step, 'Get "https://registry-1.docker.io/v2/": no such host', [])
+    failed = build_failed(NAME, step, 'Get "https://registry.example/v2/": no such host', [])
     assert "the engine does not have debian:bookworm-slim and cannot get it: Get" in failed.message
     assert "docker pull debian:bookworm-slim, or docker load" in failed.hint
     assert "clawtui image log x" in failed.hint
