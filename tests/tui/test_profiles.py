@@ -64,9 +64,7 @@ WRONG = ProfileView(
     text='{\n  "name": "wrong",\n  "packages": ["git x"]\n}\n',
     problems=[ProblemView(field="packages[0]", message="'git x' is not a package", hint="as apt-cache shows it")],
 )  # fmt: skip
-SITE = replace(
-    BUILDER, name="site", source="project", path="/srv/profiles/site.json", repository="openclaw-agent-site"
-)
+SITE = replace(BUILDER, name="site", source="project", path="/srv/profiles/site.json", repository="openclaw-agent-site")
 BUILDING = JobView(
     id="j-7", kind="profile.build", state="running", started_at=WHEN, progress=0.5,
     message="building openclaw-agent-mine:def, step 2 of 4: RUN make",
