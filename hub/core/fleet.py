@@ -162,6 +162,8 @@ class Fleet(Decider):
         agent = self.agents.get(agent_id)
         if agent is None:
             return []
+        if observed is not Observed.RUNNING:
+            self.lifecycle.wellness.ended(agent_id)
         return self.change_agent(replace(agent, observed=observed, exit_code=exit_code, reason=reason))
 
     def release(self, agent_id: AgentId, now: Now) -> list[Effect]:

@@ -166,6 +166,12 @@ class Wellness:
         elif now.mono - condition.healthy_at >= self.policy.stable_seconds:
             condition.change(restarts=0)
 
+    def ended(self, agent_id: AgentId) -> None:
+        """It does not run, so no check holds, whatever an earlier look said; how it ended stays known."""
+        if (condition := self._conditions.get(agent_id)) is not None:
+            condition.unhealthy_at = condition.healthy_at = None
+            condition.change(check=None, why="")
+
     # --- acting
 
     def is_looping(self, agent: Agent) -> bool:

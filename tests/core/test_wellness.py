@@ -115,6 +115,17 @@ def test_only_what_should_run_and_does_is_restarted(desired: Desired, observed: 
     assert ward.restarted == []
 
 
+def test_of_one_that_ended_no_check_holds_and_nothing_waits() -> None:
+    ward = Ward()
+    ward.wellness.ended(A)
+    assert ward.wellness.report(A) is None
+    ward.watch(3, UNHEALTHY)
+    ward.wellness.ended(A)
+    report = ward.wellness.report(A)
+    assert report is not None
+    assert (report.check, report.why, ward.wellness.restart_at(A)) == (None, "", None)
+
+
 def test_a_gap_in_the_looks_begins_the_wait_anew() -> None:
     """The hub or the platform was away: what happened meanwhile is held against nobody."""
     ward = Ward()
