@@ -1015,6 +1015,236 @@ class RepairRequest(Request, frozen=True):
     everything: bool = False
 
 
+# --- gateways --------------------------------------------------------------------------------------
+
+
+class GatewayState(enum.StrEnum):
+    """What was seen of an OpenClaw gateway. `NOT_READY`: it lives and says that it is not ready (yet, or because it
+    drains); `REFUSED`: it answers and does not take our token; `UNKNOWN`: nobody has looked yet, or nobody can."""
+
+    UNKNOWN = "unknown"
+    STARTING = "starting"
+    READY = "ready"
+    NOT_READY = "not-ready"
+    REFUSED = "refused"
+    DOWN = "down"
+
+
+class MountMapping(Request, frozen=True):
+    """`container` is where the gateway sees the folder `host` of the hub's machine. Both absolute."""
+
+    host: str
+    container: str
+
+
+class SyncSettings(Request, frozen=True, kw_only=True):
+    """Where a gateway's personas come from and where its files are, on the hub's machine.
+
+    `source`: `registry` (the hub's own profiles that have a persona), `folder` (profile files in `folder`) or
+    `convex`. `personas`: only these slugs, empty = all. `shape`: the roster's, `auto` = as the gateway's version wants
+    it. `reload`: `auto` = hot, restarted only where that does not take; `restart_command` restarts the gateway.
+    `agents_file`: shared instructions for every AGENTS.md; `models_file`: TOML with more of the model map.
+    `system_agent`: the slug that acts where no persona is named; empty = the first. `owner`: uid, or uid:gid.
+    """
+
+    source: Literal["registry", "folder", "convex"] = "registry"
+    folder: str = ""
+    convex_url: str = ""
+    convex_account: str = ""
+    convex_token_file: str = ""
+    personas: list[str] = []
+    workspace_root: str
+    config_path: str
+    mounts: list[MountMapping] = []
+    shape: Literal["auto", "entries", "list"] = "auto"
+    reload: Literal["auto", "hot", "restart", "off"] = "auto"
+    restart_command: list[str] = []
+    agents_file: str = ""
+    models_file: str = ""
+    system_agent: str = ""
+    file_mode: str = "0644"
+    folder_mode: str = "0755"
+    owner: str = ""
+    interval_seconds: Annotated[int, Meta(ge=1, le=86_400)] = 60
+
+
+class AddGateway(Request, frozen=True):
+    """A gateway that exists already. `token_file` is on the hub's machine: the token itself is kept nowhere else."""
+
+    name: str
+    url: str
+    token_file: str = ""
+    sync: SyncSettings | None = None
+
+
+class GatewayView(Shape, frozen=True):
+    """A gateway and what was seen of it last, at `checked_at`. `roster`: the slugs it answers for, None where it does
+    not tell. `origin`: `added`, or `environment` (of the hub's settings: cannot be removed here)."""
+
+    name: str
+    url: str
+    state: GatewayState
+    reason: str = ""
+    version: str = ""
+    response_ms: float | None = None
+    checked_at: str | None = None
+    roster: list[str] | None = None
+    token_file: str = ""
+    origin: str = "added"
+    sync: SyncSettings | None = None
+
+
+class GatewayList(Shape, frozen=True):
+    gateways: list[GatewayView]
+    next: str | None = None
+
+
+class SendMessage(Request, frozen=True):
+    """A message to the persona `to` = GATEWAY/SLUG. `session` names the conversation: the same again continues it."""
+
+    to: str
+    text: str
+    session: str = "clawtui"
+    timeout_seconds: Annotated[int, Meta(ge=1, le=3_600)] = 600
+
+
+class MessageChunk(Shape, frozen=True):
+    """A piece of an answer. The last one has `end`, the `status` (`completed`, `failed` or `incomplete`) and, where it
+    failed after the stream began, the `error`."""
+
+    text: str = ""
+    end: bool = False
+    status: str = ""
+    response_id: str = ""
+    session_key: str = ""
+    error: ErrorBody | None = None
+    usage: dict[str, int] = {}
+
+
+# --- profile sync ------------------------------------------------------------------------------------
+
+
+class SyncState(enum.StrEnum):
+    """Of a persona, as of the last look. `DRIFTED`: somebody changed a file of its workspace; `CONFLICT`: the source
+    changed too; both wait for a person. `PENDING`: written, and the gateway has not shown that it took it."""
+
+    IN_STEP = "in-step"
+    PENDING = "pending"
+    DRIFTED = "drifted"
+    CONFLICT = "conflict"
+    FAILED = "failed"
+
+
+class PersonaSync(Shape, frozen=True):
+    """`hash`: of everything the persona shall be (first 12 hex digits of SHA-256); `at`: since when it is so;
+    `files`: those that wait for a decision."""
+
+    gateway: str
+    slug: str
+    name: str
+    state: SyncState
+    reason: str = ""
+    hash: str = ""
+    at: str = ""
+    model: str = ""
+    workspace: str = ""
+    files: list[str] = []
+
+
+class SyncTarget(Shape, frozen=True):
+    """The sync of one gateway. `problem`: why the last run did nothing or not all; `verified_at`: when the gateway last
+    showed the roster that was written; `proof`: how that is known, or why it is not."""
+
+    gateway: str
+    source: str
+    workspace_root: str
+    config_path: str
+    running: bool = False
+    last_run_at: str | None = None
+    last_ok_at: str | None = None
+    next_run_at: str | None = None
+    verified_at: str | None = None
+    proof: str = ""
+    problem: str = ""
+    hint: str = ""
+    archived: list[str] = []
+    counts: dict[str, int] = {}
+
+
+class SyncStatus(Shape, frozen=True):
+    """`enabled` false: switched off by the hub's settings."""
+
+    enabled: bool
+    targets: list[SyncTarget]
+    personas: list[PersonaSync]
+
+
+class SyncQuery(Request, frozen=True):
+    gateway: str = ""
+
+
+class SyncRun(Request, frozen=True):
+    """`gateway` empty = all. `dry_run`: only say what would be done."""
+
+    gateway: str = ""
+    dry_run: bool = False
+
+
+class SyncStep(Shape, frozen=True):
+    """One file. `action`: create, write, keep, delete, drift or conflict."""
+
+    slug: str
+    path: str
+    action: str
+    reason: str = ""
+
+
+class SyncReport(Shape, frozen=True):
+    """What one run did (or would do) for one gateway: `steps` other than keep, and the time it took."""
+
+    gateway: str
+    dry_run: bool
+    steps: list[SyncStep]
+    archived: list[str] = []
+    config_changed: bool = False
+    restarted: bool = False
+    problem: str = ""
+    seconds: float = 0.0
+
+
+class SyncReports(Shape, frozen=True):
+    reports: list[SyncReport]
+
+
+class FileDifference(Shape, frozen=True):
+    """`on_disk` and `wanted` are texts, None where there is no file; `binary`: not text, both are None.
+    `can_adopt`: the source can take the text on disk; `why_not` says why it cannot."""
+
+    path: str
+    action: str
+    reason: str = ""
+    on_disk: str | None = None
+    wanted: str | None = None
+    binary: bool = False
+    can_adopt: bool = False
+    why_not: str = ""
+
+
+class PersonaDifference(Shape, frozen=True):
+    """Every file of a persona that is not as the source says."""
+
+    persona: PersonaSync
+    files: list[FileDifference]
+
+
+class ResolveSync(Request, frozen=True):
+    """What becomes of a file that somebody changed: `keep` it until either side changes again, `apply` the source's
+    (the other text is archived), `adopt` it into the source. `path` empty = every file that waits."""
+
+    decision: Literal["keep", "apply", "adopt"]
+    path: str = ""
+
+
 # --- the hub itself ------------------------------------------------------------------------------
 
 
@@ -1122,7 +1352,7 @@ class ConnectionList(Shape, frozen=True):
 class Event(Shape, frozen=True):
     """One change. `seq` counts within `hub_id` and one run of the hub (`run`).
 
-    `kind` is agent, task, dispatch, job, health, attention, snapshot, or `gap`: events were dropped for
+    `kind` is agent, task, dispatch, job, health, attention, snapshot, gateway, sync, or `gap`: events were dropped for
     this observer, re-read what you show. An `attention` without `id` stands for many changes. `agent`: whose task
     changed; what that agent runs and what waits for it may have changed too.
     """

@@ -13,6 +13,7 @@ from typing import Any, Protocol
 import msgspec
 
 from hub.contract import (
+    AddGateway,
     AdoptAnswer,
     AgentAct,
     AgentList,
@@ -41,6 +42,8 @@ from hub.contract import (
     Event,
     ExportCompose,
     ForkRequest,
+    GatewayList,
+    GatewayView,
     HubHealth,
     ImageList,
     JobList,
@@ -48,6 +51,7 @@ from hub.contract import (
     JournalList,
     LogEntry,
     LogQuery,
+    MessageChunk,
     MonitoringFiles,
     MonitoringQuery,
     NetworkList,
@@ -56,6 +60,8 @@ from hub.contract import (
     OutputChunk,
     OutputQuery,
     PageQuery,
+    PersonaDifference,
+    PersonaSync,
     PolicyList,
     ProfileCheck,
     ProfileList,
@@ -68,6 +74,8 @@ from hub.contract import (
     RegisterAgent,
     RegisteredAgent,
     RepairRequest,
+    ResolveSync,
+    SendMessage,
     SnapshotDiff,
     SnapshotEstimate,
     SnapshotList,
@@ -78,6 +86,11 @@ from hub.contract import (
     StatsPoint,
     StatsQuery,
     Submitted,
+    SyncQuery,
+    SyncReports,
+    SyncRun,
+    SyncSettings,
+    SyncStatus,
     TakeSnapshot,
     TaskList,
     TaskQuery,
@@ -196,6 +209,10 @@ class Control(Protocol):
 
     async def push_image(self, request: TransferImage) -> JobView: ...
 
+    async def remove_image(self, name: str) -> None:
+        """Remove every tag of a profile's image. Raises Conflict where an agent or a snapshot needs one."""
+        ...
+
     async def pull_image(self, request: TransferImage) -> JobView: ...
 
     def build_log(self, name: str, query: BuildLogQuery) -> AsyncIterator[BuildLogLine]:
@@ -283,6 +300,40 @@ class Control(Protocol):
     async def snapshot_place(self, agent_id: str) -> SnapshotPlace: ...
 
     async def schedule_snapshots(self, agent_id: str, schedule: SnapshotSchedule) -> SnapshotPlace: ...
+
+    # --- OpenClaw gateways; a persona is addressed GATEWAY/SLUG
+    async def gateways(self) -> GatewayList: ...
+
+    async def gateway(self, name: str) -> GatewayView:
+        """One gateway, looked at now."""
+        ...
+
+    async def add_gateway(self, request: AddGateway) -> GatewayView:
+        """Name a gateway that exists. Fine when the same one is there already."""
+        ...
+
+    async def remove_gateway(self, name: str) -> None:
+        """Forget a gateway; the gateway itself and its files stay as they are."""
+        ...
+
+    async def set_gateway_sync(self, name: str, settings: SyncSettings | None) -> GatewayView:
+        """Keep a gateway's workspaces and config in step with a source; None ends that and leaves the files."""
+        ...
+
+    def message(self, request: SendMessage) -> AsyncIterator[MessageChunk]:
+        """Say something to a persona and hear its answer piece by piece."""
+        ...
+
+    # --- profile sync
+    async def sync_status(self, query: SyncQuery) -> SyncStatus: ...
+
+    async def sync_run(self, request: SyncRun) -> SyncReports:
+        """Sync now, or with `dry_run` say what that would do. Waits for a run that goes on already."""
+        ...
+
+    async def sync_diff(self, gateway: str, slug: str) -> PersonaDifference: ...
+
+    async def sync_resolve(self, gateway: str, slug: str, request: ResolveSync) -> PersonaSync: ...
 
     # --- disks and workspaces
     async def disk(self, query: DiskQuery) -> DiskView:
