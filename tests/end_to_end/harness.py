@@ -76,8 +76,8 @@ class HubProcess:
 
     async def _answers(self) -> bool:
         assert self._process is not None
-        if self._process.poll() is not None:
-            raise AssertionError(f"the hub ended:\n{(self.home / 'serve.log').read_text()[-3000:]}")
+        if (code := self._process.poll()) is not None:
+            raise AssertionError(f"the hub ended with {code}:\n{self.log[-3000:]}")
         try:
             if self.address["pid"] != self.pid:
                 return False
