@@ -1,0 +1,1 @@
+"""Personas become the workspaces and the roster of an OpenClaw gateway."""

@@ -1,0 +1,1 @@
+"""Where personas come from."""
