@@ -5,6 +5,7 @@ All raise ValueError with a reason for people.
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final
@@ -13,6 +14,7 @@ SIZE_UNITS: Final = {"": 1, "k": 1024, "m": 1024**2, "g": 1024**3, "t": 1024**4}
 PORT_MAX: Final = 65_535
 LOG_LEVELS: Final = ("debug", "info", "warning", "error")
 THEMES: Final = ("dark", "light", "high-contrast", "terminal")
+RELOADS: Final = ("auto", "hot", "restart", "off")
 
 Parse = Callable[[Any], Any]
 
@@ -117,6 +119,25 @@ def as_theme(value: Any) -> str:
     return theme
 
 
+def as_switch(value: Any) -> bool | None:
+    """true, false, or empty for neither."""
+    return None if value == "" else as_bool(value)
+
+
+def as_reload(value: Any) -> str:
+    reload = as_text(value).lower()
+    if reload not in RELOADS:
+        raise ValueError(f"one of {', '.join(RELOADS)} is expected")
+    return reload
+
+
+def as_command(value: Any) -> tuple[str, ...]:
+    """A program and its arguments: a TOML list, or text that is split as a shell splits it; nothing else of a shell."""
+    if isinstance(value, (list, tuple)):
+        return as_list(value)
+    return tuple(shlex.split(as_text(value)))
+
+
 KINDS: Final[dict[Parse, str]] = {
     as_text: "text",
     as_path: "path",
@@ -129,5 +150,8 @@ KINDS: Final[dict[Parse, str]] = {
     as_size: "size",
     as_log_level: "text",
     as_theme: "text",
+    as_switch: "true or false",
+    as_reload: "text",
+    as_command: "list or text",
 }
 """What a parser accepts, in a word for people."""

@@ -6,6 +6,8 @@ from pathlib import Path
 
 import msgspec
 
+from hub.contract import SyncSettings
+
 DEFAULT_AGENTS_PORT = 9090
 DEFAULT_API_PORT = 9091
 
@@ -44,6 +46,8 @@ class Timing(msgspec.Struct, frozen=True, kw_only=True):
     drain_seconds: float = 5.0
     snapshots_seconds: float = 10.0
     """How often schedules, retention and what is left to remove of snapshots are looked at."""
+    gateway_seconds: float = 15.0
+    """How often every OpenClaw gateway is looked at."""
 
 
 class Limits(msgspec.Struct, frozen=True, kw_only=True):
@@ -64,6 +68,46 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
     dispatch_agents: int = 10_000
 
 
+class Openclaw(msgspec.Struct, frozen=True, kw_only=True):
+    """The OpenClaw gateway of the hub's environment, and where its personas come from.
+
+    There is one when `workspace_root` or `config_path` is given or `profile_sync` is true. `profile_sync` false
+    switches the sync of all gateways off. `mounts`: `HOST=CONTAINER` each. Text is as given: whoever uses it checks it.
+    """
+
+    profile_sync: bool | None = None
+    workspace_root: Path | None = None
+    config_path: Path | None = None
+    reload: str = "auto"
+    restart_command: tuple[str, ...] = ()
+    mounts: tuple[str, ...] = ()
+    gateway_url: str = ""
+    gateway_token: str = ""
+    gateway_token_file: Path | None = None
+    profiles_folder: Path | None = None
+    binary: str = ""
+    convex_url: str = ""
+    convex_token: str = ""
+    convex_token_file: Path | None = None
+    convex_account: str = ""
+
+
+class EnvironmentGateway(msgspec.Struct, frozen=True, kw_only=True):
+    """The OpenClaw gateway that the hub's settings name. `url` empty: its files are synced, it is never called.
+
+    `token` is the secret itself, where the settings have no file with it.
+    """
+
+    name: str = "openclaw"
+    url: str = ""
+    token: str = ""
+    token_file: str = ""
+    sync: SyncSettings | None = None
+
+    def __repr__(self) -> str:
+        return f"EnvironmentGateway(name={self.name!r}, url={self.url!r})"
+
+
 class HubConfig(msgspec.Struct, frozen=True, kw_only=True):
     """`agents_port` and `api_port`: 0 picks a free port, None closes the TCP listener."""
 
@@ -80,6 +124,7 @@ class HubConfig(msgspec.Struct, frozen=True, kw_only=True):
     profiles_folder: Path | None = Path("profiles")
     """Of the project's profiles, seen from where the hub starts; None = there are none beside the user's."""
     version: str = ""
+    openclaw: Openclaw = Openclaw()
     retention: Retention = Retention()
     timing: Timing = Timing()
     limits: Limits = Limits()

@@ -104,3 +104,32 @@ def test_none_changes_nothing_and_no_name_is_invented() -> None:
 
 def test_secrets_have_no_flag() -> None:
     assert [spec.name for spec in SPECS.values() if spec.row.secret and spec.flag] == []
+
+
+def test_a_gateway_of_the_environment_is_set_by_the_names_that_openclaw_has() -> None:
+    environ = {
+        "OPENCLAW_WORKSPACE_ROOT": "/w",
+        "OPENCLAW_CONFIG_RELOAD": "HOT",
+        "OPENCLAW_PROFILE_SYNC": "false",
+        "OPENCLAW_RESTART_COMMAND": "docker restart 'my gateway'",
+        "CONVEX_SERVICE_TOKEN": "secret",
+    }
+    settings = load_settings(environ, config=None)
+    assert settings.openclaw_workspace_root == Path("/w")
+    assert (settings.openclaw_config_reload, settings.openclaw_profile_sync) == ("hot", False)
+    assert settings.openclaw_restart_command == ("docker", "restart", "my gateway")
+    assert settings.origin("convex_service_token") == "CONVEX_SERVICE_TOKEN"
+    assert load_settings({}).openclaw_profile_sync is None
+
+
+@pytest.mark.parametrize(
+    ("variable", "value", "says"),
+    [
+        ("OPENCLAW_CONFIG_RELOAD", "maybe", "one of auto, hot, restart, off"),
+        ("OPENCLAW_PROFILE_SYNC", "perhaps", "true or false"),
+        ("OPENCLAW_RESTART_COMMAND", "restart 'it", "quotation"),
+    ],
+)
+def test_a_wrong_value_of_openclaws_variables_names_the_variable(variable: str, value: str, says: str) -> None:
+    with pytest.raises(UsageError, match=f"{variable}: .*{says}"):
+        load_settings({variable: value})
