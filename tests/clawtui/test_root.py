@@ -11,7 +11,7 @@ import pytest
 from clawtui import __version__
 from clawtui.root import hub_config
 from clawtui.settings import SPECS, Settings
-from hub.config import HubConfig, Limits, Retention, Timing, TlsFiles
+from hub.config import HubConfig, Limits, Openclaw, Retention, Timing, TlsFiles
 from hub.errors import StartFailed
 
 
@@ -28,7 +28,8 @@ def test_every_setting_reaches_its_field() -> None:
     }  # fmt: skip
     for name, spec in SPECS.items():
         if "." in spec.row.hub:
-            fields[name] = spec.default + 1
+            other = {"openclaw_profile_sync": "false", "openclaw_config_reload": "off"}.get(name, "/x")
+            fields[name] = spec.default + 1 if isinstance(spec.default, (int, float)) else other
     config = hub_config(Settings(home=Path("/h")).overridden(fields))
     for name, spec in SPECS.items():
         if spec.row.hub:
@@ -42,7 +43,7 @@ def test_every_setting_reaches_its_field() -> None:
 def test_what_the_settings_leave_out_of_the_hubs_configuration_is_left_out_on_purpose() -> None:
     """Periods and bounds that nobody needs to set; adding one to the configuration means deciding here."""
     named = {spec.row.hub for spec in SPECS.values()}
-    groups = {"timing": Timing, "limits": Limits, "retention": Retention}
+    groups = {"timing": Timing, "limits": Limits, "retention": Retention, "openclaw": Openclaw}
     missing = {f"{name}.{field}" for name, kind in groups.items() for field in kind.__struct_fields__} - named
     assert missing == {
         "timing.ping_seconds", "timing.pong_seconds", "timing.handshake_seconds", "timing.retention_seconds",
