@@ -1,4 +1,4 @@
-"""`python -P -m runtime`: run one agent until SIGTERM."""
+"""`python -P -m runtime [PROGRAM ARGUMENTS...]`: run one agent until SIGTERM, with a program of the image beside it."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import os
 import random
 import signal
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 from runtime.agent import Agent
@@ -57,7 +58,8 @@ async def serve(agent: Agent, log: AgentLog) -> None:
     await agent.run(stop)
 
 
-def main() -> int:
+def main(companion: Sequence[str]) -> int:
+    """Return the exit code. `companion`: what the image's CMD says, empty = nothing runs beside."""
     events = AgentLog()
     try:
         settings = Settings.from_environment(os.environ)
@@ -73,7 +75,7 @@ def main() -> int:
     # What is loaded now lives as long as the process: collections need not look at it again.
     gc.freeze()
     reaper = Reaper(adopts_orphans=become_subreaper() or os.getpid() == 1)
-    agent = Agent(settings, events, reaper, random.Random())
+    agent = Agent(settings, events, reaper, random.Random(), companion)
     try:
         asyncio.run(serve(agent, events))
     finally:
@@ -82,4 +84,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(sys.argv[1:]))

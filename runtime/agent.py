@@ -18,6 +18,7 @@ import msgspec
 
 from runtime import __version__, wire
 from runtime.backoff import Backoff
+from runtime.companion import Companion, Restarts
 from runtime.connection import Connection
 from runtime.core import Core
 from runtime.credentials import Credentials
@@ -51,13 +52,23 @@ class Agent:
 
     Args:
         reaper: already told whether this process adopts orphans.
+        companion: the program of the image, and its arguments, that runs beside; empty = none.
     """
 
-    def __init__(self, settings: Settings, log: AgentLog, reaper: Reaper, chance: random.Random) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        log: AgentLog,
+        reaper: Reaper,
+        chance: random.Random,
+        companion: Sequence[str] = (),
+    ) -> None:
         self._settings = settings
         self._log = log
         self._reaper = reaper
         self._chance = chance
+        self._companion_argv = tuple(companion)
+        self._companion: Companion | None = None
         self._instance = str(uuid.uuid4())
         self._core = Core(settings.concurrency)
         credentials = Credentials(self._state("credential"), token=settings.token, token_file=settings.token_file)
@@ -80,13 +91,17 @@ class Agent:
             try:
                 self._restore(loaded)
                 await self._local.start()
-                health = tasks.create_task(self._health.run(), name="health")
-                dialling = tasks.create_task(self.connection.run(), name="connection")
+                going = [
+                    tasks.create_task(self._health.run(), name="health"),
+                    tasks.create_task(self.connection.run(), name="connection"),
+                ]
+                if self._companion is not None:
+                    going.append(tasks.create_task(self._companion.run(), name="companion"))
                 await stop.wait()
                 await self._drain()
-                health.cancel()
-                dialling.cancel()
-                await asyncio.wait([health, dialling])
+                for task in going:
+                    task.cancel()
+                await asyncio.wait(going)
             finally:
                 self._close()
 
@@ -132,6 +147,16 @@ class Agent:
             self._send_when_welcomed,
             lambda: self.connection.queued_bytes,
         )
+        if self._companion_argv:
+            self._companion = Companion(
+                self._companion_argv,
+                settings.workspace,
+                settings.child_environment,
+                marks,
+                self._reaper,
+                self._log,
+                Restarts(self._chance),
+            )
         self._performer = Performer(
             self._journal, self.connection, self._output, self._executor, self._send_hello, self._drained.set
         )
@@ -152,6 +177,8 @@ class Agent:
         self._local.close()
         self._shells.close_all()
         self._executor.close()
+        if self._companion is not None:
+            self._companion.close()
         self._output.close()
         self._journal.close()
         self._reaper.uninstall()
@@ -260,6 +287,9 @@ class Agent:
         self._log.info("draining", running=len(self._core.running()), grace_seconds=self._settings.drain_seconds)
         self.perform(self._core.drain(self.now(), self._settings.drain_seconds))
         await self._drained.wait()
+        if self._companion is not None:
+            # After the tasks, which may need it, and before the good-bye: the hub hears how it ended.
+            await self._companion.end()
         self.acked_all()
         if self.connection.welcomed:
             try:

@@ -10,7 +10,7 @@ import random
 import signal
 import subprocess
 import sys
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -70,13 +70,15 @@ async def running_agent(folder: Path, hub_url: str, **changes: str) -> AsyncIter
 
 
 @contextlib.contextmanager
-def agent_process(folder: Path, hub_url: str, **changes: str) -> Iterator[subprocess.Popen[bytes]]:
+def agent_process(
+    folder: Path, hub_url: str, companion: Sequence[str] = (), **changes: str
+) -> Iterator[subprocess.Popen[bytes]]:
     """Run an agent as `python -P -m runtime`; it is killed at the end if it still runs."""
     env = environment(folder, hub_url, PYTHONPATH=str(SOURCE), **changes)
     folder.joinpath("work").mkdir(exist_ok=True)
     with (folder / "agent.log").open("ab") as log:
         process = subprocess.Popen(
-            [sys.executable, "-P", "-m", "runtime"], env=env, stdout=log, stderr=log, cwd=folder / "work"
+            [sys.executable, "-P", "-m", "runtime", *companion], env=env, stdout=log, stderr=log, cwd=folder / "work"
         )
     try:
         yield process
