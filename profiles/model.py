@@ -12,7 +12,7 @@ from typing import Final
 import msgspec
 
 from profiles.contents import Contents, parse_files, parse_packages, parse_setup_tasks
-from profiles.errors import Problem, ProfileError, Table, at, entries, mapping, shown
+from profiles.errors import Problem, ProfileError, Table, at, entries, shown
 from profiles.parts import (
     UNLIMITED,
     Gpu,
@@ -33,6 +33,7 @@ from profiles.parts import (
     parse_security,
     parse_volume,
 )
+from profiles.persona import Persona, parse_persona
 from profiles.values import (
     number_between,
     parse_capabilities,
@@ -100,13 +101,13 @@ DEFAULT_MACHINE: Final = Machine()
 
 
 class Profile(msgspec.Struct, frozen=True, kw_only=True):
-    """One profile. `persona` is what an OpenClaw roster entry shall be; kept as it was written."""
+    """One profile. `persona`: who an agent of an OpenClaw gateway is; its slug is the profile's name if it says none."""
 
     name: str
     description: str = ""
     machine: Machine = Machine()
     contents: Contents = Contents()
-    persona: dict[str, object] | None = None
+    persona: Persona | None = None
 
 
 def parse_machine(raw: object, field: str = "", base: Machine = DEFAULT_MACHINE) -> Machine:
@@ -148,7 +149,7 @@ def parse_profile(raw: object, name: str = "") -> Profile:
             environment=machine.environment,
             build_arguments=given.get("build_args", parse_environment, {}),
         ),
-        persona=given.get("persona", _persona, None),
+        persona=given.get("persona", partial(parse_persona, slug=said), None),
     )
     given.check()
     return profile
@@ -206,12 +207,3 @@ def _contradictions(field: str, machine: Machine) -> list[Problem]:
         hint = "A secret does not belong into the environment: images and snapshots keep that."
         found.append(Problem(at(field, f"secrets.{name}"), "is in the environment too", hint))
     return found
-
-
-def _persona(field: str, raw: object) -> dict[str, object]:
-    persona = dict(mapping(field, raw))
-    try:
-        msgspec.json.encode(persona)
-    except (TypeError, ValueError, RecursionError, OverflowError, UnicodeEncodeError) as exc:
-        raise ProfileError(field, "holds something that is no plain data", "Text, numbers, lists, mappings.") from exc
-    return persona

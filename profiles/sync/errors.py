@@ -24,3 +24,7 @@ class ConfigError(SyncError):
         super().__init__(f"{place}{message}", hint)
         self.line = line
         self.column = column
+
+
+class WorkspaceProblem(SyncError):
+    """One persona's workspace cannot be written as it is; those of the others can."""

@@ -10,6 +10,7 @@ from profiles.contents import File, SetupTask
 from profiles.errors import ProfileError
 from profiles.model import FIELDS, parse_profile
 from profiles.parts import Gpu, Health, Limits, Logging, Secret, SecretSource, Security, Tmpfs, Ulimit, Volume
+from profiles.persona import Persona, Skill
 
 FULL: dict[str, Any] = {
     "name": "builder",
@@ -51,7 +52,7 @@ FULL: dict[str, Any] = {
     ],
     "setup_tasks": [{"type": "exec", "command": "true", "description": "Nothing"}, {"command": "\nmake all\n"}],
     "build_args": {"VERSION": "1"},
-    "persona": {"model": {"id": "x"}, "skills": [1, None]},
+    "persona": {"role": "Builder", "model": "gpt-4o", "skills": ["triage", {"slug": "ci", "body": "Look at it."}]},
 }  # fmt: skip
 
 
@@ -59,7 +60,9 @@ def test_everything_at_once() -> None:
     assert set(FULL) == set(FIELDS)
     profile = parse_profile(FULL, "builder")
     machine, contents = profile.machine, profile.contents
-    assert (profile.name, profile.description, profile.persona) == ("builder", "Builds things", FULL["persona"])
+    assert (profile.name, profile.description) == ("builder", "Builds things")
+    skills = (Skill(slug="triage", name="triage"), Skill(slug="ci", name="ci", body="Look at it."))
+    assert profile.persona == Persona(slug="builder", name="builder", role="Builder", model="gpt-4o", skills=skills)
     assert (machine.resources.cpus, machine.resources.memory_bytes) == (4.0, 8 << 30)
     assert machine.volumes == (
         Volume(source="cache", target="/workspace/cache"),
@@ -181,7 +184,9 @@ def test_all_mistakes_are_told_at_once() -> None:
         ({"name": "x", "secrets": {"A": "env://B"}, "environment": {"A": "1"}}, "secrets.A", "snapshots"),
         ({"name": "x", "build_args": {"A B": "1"}}, "build_args.A B", "Letters"),
         ({"name": "x", "persona": []}, "persona", "names with values"),
-        ({"name": "x", "persona": {"a": "\ud800"}}, "persona", "Text"),
+        ({"name": "x", "persona": {"soul": "\ud800"}}, "persona.soul", "Binary"),
+        ({"name": "x", "persona": {"soull": ""}}, "persona.soull", "soul"),
+        ({"name": "default", "persona": {}}, "persona.slug", "default-1"),
     ],
 )  # fmt: skip
 def test_a_mistake_is_named_by_its_path(raw: dict[str, Any], field: str, hint: str) -> None:
