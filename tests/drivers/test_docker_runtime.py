@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import itertools
+import shlex
 import time
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
@@ -18,9 +19,11 @@ from hub.drivers.base import LogRequest
 from hub.drivers.docker.engine import Call, EngineConflict, EngineNotFound
 from hub.drivers.docker.image import prepare
 from hub.errors import Conflict, DriverFailed
+from profiles.image import Recipe
 from runtime import wire
 from tests.drivers.contract import collect, no_progress, texts
 from tests.drivers.docker_bench import PYTHON, DockerBench, RelayReach, build_options
+from tests.hub.images.image_bench import ImageBench
 from tests.runtime.fakehub import Door, FakeHub
 
 pytestmark = pytest.mark.docker
@@ -193,3 +196,52 @@ async def test_an_agent_is_online_within_its_budget(bench: DockerBench) -> None:
 def _resident_bytes(bench: DockerBench, name: str) -> int:
     processes = bench.outside.get(f"/containers/{name}/top", ps_args="-o pid,rss,args")["Processes"]
     return sum(int(row[1]) for row in processes) * 1024
+
+
+WEB_SERVER = """\
+FROM openclaw-agent-base
+USER root
+RUN echo hello > /srv/index.html
+EXPOSE 80
+USER agent
+CMD ["python3", "-u", "-m", "http.server", "80", "--directory", "/srv"]
+"""
+
+
+@pytest.fixture
+async def web_image(tmp_path: Path) -> AsyncIterator[Recipe]:
+    """A custom Dockerfile with a web server in CMD; its image is removed afterwards."""
+    images = ImageBench(tmp_path / "images")
+    yield images.custom(WEB_SERVER)
+    await images.close()
+
+
+async def test_the_images_program_runs_beside_the_agent_and_ends_with_it(web_image: Recipe, bench: DockerBench) -> None:
+    plan = msgspec.structs.replace(bench.plan(), recipe=web_image)
+    hub = FakeHub(door=Door(join_tokens={plan.join_token: None}))
+    async with hub.running() as url:
+        reach = RelayReach(bench.hub_id, bench.folder, urlsplit(url).port or 0)
+        driver = bench.make_driver(command=(), reach=reach)
+        try:
+            handle = await driver.create(plan, no_progress)
+            peer = await hub.wait_connected(seconds=CONNECT_SECONDS)
+            fetch = "python3 -c 'import urllib.request as u; print(u.urlopen(\"http://127.0.0.1\").read().decode())'"
+            asked = f"until {fetch} 2>/dev/null; do sleep 0.1; done; pgrep -cx python3; pwd"
+            done = await hub.run("t:1", wire.Exec(command=f"timeout 20 sh -c {shlex.quote(asked)}"))
+            assert done.stdout == "hello\n\n1\n/workspace\n", done.stderr
+            first = bench.outside.run_in(f"openclaw-agent-{plan.agent_id}", "cat", "/proc/1/comm")
+            assert first == (0, "docker-init\n")
+            kill = await hub.run("t:2", wire.Exec(command="pkill -KILL -x python3"))
+            assert kill.exit_code == 0
+            again = await hub.run("t:3", wire.Exec(command=f"timeout 20 sh -c {shlex.quote(asked)}"))
+            assert (again.stdout or "").startswith("hello"), "it is started again"
+            logged = [line.data for line in peer.of(wire.Log) if line.attempt_id is None]
+            assert any(line.startswith("companion_failed code=137") for line in logged), logged
+            assert any("GET / HTTP/1.1" in line for line in logged), "its output is in the agent's log"
+            began = time.monotonic()
+            await driver.stop(handle, 20)
+            assert (await driver.inspect(handle)).exit_code == 0
+            assert time.monotonic() - began < 10, "nothing had to be killed"
+            await driver.destroy(handle)
+        finally:
+            reach.close()
