@@ -14,6 +14,7 @@ from clawtui.remote_calls import params as _params
 from clawtui.remote_calls import path as _path
 from clawtui.remote_calls import plain
 from clawtui.remote_disk import DiskCalls
+from clawtui.remote_gateways import GatewayCalls
 from clawtui.remote_networks import NetworkCalls
 from clawtui.remote_snapshots import SnapshotCalls
 from clawtui.settings import Settings
@@ -80,7 +81,7 @@ ALL_LINES = 2**31 - 1
 """More than any log keeps, and what every part on the way takes for a number."""
 
 
-class RemoteControl(SnapshotCalls, NetworkCalls, DiskCalls):
+class RemoteControl(SnapshotCalls, NetworkCalls, DiskCalls, GatewayCalls):
     """Control over one hub's HTTP API. Use `open_remote`, which closes it."""
 
     # --- the hub

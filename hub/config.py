@@ -6,8 +6,6 @@ from pathlib import Path
 
 import msgspec
 
-from hub.contract import SyncSettings
-
 DEFAULT_AGENTS_PORT = 9090
 DEFAULT_API_PORT = 9091
 
@@ -90,22 +88,6 @@ class Openclaw(msgspec.Struct, frozen=True, kw_only=True):
     convex_token: str = ""
     convex_token_file: Path | None = None
     convex_account: str = ""
-
-
-class EnvironmentGateway(msgspec.Struct, frozen=True, kw_only=True):
-    """The OpenClaw gateway that the hub's settings name. `url` empty: its files are synced, it is never called.
-
-    `token` is the secret itself, where the settings have no file with it.
-    """
-
-    name: str = "openclaw"
-    url: str = ""
-    token: str = ""
-    token_file: str = ""
-    sync: SyncSettings | None = None
-
-    def __repr__(self) -> str:
-        return f"EnvironmentGateway(name={self.name!r}, url={self.url!r})"
 
 
 class HubConfig(msgspec.Struct, frozen=True, kw_only=True):

@@ -1078,8 +1078,9 @@ class AddGateway(Request, frozen=True):
 
 
 class GatewayView(Shape, frozen=True):
-    """A gateway and what was seen of it last, at `checked_at`. `roster`: the slugs it answers for, None where it does
-    not tell. `origin`: `added`, or `environment` (of the hub's settings: cannot be removed here)."""
+    """A gateway and what was seen of it last, at `checked_at`; `ready_at`: when it was ready last. `version`: as last
+    told, also while it is away. `roster`: the slugs it answers for, None where it does not tell. `origin`: `added`, or
+    `environment` (of the hub's settings: cannot be removed here)."""
 
     name: str
     url: str
@@ -1088,6 +1089,7 @@ class GatewayView(Shape, frozen=True):
     version: str = ""
     response_ms: float | None = None
     checked_at: str | None = None
+    ready_at: str | None = None
     roster: list[str] | None = None
     token_file: str = ""
     origin: str = "added"

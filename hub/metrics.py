@@ -1,4 +1,5 @@
-"""What the hub counts, for Prometheus. Labels come from closed sets: never an agent's or a task's id.
+"""What the hub counts, for Prometheus. Labels come from closed sets: never an agent's or a task's id. The names of
+gateways are one too: only an admin gives them, and their number is bounded.
 
 `METRICS` is the whole list, with the help texts that `/metrics` shows and the documentation repeats.
 """
@@ -87,6 +88,8 @@ METRICS: Final[tuple[MetricSpec, ...]] = (
     MetricSpec("clawtui_history_lost_total", _C, "Points of agents' history that could not be kept."),
     MetricSpec("clawtui_snapshots", _G, "Snapshots of agents that are kept."),
     MetricSpec("clawtui_snapshot_bytes", _G, "What snapshots take: archives on the hub's disk and images' own layers."),
+    MetricSpec("clawtui_gateway_up", _G, "1 while an OpenClaw gateway is ready, else 0.", ("gateway",)),
+    MetricSpec("clawtui_gateway_response_seconds", _G, "Time of a gateway's last answer to a look.", ("gateway",)),
     MetricSpec("clawtui_feed_subscribers", _G, "Observers of the feed of changes."),
     MetricSpec("clawtui_feed_gaps_total", _C, "Times an observer lost events and was told so."),
     MetricSpec("clawtui_http_requests_total", _C, "HTTP requests by route and status.", ("method", "route", "status")),
@@ -201,6 +204,16 @@ class Metrics:
     def set_snapshots(self, count: int, size_bytes: int) -> None:
         self._gauge("clawtui_snapshots").set(count)
         self._gauge("clawtui_snapshot_bytes").set(size_bytes)
+
+    def set_gateways(self, by_name: Mapping[str, tuple[bool, float | None]]) -> None:
+        """By name whether it is ready, and the ms that its last answer took, None where there was none."""
+        up, response = self._gauge("clawtui_gateway_up"), self._gauge("clawtui_gateway_response_seconds")
+        up.clear()
+        response.clear()
+        for name, (ready, response_ms) in by_name.items():
+            up.labels(name).set(ready)
+            if response_ms is not None:
+                response.labels(name).set(response_ms / 1000)
 
     def set_watched_agents(self, count: int) -> None:
         self._gauge("clawtui_watched_agents").set(count)

@@ -29,6 +29,7 @@ from hub.disk.care import Care
 from hub.driverset import DriverSet
 from hub.errors import HubError, Unauthorized
 from hub.feed import Feed
+from hub.gateways.service import Gateways
 from hub.image_jobs import KINDS as IMAGE_JOBS
 from hub.image_jobs import ImageJobs
 from hub.jobs import Jobs
@@ -85,12 +86,13 @@ class Hub:
         self.snapshots = Snapshots(room)
         self._upkeep = Upkeep(kernel, drivers, self._stats)
         self._reconcilers = [Reconciler(kernel, self._acts, driver) for driver in drivers]
-        self._attention = AttentionDesk(kernel, self._reconcilers, self._problems)
+        self.gateways = Gateways(kernel)
+        self._attention = AttentionDesk(kernel, self._reconcilers, self._problems, gateways=self.gateways.watch.facts)
         self._inside = Inside(
             kernel, drivers, self._jobs, self._acts, self._shells, self._logs, KeyLocks(), self, self._attention,
             self._stats, Traffic(kernel, lambda: self._upkeep.loop_lag_seconds, lambda: self._listeners.streams),
             profiles, images, self.snapshots, Composing(kernel, drivers, self._acts, profiles),
-            Care(kernel, drivers, self._jobs, self._acts, self.snapshots),
+            Care(kernel, drivers, self._jobs, self._acts, self.snapshots), self.gateways,
         )  # fmt: skip
         self._listeners = Listeners(kernel.config, self._parts())
         reach.connect(self._listeners)
@@ -233,6 +235,7 @@ class Hub:
         await kernel.restore()
         await self._stats.open()
         await self._ensure_admin_token()
+        await self.gateways.open()
         await self._listen()
         self._folder.write_hub_file(self._hub_file())
         self._loops = [
@@ -240,6 +243,7 @@ class Hub:
             self._group.create_task(kernel.run_recovery(), name="recovery"),
             self._group.create_task(self._stats.run(), name="history"),
             self._group.create_task(self._attention.run(), name="attention"),
+            self._group.create_task(self.gateways.run(), name="gateways"),
             *self._upkeep.start(self._group),
         ]
         await self.snapshots.open(kernel.unfinished_jobs)
@@ -266,6 +270,7 @@ class Hub:
         for loop in self._loops:
             loop.cancel()
         await self._stats.close()
+        await self.gateways.close()
         self.snapshots.close()
         self._inside.care.desk.close()
         await self._drivers.stop()
@@ -343,6 +348,7 @@ class Hub:
         metrics.set_connections(len(kernel.links))
         metrics.set_watched_agents(self._stats.watched)
         metrics.set_feed_subscribers(kernel.feed.subscribers)
+        self.gateways.watch.measure(metrics)
 
 
 async def _lasting_hub_id(folder: StateFolder, registry: Registry) -> str:

@@ -8,6 +8,7 @@ from hub import contract
 from hub.api import handlers as do
 from hub.api.answers import JSON
 from hub.api.disk_routes import DISK
+from hub.api.gateway_routes import GATEWAYS
 from hub.api.network_routes import NETWORKS
 from hub.api.queries import EventsQuery, ShellQuery, WaitQuery
 from hub.api.route import DRIVES, SAVES, Later, Route, Streaming
@@ -275,11 +276,12 @@ ADMINISTRATION: Final = (
     ),
 )  # fmt: skip
 
-ROUTES: Final[tuple[Route, ...]] = (*HUB, *AGENTS, *TASKS, *IMAGES, *NETWORKS, *SNAPSHOTS, *DISK, *ADMINISTRATION)
+ROUTES: Final[tuple[Route, ...]] = (
+    *HUB, *AGENTS, *TASKS, *IMAGES, *NETWORKS, *SNAPSHOTS, *DISK, *GATEWAYS, *ADMINISTRATION,
+)  # fmt: skip
 
 LATER: Final[tuple[Later, ...]] = (
     Later("/agents/{agent_id}/upgrade", "upgrading agents"),
-    Later("/gateways", "gateways"),
     Later("/messages", "messages to personas"),
     Later("/sync", "profile sync"),
 )

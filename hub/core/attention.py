@@ -13,7 +13,7 @@ from typing import Final, NamedTuple
 
 import msgspec
 
-from hub.contract import AttentionList, AttentionQuery, AttentionView, Severity, SuggestedAct
+from hub.contract import AttentionList, AttentionQuery, AttentionView, GatewayState, Severity, SuggestedAct
 from hub.core.attention_facts import FAILURES_MS, AgentFacts, Facts, Failure, JobFailure
 from hub.core.attention_words import WORDS
 from hub.core.model import (
@@ -32,6 +32,8 @@ from runtime.wire import Disk
 
 SILENCE_MS: Final = 30_000
 """An agent may be away for so long before a person is called: a restart takes less."""
+DRAIN_MS: Final = 360_000
+"""An OpenClaw gateway that stops lets turns go on for up to 315 s; what is not ready for longer will not be."""
 DISK_LOW: Final = 0.90
 DISK_VERY_LOW: Final = 0.97
 """Used shares of a disk; the last per cents are needed to clean up."""
@@ -305,6 +307,23 @@ def _jobs_told(failed: list[JobFailure]) -> str:
     return last if len(failed) == 1 else f"{len(failed)} jobs failed, last {last}"
 
 
+def _gateways(state: GatewayState, patience_ms: int) -> Callable[[Facts], Iterator[Finding]]:
+    def find(facts: Facts) -> Iterator[Finding]:
+        for one in facts.gateways:
+            if one.state is not state or facts.now_ms - one.since_ms < patience_ms:
+                continue
+            yield Finding(
+                target_kind="gateway",
+                target=one.name,
+                text=one.reason or "nothing says why",
+                severity=_W,
+                since_ms=one.since_ms,
+                acts=[("gateway.show", f"clawtui gateway show {one.name}")],
+            )
+
+    return find
+
+
 RULES: Final[tuple[Rule, ...]] = (
     Rule("registry_read_only", _read_only),
     Rule("hub_disk", _hub_disk),
@@ -318,6 +337,9 @@ RULES: Final[tuple[Rule, ...]] = (
     Rule("unsupported_protocol", _unsupported),
     Rule("agent_silent", _silent),
     Rule("agent_disk", _agent_disk),
+    Rule("gateway_refused", _gateways(GatewayState.REFUSED, 0)),
+    Rule("gateway_down", _gateways(GatewayState.DOWN, SILENCE_MS)),
+    Rule("gateway_not_ready", _gateways(GatewayState.NOT_READY, DRAIN_MS)),
     Rule("job_failed", _jobs),
     Rule("tasks_lost", _failures(lost=True)),
     Rule("tasks_failed", _failures(lost=False)),

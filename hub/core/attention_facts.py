@@ -7,6 +7,7 @@ from typing import Final
 
 import msgspec
 
+from hub.contract import GatewayState
 from hub.core.model import Agent, AgentId, AgentStatus, Connection, DispatchId, JobId, TaskId, TaskState
 from hub.core.wellness import Report
 from runtime.wire import Disk
@@ -68,6 +69,15 @@ class HubFacts(msgspec.Struct, frozen=True, kw_only=True):
     disk: Disk | None = None
 
 
+class GatewayFacts(msgspec.Struct, frozen=True, kw_only=True):
+    """How an OpenClaw gateway was seen last. `since_ms`: when it was first seen so, in ms since the epoch."""
+
+    name: str
+    state: GatewayState
+    reason: str
+    since_ms: int
+
+
 class Facts(msgspec.Struct, frozen=True, kw_only=True):
     """One moment. `now_ms`: ms since the epoch."""
 
@@ -76,3 +86,4 @@ class Facts(msgspec.Struct, frozen=True, kw_only=True):
     agents: Sequence[AgentFacts] = ()
     failures: Sequence[Failure] = ()
     jobs: Sequence[JobFailure] = ()
+    gateways: Sequence[GatewayFacts] = ()

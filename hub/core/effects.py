@@ -63,6 +63,8 @@ class Kind(enum.StrEnum):
     HEALTH = "health"
     ATTENTION = "attention"
     SNAPSHOT = "snapshot"
+    GATEWAY = "gateway"
+    SYNC = "sync"
 
 
 class Publish(msgspec.Struct, frozen=True):

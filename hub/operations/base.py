@@ -19,6 +19,7 @@ from hub.control import Principal
 from hub.disk.care import Care
 from hub.driverset import DriverSet
 from hub.errors import BadRequest, HubError
+from hub.gateways.service import Gateways
 from hub.image_jobs import ImageJobs
 from hub.jobs import Jobs
 from hub.kernel import Kernel
@@ -66,6 +67,7 @@ class Inside(msgspec.Struct, frozen=True):
     snapshots: Snapshots
     composing: Composing
     care: Care
+    gateways: Gateways
 
 
 class Operations:

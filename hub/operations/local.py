@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from hub.operations.attention import AttentionOperations
 from hub.operations.disk import DiskOperations
+from hub.operations.gateways import GatewayOperations
 from hub.operations.images import ImageOperations
 from hub.operations.journal import JournalOperations
 from hub.operations.networks import NetworkOperations
@@ -19,5 +20,6 @@ class LocalControl(
     SnapshotOperations,
     NetworkOperations,
     DiskOperations,
+    GatewayOperations,
 ):
     """`Control` on a hub in this process, bound to one principal."""

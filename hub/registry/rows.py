@@ -11,6 +11,7 @@ from typing import Any, Final, Generic, TypeVar
 
 import msgspec
 
+from hub.core.gateways import StoredGateway
 from hub.core.model import (
     TERMINAL,
     Agent,
@@ -126,6 +127,7 @@ SNAPSHOTS: Final = Table(
     columns=lambda snapshot: (snapshot.agent_id, snapshot.name),
 )
 SNAPSHOT_LINES: Final = Table("snapshot_lines", SnapshotLine, ("uid",), lambda line: (line.uid,))
+GATEWAYS: Final = Table("gateways", StoredGateway, ("name",), lambda gateway: (gateway.name,))
 IDEMPOTENCY: Final = Table(
     "idempotency",
     IdempotencyKey,
@@ -148,6 +150,7 @@ TABLES: Final[dict[type[Record], Table[Any]]] = {
         SNOOZES,
         SNAPSHOTS,
         SNAPSHOT_LINES,
+        GATEWAYS,
         IDEMPOTENCY,
     )
 }

@@ -18,6 +18,7 @@ from hub.config import Retention
 from hub.contract import TaskQuery
 from hub.core.attention_facts import FAILURES_MS, Failure, JobFailure
 from hub.core.effects import Delete, Save
+from hub.core.gateways import StoredGateway
 from hub.core.model import (
     AuditEntry,
     Dispatch,
@@ -36,7 +37,7 @@ from hub.registry.load import Snapshot as Loaded
 from hub.registry.migrations import MIGRATIONS, Migration
 from hub.registry.opening import prepare
 from hub.registry.purge import Purged
-from hub.registry.rows import DISPATCHES, JOBS, SNAPSHOT_LINES, SNAPSHOTS, SNOOZES, TASKS, TOKENS
+from hub.registry.rows import DISPATCHES, GATEWAYS, JOBS, SNAPSHOT_LINES, SNAPSHOTS, SNOOZES, TASKS, TOKENS
 from hub.registry.writer import LOG_LIMIT_BYTES, Writer
 
 T = TypeVar("T")
@@ -190,6 +191,10 @@ class Registry:
 
     async def snapshot_lines(self) -> list[SnapshotLine]:
         return await self._read(lambda connection: load.everything(connection, SNAPSHOT_LINES, "ORDER BY uid"))
+
+    async def gateways(self) -> list[StoredGateway]:
+        """Return every gateway that was named, by name."""
+        return await self._read(lambda connection: load.everything(connection, GATEWAYS, "ORDER BY name"))
 
     async def idempotency(self, who: str, key: str) -> IdempotencyKey | None:
         return await self._read(lambda connection: queries.idempotency(connection, who, key))

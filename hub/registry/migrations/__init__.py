@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from typing import Final, NamedTuple
 
 from hub.registry.connection import transaction
-from hub.registry.migrations import m0001_initial, m0002_attention, m0003_snapshots
+from hub.registry.migrations import m0001_initial, m0002_attention, m0003_snapshots, m0004_gateways
 
 
 class Migration(NamedTuple):
@@ -27,6 +27,7 @@ MIGRATIONS: Final[tuple[Migration, ...]] = (
     Migration(1, "initial", m0001_initial.apply),
     Migration(2, "attention", m0002_attention.apply),
     Migration(3, "snapshots", m0003_snapshots.apply),
+    Migration(4, "gateways", m0004_gateways.apply),
 )
 
 

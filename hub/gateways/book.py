@@ -1,0 +1,181 @@
+"""Which OpenClaw gateways there are: those that somebody named, kept by the registry, and the environment's, which is
+not kept. Tokens are read from their files when they are needed and kept nowhere.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import Final, Literal
+
+import msgspec
+
+from hub.contract import AddGateway, SyncSettings
+from hub.core.effects import Delete, Kind, Publish, Save
+from hub.core.gateways import StoredGateway, check_gateway_name
+from hub.errors import Conflict, NotFound
+from hub.gateways.checking import check_clashes, check_sync, check_token_file, check_url
+from hub.gateways.secret import Secret, read_secret
+from hub.kernel import Kernel
+
+MOST_GATEWAYS: Final = 200
+"""Each is looked at all the time."""
+
+Changed = Callable[[str], None]
+
+
+class Gateway(msgspec.Struct, frozen=True, kw_only=True):
+    """A gateway as the hub uses it. `url` has no `/` at its end; empty: it is never called, only its files are synced.
+
+    `environment`: of the hub's settings, so that nothing here may change it.
+    """
+
+    name: str
+    url: str
+    token_file: str = ""
+    token: Secret = Secret("")
+    """From the settings themselves, where they name no file."""
+    sync: SyncSettings | None = None
+    environment: bool = False
+    added_at: int = 0
+
+    @property
+    def origin(self) -> Literal["added", "environment"]:
+        return "environment" if self.environment else "added"
+
+    async def read_token(self) -> Secret:
+        """Return the token as its file has it now, empty where there is none. Raises BadRequest (`token_file`)."""
+        if not self.token_file:
+            return self.token
+        return await asyncio.to_thread(read_secret, self.token_file)
+
+
+class GatewayBook:
+    """All gateways, by name. Changes are made one after the other and are committed before they are seen."""
+
+    def __init__(self, kernel: Kernel, environment: Gateway | None = None) -> None:
+        self._kernel = kernel
+        self._environment = environment
+        self._known: dict[str, Gateway] = {}
+        self._changing = asyncio.Lock()
+        self._observers: list[Changed] = []
+
+    async def open(self) -> None:
+        """Read what the registry has. Raises HubError."""
+        self._known = {stored.name: _known(stored) for stored in await self._kernel.registry.gateways()}
+        if self._environment is not None:
+            if self._environment.name in self._known:
+                self._kernel.notices.say(
+                    "gateway_hidden",
+                    f"the gateway {self._environment.name} of the hub's settings hides one added under that name",
+                    self._kernel.now(),
+                )
+            self._known[self._environment.name] = self._environment
+
+    def on_change(self, observer: Changed) -> None:
+        """`observer` is called with a gateway's name after it came, changed or went; it must not block."""
+        self._observers.append(observer)
+
+    def all(self) -> list[Gateway]:
+        """Return every gateway, by name."""
+        return [self._known[name] for name in sorted(self._known)]
+
+    def find(self, name: str) -> Gateway | None:
+        return self._known.get(name)
+
+    def get(self, name: str) -> Gateway:
+        """Raises NotFound, naming those that there are."""
+        if (gateway := self._known.get(name)) is None:
+            there = ", ".join(sorted(self._known)[:10])
+            hint = f"there is {there}; clawtui gateway list" if there else "clawtui gateway add NAME --url URL"
+            raise NotFound(f"there is no gateway {name[:64]!r}", code="unknown_gateway", hint=hint)
+        return gateway
+
+    async def add(self, request: AddGateway, by: str) -> Gateway:
+        """Take in a gateway; fine when the same one is there. Raises BadRequest, Conflict, StorageFull, Unavailable."""
+        name, url = check_gateway_name(request.name), check_url(request.url)
+        token_file = check_token_file(request.token_file)
+        sync = check_sync(request.sync, "sync.") if request.sync is not None else None
+        async with self._changing:
+            there = self._known.get(name)
+            if there is not None:
+                return _same(there, url, token_file, sync)
+            if len(self._known) >= MOST_GATEWAYS:
+                raise Conflict(f"a hub looks after at most {MOST_GATEWAYS} gateways", code="too_many_gateways")
+            check_clashes(name, sync, self._synced())
+            if token_file:
+                await asyncio.to_thread(read_secret, token_file)
+            stored = StoredGateway(
+                name=name, url=url, token_file=token_file, sync=sync, added_at=self._kernel.now().wall_ms
+            )
+            await self._save(stored, by, "gateway.add", url)
+            return self._known[name]
+
+    async def remove(self, name: str, by: str) -> None:
+        """Raises NotFound, Conflict (the environment's), StorageFull, Unavailable."""
+        async with self._changing:
+            gateway = self._own(name, "removed")
+            kernel = self._kernel
+            gone = Delete(StoredGateway(name=name, url=gateway.url))
+            audit = kernel.audited(by, "gateway.remove", name, detail=gateway.url)
+            await kernel.commit([gone, audit])
+            del self._known[name]
+            self._tell(name, gone=True)
+
+    async def set_sync(self, name: str, settings: SyncSettings | None, by: str) -> Gateway:
+        """Raises NotFound, BadRequest, Conflict, StorageFull, Unavailable."""
+        sync = check_sync(settings) if settings is not None else None
+        async with self._changing:
+            gateway = self._own(name, "changed")
+            check_clashes(name, sync, self._synced())
+            if gateway.sync != sync:
+                stored = StoredGateway(
+                    name=name, url=gateway.url, token_file=gateway.token_file, sync=sync, added_at=gateway.added_at
+                )
+                detail = f"{sync.source} -> {sync.workspace_root}" if sync is not None else "off"
+                await self._save(stored, by, "gateway.sync", detail)
+            return self._known[name]
+
+    def _own(self, name: str, how: str) -> Gateway:
+        gateway = self.get(name)
+        if gateway.environment:
+            raise Conflict(
+                f"the gateway {name} is of the hub's settings and cannot be {how} here",
+                code="environment_gateway",
+                hint="change OPENCLAW_… in the hub's environment or settings, then start the hub again",
+            )
+        return gateway
+
+    def _synced(self) -> dict[str, SyncSettings]:
+        return {name: gateway.sync for name, gateway in self._known.items() if gateway.sync is not None}
+
+    async def _save(self, stored: StoredGateway, by: str, what: str, detail: str) -> None:
+        kernel = self._kernel
+        kernel.check_writable()
+        audit = kernel.audited(by, what, stored.name, detail=detail)
+        await kernel.commit([Save(stored), audit])
+        self._known[stored.name] = _known(stored)
+        self._tell(stored.name)
+
+    def _tell(self, name: str, *, gone: bool = False) -> None:
+        # Only now, because who hears of it reads the book again.
+        self._kernel.push([Publish(Kind.GATEWAY, name, gone=gone)])
+        for observer in self._observers:
+            observer(name)
+
+
+def _known(stored: StoredGateway) -> Gateway:
+    return Gateway(
+        name=stored.name, url=stored.url, token_file=stored.token_file, sync=stored.sync, added_at=stored.added_at
+    )
+
+
+def _same(there: Gateway, url: str, token_file: str, sync: SyncSettings | None) -> Gateway:
+    """Return the gateway that is there, when the same is added again. Raises Conflict."""
+    if there.environment or (there.url, there.token_file) != (url, token_file) or sync not in (None, there.sync):
+        raise Conflict(
+            f"there is another gateway {there.name} already",
+            code="gateway_exists",
+            hint=f"clawtui gateway show {there.name}; remove it first, or choose another name",
+        )
+    return there

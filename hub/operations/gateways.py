@@ -1,0 +1,36 @@
+"""Operations on OpenClaw gateways that exist."""
+
+from __future__ import annotations
+
+from hub.contract import AddGateway, GatewayList, GatewayView, SyncSettings
+from hub.gateways.book import Gateway
+from hub.operations.base import Operations
+
+
+class GatewayOperations(Operations):
+    """See `hub.control.Control`. The book writes the audit, in one commit with the change."""
+
+    async def gateways(self) -> GatewayList:
+        gateways = self._inside.gateways
+        return GatewayList(gateways=[gateways.watch.view(one) for one in gateways.book.all()])
+
+    async def gateway(self, name: str) -> GatewayView:
+        return await self._seen(self._inside.gateways.book.get(name))
+
+    async def add_gateway(self, request: AddGateway) -> GatewayView:
+        self._kernel.check_writable()
+        return await self._seen(await self._inside.gateways.book.add(request, self._who))
+
+    async def remove_gateway(self, name: str) -> None:
+        self._kernel.check_writable()
+        await self._inside.gateways.book.remove(name, self._who)
+
+    async def set_gateway_sync(self, name: str, settings: SyncSettings | None) -> GatewayView:
+        self._kernel.check_writable()
+        gateways = self._inside.gateways
+        return gateways.watch.view(await gateways.book.set_sync(name, settings, self._who))
+
+    async def _seen(self, gateway: Gateway) -> GatewayView:
+        """Look at it now, so that whoever asks is told how it is and not how it was."""
+        await self._inside.gateways.watch.look(gateway)
+        return self._inside.gateways.watch.view(gateway)
