@@ -206,6 +206,9 @@ class RemoteControl(SnapshotCalls, NetworkCalls, DiskCalls, GatewayCalls):
     async def push_image(self, request: TransferImage) -> JobView:
         return await self._post(JobView, "/images/push", request)
 
+    async def remove_image(self, name: str) -> None:
+        await self._http.call("DELETE", _path("images", name))
+
     async def pull_image(self, request: TransferImage) -> JobView:
         return await self._post(JobView, "/images/pull", request)
 

@@ -131,6 +131,14 @@ def check_right(text: ProfileText, name: str) -> None:
         raise BadRequest(first.message, code="bad_profile", field=first.field or "text", hint=first.hint)
 
 
+def check_name(name: str) -> None:
+    """Raises BadRequest for what cannot be the name of a profile."""
+    try:
+        parse_name("name", name)
+    except ProfileError as exc:
+        raise BadRequest(exc.problems[0].message, field="name", hint=exc.hint) from exc
+
+
 def view(found: Found, *, hidden: bool = False, whole: bool = False) -> ProfileView:
     """Return a profile as front ends show it; `whole` with its text and everything it means."""
     profile = found.profile

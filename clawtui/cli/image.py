@@ -1,4 +1,4 @@
-"""Verbs for agents' images: list, build, push, pull, log."""
+"""Verbs for agents' images: list, build, push, pull, remove, log."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from hub.contract import BuildImage, BuildLogQuery, JobList, JobView, TransferIm
 from hub.control import Control
 from hub.core.model import JobState
 
-image = App(name="image", help="List, build, push and pull agents' images.")
+image = App(name="image", help="List, build, push, pull and remove agents' images.")
 
 BASE: Final = "base"
 MIB: Final = 1 << 20
@@ -103,6 +103,19 @@ async def pull(what: str, registry: str, /, *, no_wait: bool = False, context: C
         job = await control.pull_image(TransferImage(image=what, registry=registry))
         if await finish_job(context, control, job, no_wait=no_wait):
             context.out.line((await control.job(job.id)).result["image"])
+    return exits.DONE
+
+
+@image.command(name="remove")
+async def remove(name: str, /, *, context: Ctx) -> int:
+    """Remove a profile's image with all its tags and build logs; one that agents or snapshots need stays.
+
+    Args:
+        name: A profile, also one that is not there any more, or base.
+    """
+    async with context.control() as control:
+        await control.remove_image(name)
+    context.out.say(f"no image of {name} is there now")
     return exits.DONE
 
 

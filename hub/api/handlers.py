@@ -252,6 +252,10 @@ async def push_image(control: Control, call: Call) -> JobView:
     return await control.push_image(call.body)
 
 
+async def remove_image(control: Control, call: Call) -> None:
+    await control.remove_image(call.path["name"])
+
+
 async def pull_image(control: Control, call: Call) -> JobView:
     return await control.pull_image(call.body)
 

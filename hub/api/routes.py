@@ -230,6 +230,10 @@ IMAGES: Final = (
         summary="Get an image from a registry; answers the job that does it",
     ),
     Route(
+        method="DELETE", path="/images/{name}", role=_OPERATOR, tag="images", handler=do.remove_image, status=204,
+        errors=DRIVES, summary="Remove every tag of a profile's image; 409 where an agent or a snapshot needs one",
+    ),
+    Route(
         method="GET", path="/images/{name}/log", role=_VIEWER, tag="images", handler=do.build_log,
         query=contract.BuildLogQuery, response=contract.BuildLogLine, streaming=Streaming.NDJSON,
         errors=(NotAvailable,), summary="The output of the newest build of a profile's image, or of `base`",

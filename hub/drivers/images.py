@@ -74,6 +74,13 @@ class Images(Protocol):
         """Get the image `name` (REPOSITORY:TAG) from a registry; return its id."""
         ...
 
+    async def remove(self, repository: str) -> int:
+        """Remove every image of ours under this name, and the logs of its builds; return how many tags that were.
+
+        Raises Conflict, with names, where an agent, a snapshot or another image needs one.
+        """
+        ...
+
     def log(self, repository: str, tag: str | None, lines: int, follow: bool) -> AsyncIterator[str]:
         """Yield the last `lines` (0 = all) of the newest build of this image or tag, running or ended.
 

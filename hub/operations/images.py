@@ -25,7 +25,7 @@ from hub.core.view import job_view, rfc3339
 from hub.errors import HubError
 from hub.image_jobs import BASE, BUILD_BASE, BUILD_PROFILE, PULL, PUSH, Asked, order_of
 from hub.operations.base import Operations
-from hub.profiles import check, check_right, view
+from hub.profiles import check, check_name, check_right, view
 from profiles.errors import ProfileError
 from profiles.image import PREFIX, image_name
 from profiles.loader import Found
@@ -87,6 +87,14 @@ class ImageOperations(Operations):
 
     async def push_image(self, request: TransferImage) -> JobView:
         return await self._job(PUSH, f"{request.image} {request.registry}", Asked(transfer=request))
+
+    async def remove_image(self, name: str) -> None:
+        self._kernel.check_writable()
+        if name != BASE:
+            check_name(name)
+        images = self._inside.images.images()
+        async with self._audited("image.remove", name):
+            await images.remove(image_name(name))
 
     async def pull_image(self, request: TransferImage) -> JobView:
         return await self._job(PULL, f"{request.image} {request.registry}", Asked(transfer=request))

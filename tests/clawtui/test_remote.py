@@ -136,6 +136,7 @@ CALLS: list[tuple[str, tuple[Any, ...], Any]] = [
     ("validate_profile", (ProfileText(text="{}", name="x"),), None),
     ("save_profile", ("x", ProfileText(text="a: 1", format="yaml")), PROFILE),
     ("delete_profile", ("x",), None),
+    ("remove_image", ("x",), None),
     ("build_profile", ("builder", BuildImage(rebuild=True, build_args={"A": "1"})), JOB),
     ("images", (), None),
     ("build_image", (BuildImage(platform="linux/arm64"),), JOB),

@@ -89,7 +89,7 @@ class Recorder:
         if self._gone and call.path.endswith(self._gone):
             raise EngineNotFound("no such image", engine_status=404)
         if self._used and call.path.endswith(self._used):
-            raise EngineConflict("container 1 is using it", engine_status=409)
+            raise EngineConflict("container 1 is using it")
         return b"[]"
 
     def open(self, call: Call) -> EngineStream:

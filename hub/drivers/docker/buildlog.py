@@ -75,6 +75,12 @@ class BuildLogs:
             old.unlink(missing_ok=True)
         return log
 
+    def remove(self, repository: str) -> None:
+        """Remove the logs of all builds that do not go on."""
+        for path in self._of(repository):
+            if path not in self._open:
+                path.unlink(missing_ok=True)
+
     def read(self, repository: str, tag: str | None, lines: int, *, follow: bool) -> AsyncIterator[str]:
         """Yield the last `lines` (0 = all) of one build, the newest one where no tag is given.
 

@@ -94,6 +94,7 @@ class DockerDriver:
             Path(hub.state_folder, "logs", "builds"),
             connector.url,
             surroundings,
+            hub.hub_id,
         )
         self._networks = Networks(self._pool, hub, local=connector.local, agents_url=agents_url)
         self._watch = Watch(self._streams, hub.hub_id)

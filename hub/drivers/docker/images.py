@@ -13,8 +13,10 @@ from hub.drivers.docker.answers import ImageLine, System, decode
 from hub.drivers.docker.build import Builder, BuildHow, ClassicBuilder
 from hub.drivers.docker.buildlog import BuildLogs
 from hub.drivers.docker.buildx import Buildx
+from hub.drivers.docker.disk import everything
 from hub.drivers.docker.engine import Call, Engine
 from hub.drivers.docker.image import BuildOptions, ImageBuild, check_ours, prepare, tag_image
+from hub.drivers.docker.image_removal import REMOVE_TIMEOUT_SECONDS, find_removal, remove_image
 from hub.drivers.docker.labels import PREFIX, SHARED, label_filter
 from hub.drivers.docker.pool import Pool, Streams
 from hub.drivers.docker.registry import Registries
@@ -34,6 +36,7 @@ class DockerImages:
     Args:
         folder: where logs of builds are kept.
         url: the engine's address, for the buildx plugin.
+        hub_id: whose agents are named without saying whose they are.
     """
 
     def __init__(
@@ -44,8 +47,10 @@ class DockerImages:
         folder: Path,
         url: str,
         environment: Mapping[str, str],
+        hub_id: str = "",
     ) -> None:
         self._pool = pool
+        self._hub_id = hub_id
         self._streams = streams
         self._options = options
         self._url = url
@@ -94,6 +99,13 @@ class DockerImages:
 
     async def pull(self, name: str, registry: str, progress: Progress) -> str:
         return await self._registries.pull(name, registry, progress)
+
+    async def remove(self, repository: str) -> int:
+        found = await self._pool.run(lambda engine: find_removal(everything(engine, 0), repository, self._hub_id))
+        seconds = REMOVE_TIMEOUT_SECONDS * max(len(found.tags), 1)
+        await self._pool.run_within(seconds, remove_image, found)
+        await asyncio.to_thread(self._logs.remove, repository)
+        return len(found.tags)
 
     def log(self, repository: str, tag: str | None, lines: int, follow: bool) -> AsyncIterator[str]:
         return self._logs.read(repository, tag, lines, follow=follow)

@@ -141,6 +141,12 @@ def test_several_builds_run_side_by_side(cli: CommandLine, answers: Answers) -> 
         assert cli(*words).code == 2
 
 
+def test_an_image_is_removed(cli: CommandLine) -> None:
+    called = cli("image", "remove", "builder")
+    assert (called.code, cli.last("remove_image")) == (0, ("builder",))
+    assert "no image of builder is there now" in called.stderr
+
+
 def test_images_are_listed_pushed_and_pulled(cli: CommandLine, answers: Answers) -> None:
     assert "openclaw-agent-builder\tabc\tyes\tbuilder\t300 MiB" in cli("image", "list", "--plain").out
     pushed = {"image": "i", "reference": "localhost:5000/i:t", "digest": "sha256:1"}

@@ -241,6 +241,7 @@ class ScriptedControl(ScriptedSnapshots, ScriptedNetworks, ScriptedDisk):
             "validate_profile": ProfileCheck(valid=True),
             "save_profile": PROFILE,
             "delete_profile": None,
+            "remove_image": None,
             "build_profile": JOB,
             "images": ImageList(images=[IMAGE]),
             "build_image": JOB,
@@ -363,6 +364,9 @@ class ScriptedControl(ScriptedSnapshots, ScriptedNetworks, ScriptedDisk):
 
     async def save_profile(self, name: str, request: ProfileText) -> ProfileView:
         return self._note("save_profile", name, request)
+
+    async def remove_image(self, name: str) -> None:
+        return self._note("remove_image", name)
 
     async def delete_profile(self, name: str) -> None:
         return self._note("delete_profile", name)

@@ -239,3 +239,38 @@ async def test_an_option_that_cannot_be_read_is_said_before_anything_is_built(tm
             await broken.build(broken.recipe())
     finally:
         await broken.close()
+
+
+async def test_an_image_is_removed_with_every_tag_and_its_logs(bench: ImageBench) -> None:
+    recipe = bench.recipe(files=[{"path": "x", "content": new_name()}])
+    first = (await bench.build(recipe)).image
+    changed = bench.recipe(recipe.profile, files=[{"path": "x", "content": new_name()}])
+    second = (await bench.build(changed)).image
+    repository = image_name(recipe.profile)
+    assert first != second
+    base = bench.tags("openclaw-agent-base")
+    assert await bench.images.remove(repository) == 3
+    assert (bench.tags(repository), bench.tags("openclaw-agent-base")) == (set(), base)
+    with pytest.raises(NotFound):
+        await bench.log(recipe)
+    assert await bench.images.remove(repository) == 0, "none is there any more"
+
+
+async def test_an_image_that_is_needed_is_not_removed(bench: ImageBench) -> None:
+    recipe = bench.recipe(files=[{"path": "x", "content": new_name()}])
+    built = (await bench.build(recipe)).image
+    repository, user = image_name(recipe.profile), new_name()
+    made = bench.outside.make_container(user, Image=built)
+    try:
+        with pytest.raises(Conflict, match=f"in use: container {user}"):
+            await bench.images.remove(repository)
+        bench.outside.post("/commit", container=made, repo=user, tag="kept")
+    finally:
+        bench.outside.remove_container(made)
+    try:
+        with pytest.raises(Conflict, match=f"in use: image {user}:kept"):
+            await bench.images.remove(repository)
+        assert "latest" in bench.tags(repository)
+    finally:
+        bench.remove_tag(f"{user}:kept")
+    assert await bench.images.remove(repository) == 2

@@ -171,6 +171,7 @@ async def test_without_a_driver_that_has_images_every_call_says_so() -> None:
             lambda: control.push_image(transfer),
             lambda: control.pull_image(transfer),
             lambda: control.build_profile("builder", BuildImage(driver="fake")),
+            lambda: control.remove_image("builder"),
         ):
             with pytest.raises(NotAvailable, match="agents from images"):
                 await call()
@@ -242,3 +243,26 @@ async def test_a_build_that_a_stopped_hub_left_is_done_again(bench: ImageBench) 
             ended = await running.control.job(job.id, 200)
             assert (ended.state, ended.error) == ("succeeded", None)
     assert bench.tags(image_name(name)) == {ended.result["image"].rpartition(":")[2], "latest"}
+
+
+@pytest.mark.docker
+async def test_an_image_is_removed_by_its_profiles_name(bench: ImageBench) -> None:
+    name = bench.recipe().profile
+    with short_folder() as folder:
+        async with running_hub(folder / "s", drivers=docker) as running:
+            control = running.control
+            await control.save_profile(name, text(files=[{"path": "x", "content": name}]))
+            job = await control.build_profile(name, BuildImage())
+            assert (await control.job(job.id, 200)).state == "succeeded"
+            # The profile may be gone already.
+            await control.delete_profile(name)
+            await control.remove_image(name)
+            assert bench.tags(image_name(name)) == set()
+            await control.remove_image(name)
+            assert await running.audited("image.remove") == [(name, "ok"), (name, "ok")]
+            with pytest.raises(NotFound):
+                control.build_log(name, BuildLogQuery())
+            for bad in ("snapshot", "../x", ""):
+                with pytest.raises(BadRequest) as refused:
+                    await control.remove_image(bad)
+                assert refused.value.field == "name"
