@@ -1,7 +1,7 @@
 """What a gateway's roster shall be, and the shape in which its version takes it.
 
-The acceptance matrix of real gateways: a map `agents.entries` with `agents.ownership: "explicit"` from 2026.8 on, a list
-`agents.list` with exactly one `default: true` before. The list is the only shape that every version takes.
+The acceptance matrix of real gateways: a map `agents.entries` with `agents.ownership: "explicit"` from 2026.8 on, a
+list `agents.list` with exactly one `default: true` before. The list is the only shape that every version takes.
 """
 
 from __future__ import annotations
