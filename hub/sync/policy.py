@@ -9,7 +9,10 @@ All times are monotonic seconds. What a look means, in the order of the table (f
 | ready, its roster is the written one                      | taken                                              |
 | ready, it does not tell its roster                        | stuck: nothing proves it                           |
 | ready, another roster, within the time a reload may take  | wait                                               |
-| the same later, `reload` auto or restart, restarts left   | restart; else stuck                                |
+| the same later, `reload` auto or restart, restarts left   | restart                                            |
+| the same later, nothing moved since we wrote              | restore: it refuses the config, and would not even |
+|                                                           | start with it the next time                        |
+| the same later                                            | stuck                                              |
 | it refuses our token                                      | stuck                                              |
 | it lives and is not ready                                 | wait as long as it may drain and start; then stuck |
 | down, and was down when we wrote                          | stuck: it reads the config when it starts          |
@@ -136,7 +139,8 @@ class Look(msgspec.Struct, frozen=True, kw_only=True):
 class Waiting(msgspec.Struct, frozen=True, kw_only=True):
     """A config was written, or is not known to be taken, since `since`.
 
-    `wanted`: the roster in it. `was_up`: the gateway lived when it was written. `wrote`: this hub changed it then.
+    `wanted`: the roster in it. `before`: the one that the gateway had, None = not known. `was_up`: the gateway lived
+    when it was written. `wrote`: this hub changed it then. `watches`: the gateway looks at its config by itself.
     `restarted_at`: the last restart for it. `down_since`, `busy_since`: since when it is down, or lives unready.
     """
 
@@ -144,6 +148,8 @@ class Waiting(msgspec.Struct, frozen=True, kw_only=True):
     wanted: frozenset[str]
     was_up: bool
     wrote: bool
+    before: frozenset[str] | None = None
+    watches: bool = True
     looks: int = 0
     next_look: float = 0.0
     restarted_at: float | None = None
@@ -176,12 +182,17 @@ class Judged(msgspec.Struct, frozen=True):
 
 
 def noted(waiting: Waiting, look: Look, now: float, rules: Rules) -> Waiting:
-    """Return what is known after one more look; the next one comes later than the one before."""
+    """Return what is known after one more look; the next one comes later than the one before.
+
+    A gateway that comes up again has the whole time from then on.
+    """
     down = not look.is_up
+    since = now if waiting.down_since is not None and not down else waiting.since
     busy = look.state in (GatewayState.NOT_READY, GatewayState.STARTING)
     pause = min(rules.first_look_seconds * 2.0 ** min(waiting.looks, 16), rules.most_look_seconds)
     return msgspec.structs.replace(
         waiting,
+        since=since,
         looks=waiting.looks + 1,
         next_look=now + pause,
         down_since=(waiting.down_since if waiting.down_since is not None else now) if down else None,
@@ -239,10 +250,13 @@ def _other(
     begun_at = waiting.since if waiting.restarted_at is None else waiting.restarted_at
     if now - begun_at < take_seconds(len(waiting.wanted | roster), rules):
         return Judged(Verdict.WAIT, reason)
-    if reload is Reload.HOT:
-        return Judged(Verdict.STUCK, f"{reason}; it is not restarted, because reload is hot")
-    if not can_restart:
-        return Judged(Verdict.STUCK, f"{reason}; there is no command to restart it")
+    if reload is Reload.HOT or not can_restart:
+        why = "because reload is hot" if reload is Reload.HOT else "because there is no command for it"
+        if waiting.wrote and waiting.watches and restarts.count == 0 and roster == waiting.before:
+            return Judged(
+                Verdict.RESTORE, f"the gateway did not take its new config: it stays {_without(waiting, roster)}"
+            )
+        return Judged(Verdict.STUCK, f"{reason}; it is not restarted, {why}")
     if restarts.count >= rules.restarts:
         return Judged(
             Verdict.STUCK,
@@ -252,6 +266,10 @@ def _other(
     if now < at:
         return Judged(Verdict.WAIT, f"{reason}; it is restarted again in {at - now:.0f} s", at)
     return Judged(Verdict.RESTART, f"{reason}; it is restarted", now)
+
+
+def _without(waiting: Waiting, roster: frozenset[str]) -> str:
+    return difference(waiting.wanted, roster).removeprefix("still ")
 
 
 def take_seconds(personas: int, rules: Rules) -> float:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 import msgspec
 import pytest
 from hypothesis import given
@@ -145,6 +147,23 @@ def test_what_must_not_or_cannot_be_restarted_is_not(reload: Reload, can_restart
     assert verdict(OLD, 1e6, reload=reload, can_restart=can_restart) is Verdict.STUCK
 
 
+def test_a_gateway_that_does_not_move_gets_its_old_config_back_where_it_looks_at_it_and_nobody_restarts_it() -> None:
+    """It skips what it refuses, and the next start with it would fail."""
+    still = waiting(before=OLD.roster)
+    for reload, can_restart in ((Reload.HOT, True), (Reload.AUTO, False)):
+        assert verdict(OLD, 5.0, wait=still, reload=reload, can_restart=can_restart) is Verdict.WAIT
+        assert verdict(OLD, 1e3, wait=still, reload=reload, can_restart=can_restart) is Verdict.RESTORE
+    assert verdict(OLD, 1e3, wait=waiting(before=OLD.roster, watches=False), can_restart=False) is Verdict.STUCK
+    assert verdict(OLD, 1e3, wait=waiting(before=OLD.roster, wrote=False), can_restart=False) is Verdict.STUCK
+    assert verdict(OLD, 1e3, wait=waiting(before=frozenset()), can_restart=False) is Verdict.STUCK
+
+
+def test_one_that_comes_up_has_the_whole_time_from_then_on() -> None:
+    state = noted(waiting(), DOWN, 10.0, RULES)
+    state = noted(state, OLD, 500.0, RULES)
+    assert judge(state, OLD, Restarts(), Reload.AUTO, 501.0, RULES, can_restart=True).verdict is Verdict.WAIT
+
+
 def test_reload_off_asks_nothing_and_restart_restarts_once_at_once() -> None:
     assert verdict(DOWN, 1e6, reload=Reload.OFF) is Verdict.TAKEN
     assert verdict(UP, 0.0, reload=Reload.RESTART) is Verdict.RESTART
@@ -166,7 +185,7 @@ def test_whatever_a_gateway_does_it_is_restarted_a_bounded_number_of_times_with_
             restarts = restarted(restarts, now)
             state = msgspec.structs.replace(state, restarted_at=now, looks=0, down_since=None, busy_since=None)
     assert len(at) <= RULES.restarts
-    gaps = [later - earlier for earlier, later in zip(at, at[1:], strict=False)]
+    gaps = [later - earlier for earlier, later in itertools.pairwise(at)]
     assert all(gap >= RULES.first_restart_seconds for gap in gaps)
 
 
