@@ -391,11 +391,17 @@ class ProfileQuery(Request, frozen=True):
 
 
 class ProfileText(Request, frozen=True):
-    """The text of a profile's file; `format` json or yaml. `name` is what the file is called."""
+    """The text of a profile's file; `format` json or yaml. `name` is what the file is called.
+
+    `dockerfile`: a custom Dockerfile in the place of packages, tasks and files; none = what is there stays as it is.
+    `context`: what it can COPY, base64 by path, 512 KiB together; saved in the place of what was saved before.
+    """
 
     text: str
     format: Literal["json", "yaml"] = "json"
     name: str = ""
+    dockerfile: str | None = None
+    context: dict[str, str] = {}
 
 
 class ProfileCheck(Shape, frozen=True):

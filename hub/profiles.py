@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
 from pathlib import Path
 from typing import Any, Final
 
@@ -11,6 +10,7 @@ import msgspec
 
 from hub.contract import ProblemView, ProfileCheck, ProfileList, ProfileText, ProfileView
 from hub.errors import BadRequest, Conflict, NotFound, StorageFull
+from hub.profile_context import context_of, remove_context, write_context, write_file
 from profiles.errors import ProfileError
 from profiles.image import BASE, image_name
 from profiles.loader import DOCKERFILE_SUFFIX, Found, Origin, Source, check_text, find_profiles
@@ -90,16 +90,14 @@ class ProfileBook:
 
     def _write(self, name: str, text: ProfileText) -> None:
         self.user_folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        context = context_of(text)
+        if context is not None:
+            write_context(self.user_folder, name, context)
         path = self.user_folder / f"{name}.{text.format}"
-        temporary = path.with_name(f".{path.name}.new")
-        try:
-            with temporary.open("w", encoding="utf-8") as file:
-                file.write(text.text)
-                file.flush()
-                os.fsync(file.fileno())
-            os.replace(temporary, path)
-        finally:
-            temporary.unlink(missing_ok=True)
+        write_file(path, text.text.encode())
+        if text.dockerfile is not None:
+            # Last: it is nothing without the files that it copies.
+            write_file(self.user_folder / f"{name}{DOCKERFILE_SUFFIX}", text.dockerfile.encode())
         for ending in FORMATS:
             if ending != path.suffix:
                 path.with_suffix(ending).unlink(missing_ok=True)
@@ -111,20 +109,26 @@ class ProfileBook:
         there = [path for path in paths if path.is_file()]
         for path in there:
             path.unlink()
+        remove_context(self.user_folder, name)
         return bool(there)
 
 
 def check(text: ProfileText, name: str = "") -> ProfileCheck:
-    """Return what is wrong with a text; nothing is a good answer."""
+    """Return what is wrong with a text and what belongs to it; nothing is a good answer."""
+    problems: list[ProblemView] = []
     try:
         check_text(text.text, text.format, parse_name("name", name) if name else "")
     except ProfileError as exc:
-        return ProfileCheck(valid=False, problems=_problems(exc.problems))
-    return ProfileCheck(valid=True)
+        problems += _problems(exc.problems)
+    try:
+        context_of(text)
+    except BadRequest as exc:
+        problems.append(ProblemView(field=exc.field or "", message=exc.message, hint=exc.hint))
+    return ProfileCheck(valid=not problems, problems=problems)
 
 
 def check_right(text: ProfileText, name: str) -> None:
-    """Raises BadRequest with the first thing that is wrong with a text."""
+    """Raises BadRequest with the first thing that is wrong with a text, or with what belongs to it."""
     checked = check(text, name)
     if checked.problems:
         first = checked.problems[0]

@@ -178,7 +178,7 @@ def _with_dockerfile(found: Found, folder: Path) -> Found:
     path = folder / f"{found.name}{DOCKERFILE_SUFFIX}"
     try:
         text = _text_of(path)
-        context = _context_of(folder / found.name)
+        context = context_of(folder / found.name)
         extend(text, context, {}, BASE)
     except ProfileError as exc:
         problems = (*found.problems, *exc.problems)
@@ -213,8 +213,11 @@ def _content_of(path: Path, most: int) -> bytes:
         os.close(opened)
 
 
-def _context_of(folder: Path) -> dict[str, bytes]:
-    """What a custom Dockerfile can COPY: the folder beside it that has the profile's name. Links are left out."""
+def context_of(folder: Path) -> dict[str, bytes]:
+    """Return what a custom Dockerfile can COPY: the folder beside it that has the profile's name. Links are left out.
+
+    Raises ProfileError.
+    """
     files: dict[str, bytes] = {}
     size = 0
     for path in _files_below(folder):

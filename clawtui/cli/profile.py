@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import base64
 from pathlib import Path
 from typing import Annotated, Any, Final
 
 from cyclopts import App, Parameter
+from msgspec.structs import replace
 
 from clawtui.cli import exits
 from clawtui.cli.image import PLAIN_BUILD, BuildOptions, build_all
@@ -87,6 +89,8 @@ async def validate(what: str, /, *, context: Ctx) -> int:
 async def save(file: str, /, *, name: str = "", context: Ctx) -> int:
     """Put a file into the hub's folder of your profiles; a wrong one changes nothing.
 
+    A FILE.Dockerfile beside it goes along, with the folder of that name, which holds what it copies.
+
     Args:
         file: A .json or .yaml file, or - for stdin (JSON).
         name: What the profile is called; otherwise as the file.
@@ -95,7 +99,7 @@ async def save(file: str, /, *, name: str = "", context: Ctx) -> int:
     if not called:
         raise UsageError("a profile from stdin needs a name", field="name", hint="--name NAME")
     async with context.control() as control:
-        saved = await control.save_profile(called, _text(context, file))
+        saved = await control.save_profile(called, whole_text(context, file))
     context.out.listing(saved, COLUMNS, [saved])
     return exits.DONE
 
@@ -176,6 +180,23 @@ def _text(context: Context, file: str) -> ProfileText:
     if file != STDIN and ending not in (".json", ".yaml", ".yml"):
         raise UsageError(f"{file} is no profile by its name", hint="A profile's file ends with .json, .yaml or .yml.")
     return ProfileText(text=_read(context, file), format="yaml" if ending in (".yaml", ".yml") else "json")
+
+
+def whole_text(context: Context, file: str) -> ProfileText:
+    """Return a file's text with the Dockerfile beside it, if there is one, and what that can copy."""
+    from profiles.errors import ProfileError
+    from profiles.loader import context_of
+
+    text = _text(context, file)
+    dockerfile = Path(file).with_suffix(DOCKERFILE_SUFFIX)
+    if file == STDIN or not dockerfile.is_file():
+        return text
+    try:
+        found = context_of(Path(file).with_suffix(""))
+    except ProfileError as exc:
+        raise UsageError(str(exc), hint=exc.hint) from exc
+    copied = {path: base64.b64encode(content).decode() for path, content in found.items()}
+    return replace(text, dockerfile=_read(context, str(dockerfile)), context=copied)
 
 
 def _read(context: Context, file: str) -> str:

@@ -107,6 +107,19 @@ def test_saving_and_deleting(cli: CommandLine, tmp_path: Path) -> None:
     assert cli.last("delete_profile") == ("mine",)
 
 
+def test_a_dockerfile_beside_the_file_is_saved_too(cli: CommandLine, tmp_path: Path) -> None:
+    (tmp_path / "web.json").write_text("{}")
+    (tmp_path / "web.Dockerfile").write_text("FROM openclaw-agent-base\n")
+    (tmp_path / "web" / "conf").mkdir(parents=True)
+    (tmp_path / "web" / "conf" / "x").write_bytes(b"\xff")
+    assert cli("profile", "save", str(tmp_path / "web.json")).code == 0
+    whole = ProfileText(text="{}", dockerfile="FROM openclaw-agent-base\n", context={"conf/x": "/w=="})
+    assert cli.last("save_profile") == ("web", whole)
+    (tmp_path / "web" / "Dockerfile").write_text("")
+    refused = cli("profile", "save", str(tmp_path / "web.json"))
+    assert (refused.code, "must not have a Dockerfile" in refused.stderr) == (2, True)
+
+
 def test_one_build_is_waited_for(cli: CommandLine, answers: Answers) -> None:
     answers(build_profile=JOB, job=BUILT)
     called = cli("profile", "build", "builder", "--rebuild", "--platform", "linux/arm64", "--build-arg", "A=1")
