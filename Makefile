@@ -10,7 +10,7 @@ RERUNS ?= 1
 # Narrow a run or pass options on: make test ARGS="tests/hub -k token"
 ARGS ?=
 
-.PHONY: run test lint check pytest soak faults bench screenshots engine clean setup-run setup-test setup-bench setup-screens
+.PHONY: run test lint check pytest soak faults bench screenshots engine openclaw clean setup-run setup-test setup-bench setup-screens
 
 run: setup-run
 	$(BIN)/clawtui
@@ -49,6 +49,10 @@ screenshots: setup-screens
 # A Docker engine and the system packages that the full tests want; on Debian, as root.
 engine:
 	.ci/engine
+
+# Real OpenClaw gateways from npm for the tests, in a cache folder outside the checkout.
+openclaw: setup-test
+	.ci/openclaw
 
 setup-run:
 	@.ci/setup

@@ -1,8 +1,10 @@
 """Which tests run: what they need is probed once, a test that lacks it is skipped with one printed line, and where
-``CLAWTUI_REQUIRE_DOCKER=1`` or ``CLAWTUI_REQUIRE_TERMINAL=1`` is set, a test left out is a failure."""
+``CLAWTUI_REQUIRE_DOCKER=1``, ``CLAWTUI_REQUIRE_OPENCLAW=1`` or ``CLAWTUI_REQUIRE_TERMINAL=1`` is set, a test left out
+is a failure."""
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import os
 import shutil
@@ -18,12 +20,16 @@ import hypothesis
 import pytest
 
 from tests.leftovers import LeftoverCheck
+from tests.openclaw.installation import openclaw_missing
 
 ENGINE_PROBE_TIMEOUT_SECONDS = 10
 """A local engine answers in milliseconds; a remote one may take seconds."""
 
 DOCKER_TEST_TIMEOUT_SECONDS = 300
 """The first Docker test builds the agents' base image, which installs packages."""
+
+OPENCLAW_TEST_TIMEOUT_SECONDS = 300
+"""A gateway needs a quarter of a minute of two cores to start, and a test may start it twice."""
 
 # A suite that a script runs in the background ignores interrupts, and every program that it starts would, too.
 signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -56,7 +62,14 @@ def terminal_missing() -> str | None:
     return None if shutil.which("tmux") else "no tmux; `make engine` installs it on Debian"
 
 
-NEEDS: dict[str, Callable[[], str | None]] = {"docker": docker_missing, "terminal": terminal_missing}
+NEEDS: dict[str, Callable[[], str | None]] = {
+    "docker": docker_missing,
+    "openclaw": openclaw_missing,
+    "terminal": terminal_missing,
+}
+ALONE = {"docker": DOCKER_TEST_TIMEOUT_SECONDS, "openclaw": OPENCLAW_TEST_TIMEOUT_SECONDS}
+"""Markers of tests that run one at a time over all workers of a run, and how long each may take: they share an engine
+and its networks, or need a gigabyte of memory for every gateway."""
 
 
 def required(marker: str) -> bool:
@@ -64,21 +77,24 @@ def required(marker: str) -> bool:
 
 
 def pytest_itemcollected(item: pytest.Item) -> None:
-    """The first Docker test builds an image: these have more time."""
-    if item.get_closest_marker("docker") is not None and item.get_closest_marker("timeout") is None:
-        item.add_marker(pytest.mark.timeout(DOCKER_TEST_TIMEOUT_SECONDS))
+    """The first Docker test builds an image, and gateways start slowly: these have more time."""
+    times = [seconds for marker, seconds in ALONE.items() if item.get_closest_marker(marker) is not None]
+    if times and item.get_closest_marker("timeout") is None:
+        item.add_marker(pytest.mark.timeout(max(times)))
 
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)
 def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object]:
-    """Docker tests share one engine and its networks: one at a time, over all workers of a run.
+    """Let a test run alone among those of its kind, over all workers of a run.
 
     By a lock and not by a group of xdist, whose groups do nothing under this version of pytest.
     """
-    if item.get_closest_marker("docker") is None:
-        return (yield)
-    with (Path(tempfile.gettempdir()) / "clawtui-docker-tests.lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
+    with contextlib.ExitStack() as held:
+        # In one order everywhere, so that no two tests wait for each other.
+        for marker in sorted(ALONE):
+            if item.get_closest_marker(marker) is not None:
+                path = Path(tempfile.gettempdir()) / f"clawtui-{marker}-tests.lock"
+                fcntl.flock(held.enter_context(path.open("w")), fcntl.LOCK_EX)
         return (yield)
 
 
