@@ -17,7 +17,7 @@ from profiles.sync.errors import ConfigError
 from profiles.sync.openclaw_check import Finding, check_config, inspect_config
 from profiles.sync.openclaw_edit import Style, remove, remove_slot, to_list, to_map
 from profiles.sync.openclaw_json5 import Container, Document, Node, Plain, Slot, parse, plain
-from profiles.sync.openclaw_roster import Merged, Roster, RosterEntry, Shape, is_known, shape_for
+from profiles.sync.openclaw_roster import Merged, Roster, RosterEntry, Shape, is_known, shape_for, usable_avatar
 
 _NEW = "{}\n"
 _VARIABLE = re.compile(r"\$\{[A-Z_][A-Z0-9_]*\}")
@@ -172,6 +172,10 @@ class _Merge:
         for agent_id in gone:
             remove_slot(holder, found.pop(agent_id))
         for entry in self._roster.entries:
+            if entry.avatar and not usable_avatar(entry.avatar):
+                self.notes.append(
+                    f"{entry.slug}: the avatar is left out: it is no web address and no path in the workspace"
+                )
             slot = found.get(entry.slug)
             if slot is None:
                 found[entry.slug] = self._style.append(
@@ -282,7 +286,8 @@ def _shape(agents: Container, shape: Shape, version: str | None) -> Shape:
 def _managed(entry: RosterEntry) -> dict[str, Plain]:
     """Return the keys of an entry that are ours; None = is not to be there."""
     identity: dict[str, Plain] = {"name": literal(entry.name)}
-    for key, value in (("theme", entry.theme), ("emoji", entry.emoji), ("avatar", entry.avatar)):
+    avatar = entry.avatar if usable_avatar(entry.avatar) else ""
+    for key, value in (("theme", entry.theme), ("emoji", entry.emoji), ("avatar", avatar)):
         if value:
             identity[key] = literal(value)
     return {

@@ -16,17 +16,22 @@ import msgspec
 
 from profiles.sync.errors import ConfigError
 from profiles.sync.openclaw_json5 import Plain, parse, plain
-from profiles.sync.openclaw_roster import AGENT_ID, Shape, is_known, shape_for
+from profiles.sync.openclaw_roster import AGENT_ID, Shape, is_known, shape_for, usable_avatar
 
 ENTRY_KEYS: Final = frozenset((
     "agentDir", "bootstrapMaxChars", "bootstrapTotalMaxChars", "contextInjection", "contextLimits",
-    "contextTokens", "cwd", "decisionModel", "default", "description", "embeddedAgent", "experimental",
-    "fastModeDefault", "groupChat", "heartbeat", "humanDelay", "identity", "memory", "memorySearch", "model",
-    "modelPolicy", "models", "name", "params", "reasoningDefault", "runRetries", "runtime", "sandbox", "skills",
-    "skillsLimits", "subagents", "thinkingDefault", "toolProgressDetail", "tools", "tts", "typingMode",
+    "default", "description", "embeddedAgent", "experimental",
+    "fastModeDefault", "groupChat", "heartbeat", "humanDelay", "identity", "model",
+    "models", "name", "params", "reasoningDefault", "runtime", "sandbox", "skills",
+    "skillsLimits", "subagents", "thinkingDefault", "toolProgressDetail", "tools", "tts",
     "utilityModel", "verboseDefault", "workspace",
 ))  # fmt: skip
-"""Of an agent, in any of the two versions."""
+"""Of an agent, in both versions."""
+VERSION_KEYS: Final = {
+    Shape.ENTRIES: frozenset(("cwd", "decisionModel", "memory", "modelPolicy", "typingMode")),
+    Shape.LIST: frozenset(("contextTokens", "memorySearch", "runRetries")),
+}
+"""Of an agent, in the one that has this shape."""
 IDENTITY_KEYS: Final = frozenset(("name", "theme", "emoji", "avatar"))
 BIND: Final = frozenset(("auto", "lan", "loopback", "custom", "tailnet"))
 RELOAD_MODES: Final = {
@@ -135,10 +140,11 @@ def _entries(agents: Table, version: str | None) -> Iterator[Finding]:
         yield Finding(place="agents.entries", message="is empty: a gateway needs an agent")
     if len(entries) > 1 and agents.get("ownership") != "explicit":
         yield Finding(place="agents.ownership", message='"explicit" is missing beside two agents or more')
+    known = _entry_keys(version)
     for agent_id, entry in entries.items():
         place = f"agents.entries.{agent_id}"
         yield from _agent_id(place, agent_id)
-        yield from _entry(place, entry, ENTRY_KEYS)
+        yield from _entry(place, entry, known)
         if isinstance(entry, dict) and entry.get("default") is True and "ownership" in agents:
             yield Finding(place=f"{place}.default", message="cannot be beside agents.ownership")
 
@@ -151,6 +157,7 @@ def _list(agents: Table, version: str | None) -> Iterator[Finding]:
     old = is_known(version) and shape_for(version) is Shape.LIST
     if "ownership" in agents and old:
         yield Finding(place="agents.ownership", message=f"is not known to gateway {version}")
+    known = _entry_keys(version) | {"id"}
     seen: set[str] = set()
     for index, entry in enumerate(listed):
         place = f"agents.list[{index}]"
@@ -159,7 +166,7 @@ def _list(agents: Table, version: str | None) -> Iterator[Finding]:
         if isinstance(agent_id, str) and agent_id in seen:
             yield Finding(place=place, message=f"{agent_id} is there twice")
         seen.add(str(agent_id))
-        yield from _entry(place, entry, ENTRY_KEYS | {"id"})
+        yield from _entry(place, entry, known)
     yield from _list_mark(agents, listed, old)
 
 
@@ -171,6 +178,12 @@ def _list_mark(agents: Table, listed: list[Plain], old: bool) -> Iterator[Findin
     elif marked != 1 and len(listed) > 1:
         message = f"{marked} agents have default: true, exactly one must"
         yield Finding(place="agents.list", message=message, fatal=not old)
+
+
+def _entry_keys(version: str | None) -> frozenset[str]:
+    """Where nobody knows the version, a key that one of them has is no mistake."""
+    shapes = [shape_for(version)] if is_known(version) else list(VERSION_KEYS)
+    return ENTRY_KEYS.union(*(VERSION_KEYS[shape] for shape in shapes))
 
 
 def _agent_id(place: str, agent_id: Plain) -> Iterator[Finding]:
@@ -194,6 +207,9 @@ def _entry(place: str, entry: Plain, known: frozenset[str]) -> Iterator[Finding]
         yield Finding(place=f"{place}.identity", message="is not an object")
     else:
         yield from _unknown(f"{place}.identity", identity, IDENTITY_KEYS)
+        avatar = identity.get("avatar")
+        if isinstance(avatar, str) and avatar and not usable_avatar(avatar.replace("$${", "{")):
+            yield Finding(place=f"{place}.identity.avatar", message="leads out of the agent's workspace")
     skills = entry.get("skills", cast("Plain", []))
     if not isinstance(skills, list) or not all(isinstance(skill, str) for skill in skills):
         yield Finding(place=f"{place}.skills", message="is not a list of names")

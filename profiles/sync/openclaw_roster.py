@@ -16,6 +16,9 @@ AGENT_ID = re.compile(r"[a-z0-9_][a-z0-9_-]{0,63}\Z")
 ENTRIES_SINCE = (2026, 8)
 _VERSION = re.compile(r"v?(\d+)\.(\d+)(?:[.\-+]|\Z)")
 
+_WEB = re.compile(r"(?:https?://|data:)", re.IGNORECASE)
+_SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:")
+
 
 class Shape(enum.StrEnum):
     """`AUTO`: as the gateway's version wants it."""
@@ -76,3 +79,20 @@ def shape_for(version: str | None) -> Shape:
 def is_known(version: str | None) -> bool:
     """Tell whether `shape_for` can judge by this version."""
     return version is not None and _VERSION.match(version.strip()) is not None
+
+
+def usable_avatar(avatar: str) -> bool:
+    """Tell whether a gateway takes it: a web address, data, or a path that stays in the workspace.
+
+    One that it does not take makes the whole file invalid, for all agents.
+    """
+    if _WEB.match(avatar):
+        return True
+    if _SCHEME.match(avatar) or avatar.startswith(("/", "~", "\\")):
+        return False
+    depth = 0
+    for part in re.split(r"[/\\]", avatar):
+        depth += -1 if part == ".." else 0 if part in ("", ".") else 1
+        if depth < 0:
+            return False
+    return depth > 0
