@@ -12,7 +12,7 @@ from typing import Final
 import msgspec
 
 from profiles.contents import Contents, parse_files, parse_packages, parse_setup_tasks
-from profiles.errors import Problem, ProfileError, Table, at, entries, shown
+from profiles.errors import Problem, Table, at, entries, shown
 from profiles.parts import (
     UNLIMITED,
     Gpu,
@@ -101,7 +101,7 @@ DEFAULT_MACHINE: Final = Machine()
 
 
 class Profile(msgspec.Struct, frozen=True, kw_only=True):
-    """One profile. `persona`: who an agent of an OpenClaw gateway is; its slug is the profile's name if it says none."""
+    """One profile. `persona`: who an agent of an OpenClaw gateway is; called as the profile unless it says a slug."""
 
     name: str
     description: str = ""

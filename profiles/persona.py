@@ -88,10 +88,7 @@ def parse_persona(field: str, raw: object, slug: str = "") -> Persona:
         ProfileError: with every wrong field.
     """
     given = Table(field, raw, PERSONA_FIELDS)
-    if given.has("slug") or not slug:
-        said = given.required("slug", parse_slug, "")
-    else:
-        said = _inherited(given, slug)
+    said = given.required("slug", parse_slug, "") if given.has("slug") or not slug else _inherited(given, slug)
     persona = Persona(
         slug=said,
         name=given.get("name", _parse_title, "") or said,
@@ -262,5 +259,3 @@ def _parse_skills(field: str, raw: object) -> tuple[Skill, ...]:
     if problems:
         raise ProfileError.of(problems)
     return skills
-
-

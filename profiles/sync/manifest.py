@@ -35,12 +35,14 @@ class Mark(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class Manifest(msgspec.Struct, frozen=True, omit_defaults=True):
-    """`workspaces`: slug, path, mark. `roster`: slugs whose entries in the configuration are ours. `stamp`: the
-    permissions and owner that everything was written with."""
+    """`workspaces`: slug, path, mark. `roster`: the SHA-256 of every entry in the configuration that is ours, by slug;
+    empty while it is being written. `skills`: what we
+    have switched on there. `stamp`: the permissions and owner that everything was written with."""
 
     format: int = FORMAT
     workspaces: dict[str, dict[str, Mark]] = {}
-    roster: tuple[str, ...] = ()
+    roster: dict[str, str] = {}
+    skills: tuple[str, ...] = ()
     stamp: str = ""
 
 
