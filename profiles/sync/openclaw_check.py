@@ -33,11 +33,8 @@ VERSION_KEYS: Final = {
 }
 """Of an agent, in the one that has this shape."""
 IDENTITY_KEYS: Final = frozenset(("name", "theme", "emoji", "avatar"))
-BIND: Final = frozenset(("auto", "lan", "loopback", "custom", "tailnet"))
-RELOAD_MODES: Final = {
-    Shape.ENTRIES: frozenset(("off", "hybrid")),
-    Shape.LIST: frozenset(("off", "restart", "hot", "hybrid")),
-}
+BIND: Final = ("auto", "custom", "lan", "loopback", "tailnet")
+RELOAD_MODES: Final = {Shape.ENTRIES: ("hybrid", "off"), Shape.LIST: ("hot", "hybrid", "off", "restart")}
 _WORDS_OF_ENTRY: Final = {
     "role": "The role belongs into the workspace's files.",
     "temperature": "It goes into params.",
@@ -89,7 +86,7 @@ def _gateway(root: Table, version: str | None) -> Iterator[Finding]:
         yield Finding(place="gateway.mode", message='is missing: a gateway does not start without; write "local"')
     bind = gateway.get("bind", "auto")
     if bind not in BIND:
-        yield Finding(place="gateway.bind", message=f"{bind!r} is none of {', '.join(sorted(BIND))}")
+        yield Finding(place="gateway.bind", message=f"{bind!r} is none of {', '.join(BIND)}")
     auth = gateway.get("auth")
     if isinstance(auth, dict) and auth.get("token"):
         message = "a token in the file beats OPENCLAW_GATEWAY_TOKEN; better kept out of it"
@@ -102,7 +99,7 @@ def _reload(reload: Plain, version: str | None) -> Iterator[Finding]:
         return
     modes = RELOAD_MODES[shape_for(version)] if is_known(version) else RELOAD_MODES[Shape.LIST]
     if (mode := reload.get("mode", "hybrid")) not in modes:
-        yield Finding(place="gateway.reload.mode", message=f"{mode!r} is none of {', '.join(sorted(modes))}")
+        yield Finding(place="gateway.reload.mode", message=f"{mode!r} is none of {', '.join(modes)}")
     elif mode == "off":
         message = "the gateway takes changes only when it is started again"
         yield Finding(place="gateway.reload.mode", message=message, fatal=False)

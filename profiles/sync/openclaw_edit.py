@@ -1,7 +1,7 @@
 """Changes to a JSON5 tree in the style of what stands around them.
 
-Nothing but the named members is touched. A removed member takes what is inside it along; comments before and behind
-it stay, because nobody knows what they are about.
+Nothing but the named members is touched. A removed member takes what is inside its value along; comments around it
+stay, because nobody knows what they are about.
 """
 
 from __future__ import annotations
@@ -148,7 +148,8 @@ def remove_slot(parent: Container, slot: Slot) -> None:
     """Take out one member or item."""
     index = parent.slots.index(slot)
     parent.slots.pop(index)
-    kept = (slot.before if has_comment(slot.before) else "") + (slot.after if has_comment(slot.after) else "")
+    inside = "".join(gap for gap in (slot.before, slot.key_gap, slot.value_gap) if has_comment(gap))
+    kept = inside + (slot.after if has_comment(slot.after) else "")
     following = parent.slots[index] if index < len(parent.slots) else None
     if following is not None:
         following.before = _joined(kept, slot.before, following.before)
@@ -157,7 +158,7 @@ def remove_slot(parent: Container, slot: Slot) -> None:
     elif parent.slots:
         last = parent.slots[-1]
         last.comma = False
-        last.after += _joined(slot.before if has_comment(slot.before) else "", "", slot.after)
+        last.after += _joined(inside, "", slot.after)
     else:
         parent.tail = kept
     if not parent.slots and not has_comment(parent.tail):
