@@ -136,10 +136,15 @@ def _built_in(wanted: str | None) -> Iterator[Found]:
 
 def _of_folder(source: Source, wanted: str | None) -> Iterator[Found]:
     try:
-        names = sorted(os.listdir(source.folder))
+        yield from read_folder(source, wanted)
     except OSError:
         # It need not exist; one that cannot be read is the same to whoever asks for a profile.
         return
+
+
+def read_folder(source: Source, wanted: str | None = None) -> Iterator[Found]:
+    """Return every profile of one folder, or the one of a name. Raises OSError where the folder cannot be listed."""
+    names = sorted(os.listdir(source.folder))
     data: dict[str, list[Path]] = {}
     for name in names:
         path = source.folder / name

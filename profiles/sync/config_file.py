@@ -99,7 +99,7 @@ class ConfigFile:
         return Stamp(uid=found.st_uid, gid=found.st_gid), stat.S_IMODE(found.st_mode)
 
     @contextlib.contextmanager
-    def _writing(self) -> Generator[int, None, None]:
+    def _writing(self) -> Generator[int]:
         """A descriptor of the folder around it; what fails in there is told as the file's."""
         try:
             folder = os.open(self.path.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)

@@ -23,7 +23,7 @@ _FLAGS: Final = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CL
 
 
 @contextlib.contextmanager
-def locked(root: int, place: Path, wait_seconds: float = WAIT_SECONDS) -> Generator[None, None, None]:
+def locked(root: int, place: Path, wait_seconds: float = WAIT_SECONDS) -> Generator[None]:
     """Hold the lock of the open folder `root`, which is at `place`. The system frees it when the process ends.
 
     Raises SyncError when somebody else holds it for longer than `wait_seconds`, or the folder cannot be written.
