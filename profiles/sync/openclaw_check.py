@@ -80,10 +80,14 @@ def inspect_config(text: str, version: str | None = None) -> tuple[Finding, ...]
 def _gateway(root: Table, version: str | None) -> Iterator[Finding]:
     gateway = root.get("gateway")
     if not isinstance(gateway, dict):
-        yield Finding(place="gateway", message="is missing: a gateway needs gateway.mode to start")
-        return
+        if gateway is not None:
+            yield Finding(place="gateway", message="is not an object")
+            return
+        gateway = {}
     if "mode" not in gateway:
-        yield Finding(place="gateway.mode", message='is missing: a gateway does not start without; write "local"')
+        # Started with --allow-unconfigured it does without.
+        message = 'is missing: a gateway that is started the usual way ends with exit code 78; write "local"'
+        yield Finding(place="gateway.mode", message=message, fatal=False)
     bind = gateway.get("bind", "auto")
     if bind not in BIND:
         yield Finding(place="gateway.bind", message=f"{bind!r} is none of {', '.join(BIND)}")

@@ -40,8 +40,7 @@ def test_what_gateways_take_has_no_problem(text: str, version: str | None) -> No
     [
         ("{", "line 1, column 2: this is no valid JSON5"),
         ("[]", "the file is not an object"),
-        ("{agents:{entries:{a:{}}}}", "gateway: is missing"),
-        ("{gateway:{}}", "gateway.mode: is missing"),
+        ("{gateway:5}", "gateway: is not an object"),
         ("{gateway:{mode:'local',bind:'127.0.0.1'}}", "gateway.bind: '127.0.0.1' is none of auto, custom, lan"),
         ("{gateway:{mode:'local',bind:[]}}", "gateway.bind: [] is none of"),
         ("{gateway:{mode:'local',reload:{mode:'hot'}}}", "gateway.reload.mode: 'hot' is none of hybrid, off"),
@@ -109,6 +108,8 @@ def test_what_only_older_gateways_take() -> None:
     [
         ("{gateway:{mode:'local',auth:{token:'s'}}}", "gateway.auth.token"),
         ("{gateway:{mode:'local',reload:{mode:'off'}}}", "gateway.reload.mode"),
+        ("{agents:{entries:{a:{}}}}", "gateway.mode"),
+        ("{gateway:{}}", "gateway.mode"),
         (agents("entries:{a:{}},defaults:{systemAgent:{agentId:'b'}}"), "agents.defaults.systemAgent.agentId"),
         (agents("entries:{a:{workspace:'${root}/a'}}"), "agents.entries.a.workspace"),
         (agents("entries:{a:{skills:['${1X}']}}"), "agents.entries.a.skills[0]"),
