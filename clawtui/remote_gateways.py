@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import AsyncGenerator
+
 from clawtui.remote_calls import RemoteCalls, path, plain
-from hub.contract import AddGateway, GatewayList, GatewayView, SyncSettings
+from hub.contract import AddGateway, GatewayList, GatewayView, MessageChunk, SendMessage, SyncSettings
 
 LOOK_SECONDS = 15.0
 """The hub gives up a look at a gateway after twelve."""
@@ -30,3 +33,10 @@ class GatewayCalls(RemoteCalls):
         if settings is None:
             return self._read(await self._http.call("DELETE", where), GatewayView)
         return self._read(await self._http.call("PUT", where, body=plain(settings)), GatewayView)
+
+    async def message(self, request: SendMessage) -> AsyncGenerator[MessageChunk, None]:
+        # The answer begins when the gateway has begun, which may be after other messages of the same session.
+        lines = self._http.lines("/messages", body=plain(request), wait_seconds=request.timeout_seconds)
+        async with contextlib.aclosing(lines):
+            async for line in lines:
+                yield self._read(line, MessageChunk)

@@ -135,10 +135,17 @@ class Transport:
             await self._pause(delay * random.uniform(0.5, 1.0))
             delay = min(delay * 2, MOST_DELAY_SECONDS)
 
-    async def lines(self, path: str, params: Params | None = None) -> AsyncGenerator[bytes, None]:
-        """The lines of an NDJSON answer as they come, without a limit of time between them."""
-        timeout = self.settings.request_timeout_seconds
-        ask = Ask("GET", path + query_text(params), {}, b"", timeout, endless=True)
+    async def lines(
+        self, path: str, params: Params | None = None, *, body: Any = None, wait_seconds: float = 0.0
+    ) -> AsyncGenerator[bytes, None]:
+        """The lines of an NDJSON answer as they come, without a limit of time between them.
+
+        `body`: posts it, once; `wait_seconds`: how much later than usual the answer may begin.
+        """
+        timeout = self.settings.request_timeout_seconds + wait_seconds
+        method, headers = ("GET", {}) if body is None else ("POST", {"Content-Type": "application/json"})
+        content = b"" if body is None else msgspec.json.encode(body)
+        ask = Ask(method, path + query_text(params), headers, content, timeout, endless=True)
         buffer = b""
         await self.meet()
         async with self._connected().exchange(ask) as answer:

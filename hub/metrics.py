@@ -21,7 +21,7 @@ from prometheus_client import (
     generate_latest,
 )
 
-from hub.contract import Severity
+from hub.contract import Severity, SyncState
 from hub.core.model import TERMINAL, AgentStatus, TaskState
 from hub.recent import Recent
 
@@ -61,6 +61,14 @@ class Refusal(enum.StrEnum):
     OTHER = "other"
 
 
+class MessageEnd(enum.StrEnum):
+    """How a message to a persona ended; `ABANDONED`: whoever asked left before the answer's end."""
+
+    COMPLETED = "completed"
+    FAILED = "failed"
+    ABANDONED = "abandoned"
+
+
 _SECONDS: Final = (0.0005, 0.001, 0.002, 0.004, 0.008, 0.016, 0.032, 0.064, 0.128, 0.256, 0.512, 1.024, 4.096)
 """Powers of two around the budgets: 2 ms and 8 ms for a task, 16 ms for the loop."""
 _RECORDS: Final = (1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0, 256.0, 512.0, 1024.0)
@@ -90,6 +98,12 @@ METRICS: Final[tuple[MetricSpec, ...]] = (
     MetricSpec("clawtui_snapshot_bytes", _G, "What snapshots take: archives on the hub's disk and images' own layers."),
     MetricSpec("clawtui_gateway_up", _G, "1 while an OpenClaw gateway is ready, else 0.", ("gateway",)),
     MetricSpec("clawtui_gateway_response_seconds", _G, "Time of a gateway's last answer to a look.", ("gateway",)),
+    MetricSpec("clawtui_persona_messages_total", _C, "Messages to personas of gateways, by their end.", ("outcome",)),
+    MetricSpec("clawtui_sync_personas", _G, "Personas of a gateway's sync, by state.", ("gateway", "state")),
+    MetricSpec(
+        "clawtui_sync_runs_total", _C, "Runs of a gateway's sync by outcome (ok, failed).", ("gateway", "outcome")
+    ),
+    MetricSpec("clawtui_sync_run_seconds", _G, "How long the last run of a gateway's sync took.", ("gateway",)),
     MetricSpec("clawtui_feed_subscribers", _G, "Observers of the feed of changes."),
     MetricSpec("clawtui_feed_gaps_total", _C, "Times an observer lost events and was told so."),
     MetricSpec("clawtui_http_requests_total", _C, "HTTP requests by route and status.", ("method", "route", "status")),
@@ -164,6 +178,10 @@ class Metrics:
         self._counter("clawtui_outbox_drops_total").inc(frames)
         self.dropped_frames += frames
 
+    def message_ended(self, end: MessageEnd) -> None:
+        """A message to a persona."""
+        self._counter("clawtui_persona_messages_total").labels(end.value).inc()
+
     def output(self, size_bytes: int) -> None:
         self._output.inc(size_bytes)
 
@@ -214,6 +232,19 @@ class Metrics:
             up.labels(name).set(ready)
             if response_ms is not None:
                 response.labels(name).set(response_ms / 1000)
+
+    def sync_ran(self, ok: bool, gateway: str, seconds: float) -> None:
+        """A run of a gateway's sync ended; `ok`: nothing was wrong."""
+        self._counter("clawtui_sync_runs_total").labels(gateway, "ok" if ok else "failed").inc()
+        self._gauge("clawtui_sync_run_seconds").labels(gateway).set(seconds)
+
+    def set_sync(self, by_gateway: Mapping[str, Mapping[str, int]]) -> None:
+        """Personas by gateway and state; a state that is not named is 0."""
+        gauge = self._gauge("clawtui_sync_personas")
+        gauge.clear()
+        for gateway, counts in by_gateway.items():
+            for state in SyncState:
+                gauge.labels(gateway, state.value).set(counts.get(state.value, 0))
 
     def set_watched_agents(self, count: int) -> None:
         self._gauge("clawtui_watched_agents").set(count)

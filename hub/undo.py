@@ -7,8 +7,10 @@ Where nothing takes an act back, `why_not` says why, in words for whoever did it
 
 from __future__ import annotations
 
+import shlex
 from collections import deque
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Final
 
 import msgspec
@@ -116,6 +118,11 @@ def _undoing_act(entry: AuditEntry) -> Act | None:
     return Act(entry.target, act, Desired(after)) if act is not None else None
 
 
+def _resolving(decision: str, target: str) -> str:
+    persona, _, path = target.partition(ARROW)
+    return f"clawtui sync resolve {persona} {decision}" + (f" --path {shlex.quote(path)}" if path else " --yes")
+
+
 _COMMANDS: Final[dict[str, Callable[[str], str]]] = {
     **{f"agent.{verb}": f"clawtui {verb} {{}}".format for verb in ("start", "stop", "restart", "pause", "resume")},
     **{f"agent.{verb}": f"clawtui {verb} {{}}".format for verb in ("destroy", "release", "register", "shell")},
@@ -132,7 +139,10 @@ _COMMANDS: Final[dict[str, Callable[[str], str]]] = {
     "network.remove": "clawtui network remove {}".format,
     "network.connect": lambda target: f"clawtui network connect {target.replace(ARROW, ' ')}",
     "network.disconnect": lambda target: f"clawtui network disconnect {target.replace(ARROW, ' ')}",
+    "sync.run": lambda target: "clawtui sync run" + (f" {target}" if target != "all" else ""),
+    **{f"sync.{decision}": partial(_resolving, decision) for decision in ("keep", "apply", "adopt")},
     "attention.snooze": "clawtui attention snooze {}".format,
+    "gateway.remove": "clawtui gateway remove {}".format,
 }
 """How to do the same again; acts whose content the journal does not have in full are not in here."""
 
@@ -153,6 +163,14 @@ _REASONS: Final[dict[str, str]] = {
     "agent.shell": "what was typed there has happened",
     "token.create": "the secret was shown; revoke the token instead",
     "token.revoke": "a revoked token stays so; make a new one",
+    "gateway.add": "remove the gateway instead",
+    "gateway.remove": "add it again; its token file was left as it is",
+    "gateway.sync": "set its sync again, or switch it off",
+    "sync.run": "files are as the source says; change the source",
+    "sync.keep": "decide otherwise: clawtui sync resolve",
+    "sync.apply": "what was there is in .clawtui-archive of the workspace",
+    "sync.adopt": "the text is in the source now; change it there",
+    "message.send": "what was said was heard",
     "hub.backup": "the copy is a file on the hub's machine",
     "task.cancel": "what ran was ended; submit the task again",
     "job.cancel": "what ran was ended; do the act again",

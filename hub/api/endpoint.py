@@ -110,7 +110,7 @@ async def _stream(
         case Streaming.SHELL:
             return await serve_shell(request, answer, leaving)
         case Streaming.NDJSON:
-            return await stream_lines(request, answer, leaving, follow=call.query.follow)
+            return await stream_lines(request, answer, leaving, follow=getattr(call.query, "follow", False))
         case Streaming.NONE:
             raise AssertionError("no stream")
 

@@ -3,14 +3,15 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
 from typing import Final
 
 from hub import contract
-from hub.api.route import Call, Route
-from hub.contract import GatewayList, GatewayView
+from hub.api.route import Call, Route, Streaming
+from hub.contract import GatewayList, GatewayView, MessageChunk
 from hub.control import Control
 from hub.core.model import Role
-from hub.errors import Conflict, StorageFull
+from hub.errors import Conflict, DriverFailed, NotAvailable, NotFound, QueueFull, StorageFull
 
 _VIEWER, _ADMIN = Role.VIEWER, Role.ADMIN
 
@@ -37,6 +38,10 @@ async def sync_on(control: Control, call: Call) -> GatewayView:
 
 async def sync_off(control: Control, call: Call) -> GatewayView:
     return await control.set_gateway_sync(call.path["name"], None)
+
+
+async def message(control: Control, call: Call) -> AsyncIterator[MessageChunk]:
+    return control.message(call.body)
 
 
 GATEWAYS: Final = (
@@ -66,5 +71,11 @@ GATEWAYS: Final = (
         method="DELETE", path="/gateways/{name}/sync", role=_ADMIN, tag="gateways", handler=sync_off,
         response=contract.GatewayView, errors=(Conflict, StorageFull),
         summary="Leave a gateway's files as they are from now on",
+    ),
+    Route(
+        method="POST", path="/messages", role=Role.OPERATOR, tag="gateways", handler=message,
+        request=contract.SendMessage, response=contract.MessageChunk, streaming=Streaming.NDJSON,
+        errors=(NotFound, Conflict, QueueFull, NotAvailable, DriverFailed, StorageFull),
+        summary="Say something to a persona, and hear its answer piece by piece",
     ),
 )  # fmt: skip

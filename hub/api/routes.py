@@ -286,7 +286,6 @@ ROUTES: Final[tuple[Route, ...]] = (
 
 LATER: Final[tuple[Later, ...]] = (
     Later("/agents/{agent_id}/upgrade", "upgrading agents"),
-    Later("/messages", "messages to personas"),
     Later("/sync", "profile sync"),
 )
 """Documented paths that answer 501, with all methods, to whoever may view."""

@@ -95,7 +95,7 @@ async def stream_lines(
     of every error. Raises HubError before the first line."""
     async with contextlib.aclosing(_closable(items)) as source:
         # A stream that does not wait for anything has its first item at once, or the error that takes its place.
-        first = None if follow else await anext(source, None)
+        first = None if follow else await _first(request, source, leaving)
         response = web.StreamResponse(headers=HEADERS)
         response.content_type = NDJSON
         await response.prepare(request)
@@ -144,6 +144,23 @@ def bug(error: BaseException) -> HubError:
     # Written out here, because a logger that adds local variables would put tokens into the log.
     _log.error("internal_error", error_id=error_id, traceback="".join(traceback.format_exception(error)))
     return internal_error(error_id)
+
+
+async def _first(
+    request: web.Request, source: AsyncIterator[msgspec.Struct], leaving: asyncio.Event
+) -> msgspec.Struct | None:
+    """Return the first item, None where there is none. Whoever leaves meanwhile is not waited for: what makes the
+    items, such as a run at a gateway, is ended with them. Raises what the source raises."""
+    first: msgspec.Struct | None = None
+    failure: Exception | None = Unavailable("the hub is stopping", code="stopping")
+    async with attended(lambda: _wait_reader_gone(request), leaving.wait):
+        try:
+            first, failure = await anext(source, None), None
+        except Exception as error:  # noqa: BLE001 - raised again outside, where no group is made of it
+            failure = error
+    if failure is not None:
+        raise failure
+    return first
 
 
 async def _write_lines(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from hub.gateways.book import GatewayBook
 from hub.gateways.client import GatewayClient
 from hub.gateways.environment import environment_gateway
+from hub.gateways.messages import Messenger
 from hub.gateways.watch import GatewayWatch
 from hub.kernel import Kernel
 
@@ -16,6 +17,7 @@ class Gateways:
         self.client = GatewayClient()
         self.book = GatewayBook(kernel, environment_gateway(kernel.config.openclaw))
         self.watch = GatewayWatch(kernel, self.book, self.client)
+        self.messenger = Messenger(kernel, self.book, self.watch, self.client)
 
     async def open(self) -> None:
         """Read what the registry has. Raises HubError."""

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from hub.contract import AddGateway, GatewayList, GatewayView, SyncSettings
+import contextlib
+from collections.abc import AsyncGenerator
+
+from hub.contract import AddGateway, GatewayList, GatewayView, MessageChunk, SendMessage, SyncSettings
 from hub.gateways.book import Gateway
 from hub.operations.base import Operations
 
@@ -29,6 +32,12 @@ class GatewayOperations(Operations):
         self._kernel.check_writable()
         gateways = self._inside.gateways
         return gateways.watch.view(await gateways.book.set_sync(name, settings, self._who))
+
+    async def message(self, request: SendMessage) -> AsyncGenerator[MessageChunk]:
+        self._kernel.check_writable()
+        async with contextlib.aclosing(self._inside.gateways.messenger.send(request, self._who)) as chunks:
+            async for chunk in chunks:
+                yield chunk
 
     async def _seen(self, gateway: Gateway) -> GatewayView:
         """Look at it now, so that whoever asks is told how it is and not how it was."""

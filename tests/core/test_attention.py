@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from hub.contract import AttentionQuery, AttentionView, Severity
+from hub.contract import AttentionQuery, AttentionView, GatewayState, Severity
 from hub.core.attention import (
     DISK_ENOUGH_BYTES,
     RULES,
@@ -18,7 +18,7 @@ from hub.core.attention import (
     resolve,
     shown,
 )
-from hub.core.attention_facts import FAILURES_MS, AgentFacts, Facts, Failure, HubFacts, JobFailure
+from hub.core.attention_facts import FAILURES_MS, AgentFacts, Facts, Failure, GatewayFacts, HubFacts, JobFailure
 from hub.core.attention_words import WORDS
 from hub.core.model import (
     Agent,
@@ -87,6 +87,12 @@ def facts(
     return Facts(now_ms=NOW, hub=about, agents=agents, failures=failures, jobs=jobs)
 
 
+def gateway(state: GatewayState, seconds: int, reason: str = "it is so") -> Facts:
+    """One that has been seen so for that long."""
+    one = GatewayFacts(name="g", state=state, reason=reason, since_ms=NOW - seconds * 1000)
+    return Facts(now_ms=NOW, gateways=[one])
+
+
 def found(given: Facts, *snoozes: Snooze) -> list[AttentionView]:
     return resolve(given, snoozes).attention
 
@@ -120,6 +126,11 @@ FINE: list[tuple[str, Facts]] = [
     ("a job that failed a day ago", facts(jobs=(job(1, ended_at=NOW - FAILURES_MS),))),
     ("a start that failed, of an agent that is online", facts(agent(**RUNS), jobs=(job(1, kind="start"),))),
     ("failed a day ago", facts(failures=(failure(1, ended_at=NOW - FAILURES_MS),))),
+    ("gateway just gone", gateway(GatewayState.DOWN, 29)),
+    ("gateway drains", gateway(GatewayState.NOT_READY, 359)),
+    ("gateway starts", gateway(GatewayState.STARTING, 3600)),
+    ("gateway ready", gateway(GatewayState.READY, 3600)),
+    ("gateway without address", gateway(GatewayState.UNKNOWN, 3600)),
 ]
 
 WRONG: list[tuple[str, Facts, str, Severity, str]] = [
@@ -134,6 +145,9 @@ WRONG: list[tuple[str, Facts, str, Severity, str]] = [
     ("given up", facts(agent(told={"wellness": BAD_FOR_GOOD}, **RUNS)), "given_up:a", Severity.CRITICAL, "3 restarts"),
     ("unhealthy", facts(agent(told={"wellness": BAD}, **RUNS)), "unhealthy:a", Severity.WARNING, "fails: no answer"),
     ("waits", facts(agent(told={"wellness": BAD_BUSY}, **RUNS)), "unhealthy:a", Severity.WARNING, "tasks have ended"),
+    ("refused", gateway(GatewayState.REFUSED, 0), "gateway_refused:g", Severity.WARNING, "it is so"),
+    ("down", gateway(GatewayState.DOWN, 30), "gateway_down:g", Severity.WARNING, "it is so"),
+    ("not ready", gateway(GatewayState.NOT_READY, 360, ""), "gateway_not_ready:g", Severity.WARNING, "nothing says"),
     ("memory", facts(agent(told={"wellness": HUNGRY}, **RUNS)), "out_of_memory:a", Severity.WARNING, "memory, 2 times"),
     ("crashed", facts(agent(**EXITED)), "agent_crashed:a", Severity.WARNING, "crashed: exit code 1"),
     ("falls", facts(agent(told={"restarting": True}, **EXITED)), "agent_crashed:a", Severity.NOTICE, "being restarted"),
@@ -163,7 +177,7 @@ def test_what_is_wrong_is_found_once(given: Facts, name: str, severity: Severity
     assert (view.id, view.severity) == (name, severity)
     assert text in view.text
     assert view.id == f"{view.kind}:{view.target}"
-    assert view.target_kind == {"hub": "hub", "docker": "driver", "a": "agent"}[view.target]
+    assert view.target_kind == {"hub": "hub", "docker": "driver", "a": "agent", "g": "gateway"}[view.target]
     assert view.acts
     assert all(act.command.startswith("clawtui ") for act in view.acts)
 
