@@ -7,7 +7,6 @@ after the token is taken out of it.
 from __future__ import annotations
 
 import asyncio
-import itertools
 import random
 from collections.abc import Awaitable, Callable
 from typing import Final
@@ -79,7 +78,9 @@ class ConvexSource:
 
     async def _answer(self, token: str) -> tuple[int, bytes]:
         """Ask until an answer comes. Only what happens on the way is tried again: the function may have run."""
-        for attempt in itertools.count(1):
+        attempt = 0
+        while True:
+            attempt += 1
             try:
                 async with asyncio.timeout(self._timeout):
                     return await self._ask(token)
@@ -89,7 +90,6 @@ class ConvexSource:
                 await self._sleep(delay_seconds(attempt, self._chance()))
             except (httpx.HTTPError, httpx.InvalidURL) as exc:
                 raise self._unreachable(exc, attempt) from None
-        raise AssertionError("counting has no end")
 
     async def _ask(self, token: str) -> tuple[int, bytes]:
         arguments = {"accountId": self._account, "serviceToken": token}
