@@ -17,6 +17,7 @@ from clawtui.remote_disk import DiskCalls
 from clawtui.remote_gateways import GatewayCalls
 from clawtui.remote_networks import NetworkCalls
 from clawtui.remote_snapshots import SnapshotCalls
+from clawtui.remote_sync import SyncCalls
 from clawtui.settings import Settings
 from clawtui.transport import Transport
 from hub.contract import (
@@ -81,7 +82,7 @@ ALL_LINES = 2**31 - 1
 """More than any log keeps, and what every part on the way takes for a number."""
 
 
-class RemoteControl(SnapshotCalls, NetworkCalls, DiskCalls, GatewayCalls):
+class RemoteControl(SnapshotCalls, NetworkCalls, DiskCalls, GatewayCalls, SyncCalls):
     """Control over one hub's HTTP API. Use `open_remote`, which closes it."""
 
     # --- the hub

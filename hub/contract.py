@@ -1192,10 +1192,12 @@ class SyncQuery(Request, frozen=True):
 
 
 class SyncRun(Request, frozen=True):
-    """`gateway` empty = all. `dry_run`: only say what would be done."""
+    """`gateway` empty = all. `dry_run`: only say what would be done. `accept_empty`: a source that has no persona any
+    more is meant; without it, it counts as broken and nothing is archived."""
 
     gateway: str = ""
     dry_run: bool = False
+    accept_empty: bool = False
 
 
 class SyncStep(Shape, frozen=True):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final
 
@@ -32,6 +33,20 @@ class ProfileBook:
         self._sources = tuple(sources)
         self._changing = asyncio.Lock()
         """Two who save a profile at the same time: the last one counts, as a whole."""
+        self._observers: list[Callable[[], None]] = []
+
+    @property
+    def folders(self) -> list[Path]:
+        """Where files of profiles are; they need not exist."""
+        return [source.folder for source in self._sources]
+
+    def on_change(self, observer: Callable[[], None]) -> None:
+        """`observer` is called after a profile was saved or deleted here; it must not block."""
+        self._observers.append(observer)
+
+    def _tell(self) -> None:
+        for observer in self._observers:
+            observer()
 
     async def all(self) -> dict[str, list[Found]]:
         """Return every profile by name, the effective one first."""
@@ -75,12 +90,14 @@ class ProfileBook:
                 await asyncio.to_thread(self._write, name, text)
             except OSError as exc:
                 raise StorageFull(f"profile {name} cannot be written: {exc.strerror}") from exc
+            self._tell()
             return view(await self.find(name))
 
     async def delete(self, name: str) -> None:
         """Remove the user's profile of this name; a weaker one of the name becomes effective. Raises NotFound."""
         async with self._changing:
             if await asyncio.to_thread(self._remove, name):
+                self._tell()
                 return
         found = await self.find(name)
         raise Conflict(

@@ -50,6 +50,7 @@ from hub.snapshots.service import Snapshots
 from hub.snapshots.shelf import Shelf
 from hub.state import HubFile, StateFolder
 from hub.stats import Stats
+from hub.sync.service import make_sync
 from hub.tokens import user_token
 from hub.traffic import Traffic
 from hub.upkeep import Upkeep, raise_file_limit
@@ -87,12 +88,16 @@ class Hub:
         self._upkeep = Upkeep(kernel, drivers, self._stats)
         self._reconcilers = [Reconciler(kernel, self._acts, driver) for driver in drivers]
         self.gateways = Gateways(kernel)
-        self._attention = AttentionDesk(kernel, self._reconcilers, self._problems, gateways=self.gateways.watch.facts)
+        self.sync = make_sync(kernel, self.gateways, profiles)
+        self._attention = AttentionDesk(
+            kernel, self._reconcilers, self._problems, gateways=self.gateways.watch.facts, syncs=self.sync.facts
+        )
         self._inside = Inside(
             kernel, drivers, self._jobs, self._acts, self._shells, self._logs, KeyLocks(), self, self._attention,
             self._stats, Traffic(kernel, lambda: self._upkeep.loop_lag_seconds, lambda: self._listeners.streams),
             profiles, images, self.snapshots, Composing(kernel, drivers, self._acts, profiles),
             Care(kernel, drivers, self._jobs, self._acts, self.snapshots), self.gateways,
+            self.sync,
         )  # fmt: skip
         self._listeners = Listeners(kernel.config, self._parts())
         reach.connect(self._listeners)
@@ -236,6 +241,7 @@ class Hub:
         await self._stats.open()
         await self._ensure_admin_token()
         await self.gateways.open()
+        self.sync.open()
         await self._listen()
         self._folder.write_hub_file(self._hub_file())
         self._loops = [
@@ -243,7 +249,8 @@ class Hub:
             self._group.create_task(kernel.run_recovery(), name="recovery"),
             self._group.create_task(self._stats.run(), name="history"),
             self._group.create_task(self._attention.run(), name="attention"),
-            self._group.create_task(self.gateways.run(), name="gateways"),
+            self._group.create_task(self.sync.run(), name="sync"),
+            self._group.create_task(self._watch_gateways(), name="gateways"),
             *self._upkeep.start(self._group),
         ]
         await self.snapshots.open(kernel.unfinished_jobs)
@@ -252,6 +259,11 @@ class Hub:
         kernel.on_recovered = self._resume_jobs
         self._loops += [self._group.create_task(one.run(), name="reconcile") for one in self._reconcilers]
         self._loops.append(self._group.create_task(self.snapshots.run(), name="snapshots"))
+
+    async def _watch_gateways(self) -> None:
+        """A gateway has its files before anything of the hub but their sync talks to it."""
+        await self.sync.first_runs()
+        await self.gateways.run()
 
     async def _resume_jobs(self) -> None:
         await self._acts.resume_jobs(self.kernel.unfinished_jobs)
@@ -349,6 +361,7 @@ class Hub:
         metrics.set_watched_agents(self._stats.watched)
         metrics.set_feed_subscribers(kernel.feed.subscribers)
         self.gateways.watch.measure(metrics)
+        self.sync.measure(metrics)
 
 
 async def _lasting_hub_id(folder: StateFolder, registry: Registry) -> str:

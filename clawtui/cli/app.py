@@ -57,6 +57,7 @@ VERBS: Final[dict[str, str]] = {
     "disk": "clawtui.cli.disk:disk",
     "prune": "clawtui.cli.disk:prune",
     "repair": "clawtui.cli.disk:repair",
+    "sync": "clawtui.cli.sync:sync",
     "jobs": "clawtui.cli.admin:jobs",
     "policy": "clawtui.cli.admin:policy",
     "token": "clawtui.cli.admin:token",

@@ -11,7 +11,6 @@ from clawtui.errors import NotInThisVersion
 
 LATER_VERBS: Final[dict[str, str]] = {
     "message": "Send a prompt to a persona of an OpenClaw gateway",
-    "sync": "Keep agents' workspaces in step with their profiles",
     "gateway": "Provision OpenClaw gateways and keep them healthy",
 }
 

@@ -19,6 +19,7 @@ STYLES: Final[Mapping[str, str]] = {
     "running": "cyan", "offered": "cyan", "creating": "cyan", "rolling": "cyan", "canary": "cyan",
     "stale": "yellow", "unreachable": "yellow", "lost": "yellow", "paused": "yellow", "degraded": "yellow",
     "crashed": "red", "failed": "red", "quarantined": "red", "timed_out": "red", "rejected": "red",
+    "in-step": "green", "pending": "cyan", "drifted": "yellow", "conflict": "yellow",
     "offline": "dim", "stopped": "dim", "cancelled": "dim", "expired": "dim", "queued": "dim", "destroying": "dim",
 }  # fmt: skip
 

@@ -13,6 +13,7 @@ from hub.api.network_routes import NETWORKS
 from hub.api.queries import EventsQuery, ShellQuery, WaitQuery
 from hub.api.route import DRIVES, SAVES, Later, Route, Streaming
 from hub.api.snapshot_routes import SNAPSHOTS
+from hub.api.sync_routes import SYNC
 from hub.core.model import Role
 from hub.errors import Conflict, DriverFailed, NotAvailable, NotFound, QueueFull, StorageFull
 from hub.metrics import CONTENT_TYPE
@@ -281,11 +282,10 @@ ADMINISTRATION: Final = (
 )  # fmt: skip
 
 ROUTES: Final[tuple[Route, ...]] = (
-    *HUB, *AGENTS, *TASKS, *IMAGES, *NETWORKS, *SNAPSHOTS, *DISK, *GATEWAYS, *ADMINISTRATION,
+    *HUB, *AGENTS, *TASKS, *IMAGES, *NETWORKS, *SNAPSHOTS, *DISK, *GATEWAYS, *SYNC, *ADMINISTRATION,
 )  # fmt: skip
 
 LATER: Final[tuple[Later, ...]] = (
     Later("/agents/{agent_id}/upgrade", "upgrading agents"),
-    Later("/sync", "profile sync"),
 )
 """Documented paths that answer 501, with all methods, to whoever may view."""

@@ -14,7 +14,7 @@ from typing import Final, NamedTuple
 import msgspec
 
 from hub.contract import AttentionList, AttentionQuery, AttentionView, GatewayState, Severity, SuggestedAct
-from hub.core.attention_facts import FAILURES_MS, AgentFacts, Facts, Failure, JobFailure
+from hub.core.attention_facts import FAILURES_MS, AgentFacts, Facts, Failure, JobFailure, SyncFacts
 from hub.core.attention_words import WORDS
 from hub.core.model import (
     Agent,
@@ -40,6 +40,9 @@ DISK_VERY_LOW: Final = 0.97
 DISK_ENOUGH_BYTES: Final = 50 * 1024**3
 """With so much free space a disk is not low, whatever its share."""
 TASKS_NAMED: Final = 20
+SLUGS_NAMED: Final = 5
+PENDING_MS: Final = 300_000
+"""A gateway with hundreds of agents takes minutes to reload; what takes longer does not happen by itself."""
 STARTING: Final = frozenset({"create", "start"})
 """Kinds of jobs that are made up for by an agent that is online."""
 
@@ -324,6 +327,46 @@ def _gateways(state: GatewayState, patience_ms: int) -> Callable[[Facts], Iterat
     return find
 
 
+def _sync_failed(facts: Facts) -> Iterator[Finding]:
+    for one in facts.syncs:
+        if not one.problem and not one.failed:
+            continue
+        first = one.failed[0] if one.failed else None
+        text = one.problem or (f"{first[0]}: {first[1]}" if first is not None else "")
+        more = f" ({len(one.failed)} personas)" if len(one.failed) > 1 else ""
+        since = one.problem_ms if one.problem or first is None else first[2]
+        yield _sync(one, f"{text}{more}", _W, since, ("sync.show", f"clawtui sync status {one.gateway}"))
+
+
+def _sync_waits(facts: Facts) -> Iterator[Finding]:
+    for one in facts.syncs:
+        if one.waiting:
+            slug, reason, _ = one.waiting[0]
+            named = ", ".join(slug for slug, _, _ in one.waiting[:SLUGS_NAMED])
+            more = len(one.waiting) - SLUGS_NAMED
+            text = f"{named}{f' and {more} more' if more > 0 else ''}: {reason}"
+            act = ("sync.diff", f"clawtui sync diff {one.gateway}/{slug}")
+            yield _sync(one, text, _W, min(since for _, _, since in one.waiting), act, len(one.waiting))
+
+
+def _sync_pending(facts: Facts) -> Iterator[Finding]:
+    for one in facts.syncs:
+        late = [(slug, why, since) for slug, why, since in one.pending if facts.now_ms - since >= PENDING_MS]
+        if late:
+            text = f"{len(late)} personas wait for it: {late[0][1]}" if len(late) > 1 else f"{late[0][0]}: {late[0][1]}"
+            act = ("gateway.show", f"clawtui gateway show {one.gateway}")
+            yield _sync(one, text, _W, min(since for _, _, since in late), act, len(late))
+
+
+def _sync(
+    facts: SyncFacts, text: str, severity: Severity, since_ms: int | None, act: tuple[str, str], count: int = 1
+) -> Finding:
+    return Finding(
+        target_kind="gateway", target=facts.gateway, text=text, severity=severity, since_ms=since_ms, count=count,
+        acts=[act],
+    )  # fmt: skip
+
+
 RULES: Final[tuple[Rule, ...]] = (
     Rule("registry_read_only", _read_only),
     Rule("hub_disk", _hub_disk),
@@ -340,6 +383,9 @@ RULES: Final[tuple[Rule, ...]] = (
     Rule("gateway_refused", _gateways(GatewayState.REFUSED, 0)),
     Rule("gateway_down", _gateways(GatewayState.DOWN, SILENCE_MS)),
     Rule("gateway_not_ready", _gateways(GatewayState.NOT_READY, DRAIN_MS)),
+    Rule("sync_failed", _sync_failed),
+    Rule("sync_waits", _sync_waits),
+    Rule("sync_pending", _sync_pending),
     Rule("job_failed", _jobs),
     Rule("tasks_lost", _failures(lost=True)),
     Rule("tasks_failed", _failures(lost=False)),

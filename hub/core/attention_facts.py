@@ -78,6 +78,18 @@ class GatewayFacts(msgspec.Struct, frozen=True, kw_only=True):
     since_ms: int
 
 
+class SyncFacts(msgspec.Struct, frozen=True, kw_only=True):
+    """The sync of one OpenClaw gateway. Personas as slug, reason and since when (ms since the epoch): those that
+    failed, that wait for a decision, and that the gateway is not known to have taken."""
+
+    gateway: str
+    problem: str = ""
+    problem_ms: int | None = None
+    failed: Sequence[tuple[str, str, int]] = ()
+    waiting: Sequence[tuple[str, str, int]] = ()
+    pending: Sequence[tuple[str, str, int]] = ()
+
+
 class Facts(msgspec.Struct, frozen=True, kw_only=True):
     """One moment. `now_ms`: ms since the epoch."""
 
@@ -87,3 +99,4 @@ class Facts(msgspec.Struct, frozen=True, kw_only=True):
     failures: Sequence[Failure] = ()
     jobs: Sequence[JobFailure] = ()
     gateways: Sequence[GatewayFacts] = ()
+    syncs: Sequence[SyncFacts] = ()

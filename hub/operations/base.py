@@ -28,6 +28,7 @@ from hub.profiles import ProfileBook
 from hub.shells import Shells
 from hub.snapshots.service import Snapshots
 from hub.stats import Stats
+from hub.sync.desk import SyncDesk
 from hub.traffic import Traffic
 from hub.undo import FAILED
 
@@ -68,6 +69,7 @@ class Inside(msgspec.Struct, frozen=True):
     composing: Composing
     care: Care
     gateways: Gateways
+    sync: SyncDesk
 
 
 class Operations:

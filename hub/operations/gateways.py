@@ -35,6 +35,8 @@ class GatewayOperations(Operations):
 
     async def message(self, request: SendMessage) -> AsyncGenerator[MessageChunk]:
         self._kernel.check_writable()
+        # A persona answers as itself only when its gateway has its files.
+        await self._inside.sync.first_run(request.to.partition("/")[0])
         async with contextlib.aclosing(self._inside.gateways.messenger.send(request, self._who)) as chunks:
             async for chunk in chunks:
                 yield chunk

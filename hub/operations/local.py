@@ -9,6 +9,7 @@ from hub.operations.images import ImageOperations
 from hub.operations.journal import JournalOperations
 from hub.operations.networks import NetworkOperations
 from hub.operations.snapshots import SnapshotOperations
+from hub.operations.sync import SyncOperations
 from hub.operations.tasks import TaskOperations
 
 
@@ -21,5 +22,6 @@ class LocalControl(
     NetworkOperations,
     DiskOperations,
     GatewayOperations,
+    SyncOperations,
 ):
     """`Control` on a hub in this process, bound to one principal."""

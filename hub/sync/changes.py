@@ -115,6 +115,7 @@ class Changes:
         # Own options: no file is left out by its name, and nothing is read again and again.
         async for changes in awatch(
             *folders, watch_filter=None, debounce=400, step=50, stop_event=self._again, recursive=False,
+            ignore_permission_denied=True,
         ):  # fmt: skip
             self.tell([Path(path) for _, path in changes])
 

@@ -36,11 +36,18 @@ def locked(root: int, place: Path, wait_seconds: float = WAIT_SECONDS) -> Genera
         raise SyncError(f"{place / NAME} {what}", hint) from exc
     try:
         _take(lock, place, wait_seconds)
-        os.ftruncate(lock, 0)
-        os.write(lock, f"{os.getpid()}\n".encode())
+        _sign(lock)
         yield
     finally:
         os.close(lock)
+
+
+def _sign(lock: int) -> None:
+    """Say in the file who holds it. A run that changes nothing writes nothing, not even this once more."""
+    mine = f"{os.getpid()}\n".encode()
+    if os.pread(lock, len(mine) + 1, 0) != mine:
+        os.ftruncate(lock, 0)
+        os.pwrite(lock, mine, 0)
 
 
 def _take(lock: int, place: Path, wait_seconds: float) -> None:

@@ -18,7 +18,16 @@ from hub.core.attention import (
     resolve,
     shown,
 )
-from hub.core.attention_facts import FAILURES_MS, AgentFacts, Facts, Failure, GatewayFacts, HubFacts, JobFailure
+from hub.core.attention_facts import (
+    FAILURES_MS,
+    AgentFacts,
+    Facts,
+    Failure,
+    GatewayFacts,
+    HubFacts,
+    JobFailure,
+    SyncFacts,
+)
 from hub.core.attention_words import WORDS
 from hub.core.model import (
     Agent,
@@ -87,6 +96,15 @@ def facts(
     return Facts(now_ms=NOW, hub=about, agents=agents, failures=failures, jobs=jobs)
 
 
+def late(seconds: int) -> tuple[str, str, int]:
+    """A persona of a sync, in its state for so long."""
+    return f"p{seconds}", "it is so", NOW - seconds * 1000
+
+
+def sync(**told: Any) -> Facts:
+    return Facts(now_ms=NOW, syncs=[SyncFacts(gateway="g", **told)])
+
+
 def gateway(state: GatewayState, seconds: int, reason: str = "it is so") -> Facts:
     """One that has been seen so for that long."""
     one = GatewayFacts(name="g", state=state, reason=reason, since_ms=NOW - seconds * 1000)
@@ -130,6 +148,8 @@ FINE: list[tuple[str, Facts]] = [
     ("gateway drains", gateway(GatewayState.NOT_READY, 359)),
     ("gateway starts", gateway(GatewayState.STARTING, 3600)),
     ("gateway ready", gateway(GatewayState.READY, 3600)),
+    ("personas in step", sync()),
+    ("personas on their way", sync(pending=[late(299)])),
     ("gateway without address", gateway(GatewayState.UNKNOWN, 3600)),
 ]
 
@@ -148,6 +168,10 @@ WRONG: list[tuple[str, Facts, str, Severity, str]] = [
     ("refused", gateway(GatewayState.REFUSED, 0), "gateway_refused:g", Severity.WARNING, "it is so"),
     ("down", gateway(GatewayState.DOWN, 30), "gateway_down:g", Severity.WARNING, "it is so"),
     ("not ready", gateway(GatewayState.NOT_READY, 360, ""), "gateway_not_ready:g", Severity.WARNING, "nothing says"),
+    ("sync", sync(problem="Convex is down", problem_ms=NOW), "sync_failed:g", Severity.WARNING, "Convex is down"),
+    ("persona", sync(failed=[late(0)]), "sync_failed:g", Severity.WARNING, "p0: it is so"),
+    ("changed", sync(waiting=[late(0) for _ in range(7)]), "sync_waits:g", Severity.WARNING, "and 2 more: it is so"),
+    ("not taken", sync(pending=[late(300), late(0)]), "sync_pending:g", Severity.WARNING, "p300: it is so"),
     ("memory", facts(agent(told={"wellness": HUNGRY}, **RUNS)), "out_of_memory:a", Severity.WARNING, "memory, 2 times"),
     ("crashed", facts(agent(**EXITED)), "agent_crashed:a", Severity.WARNING, "crashed: exit code 1"),
     ("falls", facts(agent(told={"restarting": True}, **EXITED)), "agent_crashed:a", Severity.NOTICE, "being restarted"),

@@ -1,0 +1,203 @@
+"""One run: the source is read, the gateway's files are brought in step. What the gateway makes of it comes after."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Final, NamedTuple
+
+import msgspec
+
+from hub.sync.built import Built, ConfigFacts, config_facts
+from hub.sync.changes import Aim, Stamp, stamps
+from hub.sync.commands import Validator, refusing
+from hub.sync.policy import Look, is_suspicious
+from profiles.persona import Persona
+from profiles.sync.errors import SyncError
+from profiles.sync.manifest import NAME as MANIFEST
+from profiles.sync.manifest import decode
+from profiles.sync.once import difference, sync_once
+from profiles.sync.plan import CHANGES, Decision
+from profiles.sync.report import FileDifference, Report
+from profiles.sync.sources.base import Loaded, SourceProblem
+
+MOST_SOURCE_FILES: Final = 20_000
+Decisions = Mapping[tuple[str, str], Decision]
+Build = Callable[[], Built]
+
+
+class Held(NamedTuple):
+    """A config that the gateway did not take: what it was made of, why, and what to do."""
+
+    fingerprint: str
+    why: str
+    hint: str = ""
+
+
+class Wish(msgspec.Struct, frozen=True, kw_only=True):
+    """What is special about one run. `adopt`: files whose text goes into the source first."""
+
+    dry_run: bool = False
+    accept_empty: bool = False
+    decisions: Decisions = {}
+    adopt: Sequence[tuple[str, str]] = ()
+
+
+class Ran(msgspec.Struct, frozen=True, kw_only=True):
+    """What a run did. `problems`: of the source, as sentences. `disabled`: personas that shall be in no roster.
+
+    `fingerprint`: of everything of which the config is made. `aim`: files that the next change counts for.
+    """
+
+    built: Built
+    report: Report
+    config: ConfigFacts
+    problems: tuple[str, ...] = ()
+    hint: str = ""
+    disabled: frozenset[str] = frozenset()
+    fingerprint: str = ""
+    aim: Aim = Aim()
+
+
+class Runner:
+    """Runs of one gateway, one at a time; the caller sees to that."""
+
+    def __init__(self, build: Build, validator: Validator, now_ms: Callable[[], int]) -> None:
+        self._build = build
+        self._validator = validator
+        self._now_ms = now_ms
+        self._known: dict[Path, Stamp | None] = {}
+
+    async def run(self, look: Look | None, wish: Wish, held: Held | None) -> Ran:
+        """Raises SyncError: nothing, or not all, could be done."""
+        built = await asyncio.to_thread(self._build)
+        for slug, path in wish.adopt:
+            await self._adopt(built, slug, path)
+        # Before it is read: what changes while it is read counts the next time.
+        source = await asyncio.to_thread(_source_stamps, built)
+        before = await asyncio.to_thread(stamps, self._known)
+        loaded = await self.load(built, accept_empty=wish.accept_empty)
+        fingerprint = fingerprint_of(built, loaded.personas)
+        validate = self._validator.for_config(built.target.config)
+        if held is not None and held.fingerprint == fingerprint:
+            validate = refusing(held.why)
+        report = await asyncio.to_thread(
+            sync_once,
+            built.target,
+            loaded.personas,
+            version=look.version if look is not None else None,
+            dry_run=wish.dry_run,
+            decisions=wish.decisions,
+            validate=validate,
+            now=datetime.fromtimestamp(self._now_ms() / 1000, UTC),
+            problems=loaded.problems,
+        )
+        if report.config_problem and str(built.target.config) not in report.config_problem:
+            named = f"{built.target.config}: {report.config_problem}"
+            report = msgspec.structs.replace(report, config_problem=named)
+        problems = [str(one) for one in loaded.problems] + _missing(built, loaded)
+        aim = Aim()
+        if not wish.dry_run:
+            known = await asyncio.to_thread(_after, built, report, before)
+            self._known = known
+            aim = Aim(open=frozenset(built.folders), known={**source, **known})
+        return Ran(
+            built=built,
+            report=report,
+            config=await asyncio.to_thread(config_facts, built.target.config),
+            problems=tuple(problems),
+            hint=next((one.hint for one in loaded.problems if one.hint), ""),
+            disabled=frozenset(one.slug for one in loaded.personas if not one.enabled),
+            fingerprint=fingerprint,
+            aim=aim,
+        )
+
+    async def load(self, built: Built, *, accept_empty: bool) -> Loaded:
+        """Return the personas that are meant for this gateway. Raises SyncError."""
+        loaded = await built.source.load()
+        chosen = tuple(one for one in loaded.personas if not built.personas or one.slug in built.personas)
+        known = await asyncio.to_thread(known_slugs, built.target.root)
+        about = [one.slug for one in (*chosen, *loaded.problems)]
+        if is_suspicious(known, about, accepted=accept_empty):
+            raise SyncError(
+                f"the source has no persona any more, and {len(known)} are here: nothing was changed",
+                "Look at the source's address, account or folder. If it is meant that all of them go: "
+                "clawtui sync run GATEWAY --accept-empty",
+            )
+        return msgspec.structs.replace(loaded, personas=chosen)
+
+    async def differences(self, slug: str) -> tuple[Built, tuple[FileDifference, ...]]:
+        """Return how a persona's files differ from the source. Raises SyncError."""
+        built = await asyncio.to_thread(self._build)
+        loaded = await built.source.load()
+        return built, await asyncio.to_thread(difference, built.target, loaded.personas, slug)
+
+    async def _adopt(self, built: Built, slug: str, path: str) -> None:
+        loaded = await built.source.load()
+        found = await asyncio.to_thread(difference, built.target, loaded.personas, slug)
+        text = next((one.before for one in found if one.path == path), None)
+        if text is None:
+            raise SyncError(f"{path} of {slug} has no text that could be adopted", "Keep it, or apply the source's.")
+        await built.source.adopt(slug, path, text)
+
+
+def fingerprint_of(built: Built, personas: Sequence[Persona]) -> str:
+    """Return a text that is another one when the config would be: what is only in files does not count."""
+    bare = [
+        msgspec.structs.replace(
+            one,
+            soul=None,
+            user=None,
+            skills=tuple(msgspec.structs.replace(skill, body=None, description="") for skill in one.skills),
+        )
+        for one in sorted(personas, key=lambda one: one.slug)
+    ]
+    return hashlib.sha256(msgspec.json.encode([built.settings, bare])).hexdigest()
+
+
+def known_slugs(root: Path) -> frozenset[str]:
+    """Return the personas that were written here before. Blocks. Raises SyncError for a manifest that is none."""
+    path = root / MANIFEST
+    try:
+        return frozenset(decode(path.read_bytes(), path).workspaces)
+    except FileNotFoundError:
+        return frozenset()
+    except OSError as exc:
+        raise SyncError(f"{path} cannot be read: {exc.strerror}", "Let the hub's user read it.") from exc
+
+
+def _missing(built: Built, loaded: Loaded) -> list[str]:
+    there = {one.slug for one in loaded.personas} | {one.slug for one in loaded.problems}
+    missing = sorted(built.personas - there)
+    return [f"the source has no persona {', '.join(missing)}"] if missing else []
+
+
+def _source_stamps(built: Built) -> dict[Path, Stamp | None]:
+    paths = list(built.files)
+    for folder in built.folders:
+        try:
+            paths += list(folder.iterdir())[:MOST_SOURCE_FILES]
+        except OSError:
+            # Not there, or not for us: the source says so itself where that matters.
+            continue
+    return stamps(paths)
+
+
+def _after(built: Built, report: Report, before: Mapping[Path, Stamp | None]) -> dict[Path, Stamp | None]:
+    """How our files are, with a change that somebody else made during the run left to be found."""
+    wrote = {built.target.config} if report.config_changed else set()
+    ours = {built.target.config}
+    for one in report.personas:
+        for step in one.steps:
+            path = built.target.root / step.slug / step.path
+            ours.add(path)
+            if step.action in CHANGES:
+                wrote.add(path)
+    now = stamps(ours)
+    return {path: now[path] if path in wrote else before.get(path, now[path]) for path in ours}
+
+
+__all__ = ["Held", "Ran", "Runner", "SourceProblem", "Wish", "fingerprint_of", "known_slugs"]
