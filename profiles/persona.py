@@ -205,7 +205,7 @@ def _wrong_with(slug: str) -> str:
     """The first thing that is wrong with it, in words."""
     if not slug:
         return "it is empty"
-    if slug in {".", ".."} or ".." in slug:
+    if ".." in slug:
         return "it has `..`, which leads out of its folder"
     if "/" in slug or "\\" in slug:
         return "it has a path separator"

@@ -42,7 +42,8 @@ class Applier:
         """
         changes = [step for step in steps if step.action in CHANGES]
         missing = [folder for folder in (".", *workspace.folders) if folder not in there.folders]
-        if not (changes or missing or there.leftovers or self._renew):
+        emptied = _emptied(steps, there)
+        if not (changes or missing or emptied or there.leftovers or self._renew):
             return 0
         with Tree(self._root, self._place, workspace.slug) as tree:
             try:
@@ -51,6 +52,8 @@ class Applier:
                     tree.make(folder, self._stamp, self._hook)
                 self._write(tree, workspace, changes)
                 self._delete(tree, changes)
+                for folder in emptied:
+                    tree.remove_empty(folder, self._hook)
                 if self._renew:
                     self._set_anew(tree, workspace, steps, there)
                 tree.flush(self._hook)
@@ -113,9 +116,6 @@ class Applier:
                 self._rescue(tree, step)
                 _still(tree, step)
                 tree.remove(step.path, self._hook)
-                # Of a removed skill nothing remains; the folder of all skills may.
-                if step.path.count("/") > 1:
-                    tree.remove_empty(parent_of(step.path), self._hook)
 
     def _rescue(self, tree: Tree, step: Step) -> None:
         if not step.rescue or step.seen is None:
@@ -154,6 +154,13 @@ class Applier:
         opened = os.open(ARCHIVE, FOLDER_FLAGS, dir_fd=self._root)
         restamp(opened, self._stamp.folder_mode, self._stamp)
         return opened
+
+
+def _emptied(steps: Sequence[Step], there: SeenWorkspace) -> list[str]:
+    """The folders of removed skills, also those whose file a run removed that was killed then. That of all skills
+    stays."""
+    gone = [step.path for step in steps if step.action is Action.DELETE or (step.release and step.seen is None)]
+    return sorted({parent_of(path) for path in gone if path.count("/") > 1} & there.folders)
 
 
 def _still(tree: Tree, step: Step) -> None:

@@ -39,6 +39,7 @@ class Run:
         self._root = root
         self._version = version
         self._hook = hook
+        self._config = ConfigFile(target.config, target.stamp, hook)
         self.manifest = manifests.EMPTY if root is None else load_manifest(root, target.root)
         self.seen: Seen = {} if root is None else scan(root, target.root, wishes.workspaces, self.manifest)
         self._held = wishes.held(self.manifest.workspaces)
@@ -129,11 +130,11 @@ class Run:
         owned = frozenset(self.manifest.roster.keys() - kept)
         if not entries and not owned:
             return
-        names = tuple(dict.fromkeys(name for wish in entries.values() for name in wish.entry.skills or ()))
+        names = self._skill_names()
         roster = Roster(
             entries=tuple(wish.entry for wish in entries.values()), system_slug=self._target.system_slug, skills=names
         )
-        file = ConfigFile(self._target.config, self._target.stamp, self._hook)
+        file = self._config
         try:
             text = file.read()
             merged = self._merged(text, roster, owned)
@@ -153,6 +154,11 @@ class Run:
         self.roster = stays | {slug: wish.entry_hash for slug, wish in entries.items()}
         self._skills = tuple(sorted(_added(text, names, self.manifest.skills)))
 
+    def _skill_names(self) -> tuple[str, ...]:
+        """Of all personas that can be written."""
+        written = (wish for slug, wish in self._wishes.wishes.items() if slug not in self.failed)
+        return tuple(dict.fromkeys(name for wish in written for name in wish.entry.skills or ()))
+
     def _merged(self, text: str | None, roster: Roster, owned: frozenset[str]) -> Merged:
         return merge_config(
             text, roster, self._target.shape, self._version, owned=owned, owned_skills=frozenset(self.manifest.skills)
@@ -170,7 +176,20 @@ class Run:
         for slug, wish in self._wishes.wishes.items():
             if roster.get(slug) != wish.entry_hash:
                 roster[slug] = ""
-        return msgspec.structs.replace(self.manifest, workspaces=workspaces, roster=roster)
+        return msgspec.structs.replace(
+            self.manifest, workspaces=workspaces, roster=roster, skills=self._skills_before()
+        )
+
+    def _skills_before(self) -> tuple[str, ...]:
+        names = self._skill_names()
+        if set(names) <= set(self.manifest.skills):
+            return self.manifest.skills
+        try:
+            added = _added(self._config.read(), names, self.manifest.skills)
+        except ConfigError:
+            # It is told when the configuration's turn comes; until it can be read, nothing in it becomes ours.
+            return self.manifest.skills
+        return tuple(sorted(added | set(self.manifest.skills)))
 
     def _manifest_after(self, before: Manifest, gone: set[str], stamp: str) -> Manifest:
         workspaces = {slug: marks for slug, marks in before.workspaces.items() if slug not in gone}
