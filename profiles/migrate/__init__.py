@@ -3,6 +3,7 @@
 `migrate_text` reads a file's text, `parse_vm_profile` and `migrate` are its two halves.
 """
 
+from profiles.migrate.migration import migrate, migrate_text
 from profiles.migrate.model import (
     Area,
     Finding,
@@ -11,11 +12,14 @@ from profiles.migrate.model import (
     ProbeKind,
     Severity,
     Sidecar,
+    VmFile,
     VmProfile,
     VmTask,
     worst,
 )
+from profiles.migrate.reading import parse_vm_profile
 
 __all__ = [
-    "Area", "Finding", "Migration", "Probe", "ProbeKind", "Severity", "Sidecar", "VmProfile", "VmTask", "worst",
+    "Area", "Finding", "Migration", "Probe", "ProbeKind", "Severity", "Sidecar", "VmFile", "VmProfile", "VmTask",
+    "migrate", "migrate_text", "parse_vm_profile", "worst",
 ]  # fmt: skip

@@ -8,8 +8,6 @@ from typing import Final
 
 import msgspec
 
-from profiles.contents import File
-
 
 class Severity(enum.StrEnum):
     """How much of a person something takes, least first. A migration's verdict is the worst of its findings."""
@@ -62,7 +60,8 @@ class ProbeKind(enum.StrEnum):
 class Probe(msgspec.Struct, frozen=True, kw_only=True):
     """One thing to verify in an agent of the new profile.
 
-    `subject`: its name for people. `command`: shell text for an `exec` task of the agent; exit code 0 = proved.
+    `subject`: its name for people. `command`: shell text for an `exec` task of the agent; exit code 0 = proved, empty =
+    nothing can be seen of it afterwards, so it is proved by the image's build, which fails when it does.
     `sidecar`: the service of the Compose file that must run for it, empty = none. `compare`: what it prints can be
     held against what the same command prints in the VM. `field`: where it comes from in the VM profile.
     """
@@ -83,38 +82,46 @@ class Sidecar(msgspec.Struct, frozen=True, kw_only=True):
     port: int
 
 
+class VmFile(msgspec.Struct, frozen=True):
+    """A file of a VM; `path` is absolute, or relative to the home of the VM's user. `owner` empty = not said."""
+
+    path: str
+    content: bytes
+    mode: int = 0o644
+    owner: str = ""
+
+
 class VmTask(msgspec.Struct, frozen=True):
-    """A setup task of a VM. `cwd` empty = the task's own; `sudo` = it was marked to run as root."""
+    """A setup task of a VM. `index` is its place in the list; `notes`: what was said of it that has no meaning here."""
 
     command: str
     description: str = ""
-    cwd: str = ""
-    sudo: bool = False
+    index: int = 0
+    notes: tuple[str, ...] = ()
 
 
 class VmProfile(msgspec.Struct, frozen=True, kw_only=True):
     """What a VM profile says, checked for its types and nothing else.
 
-    `cpus`, `memory_bytes`, `disk_bytes` None = not said. `files`: absolute or relative paths, wherever they point.
-    `kept`: fields that mean the same for Docker agents, as they were written. `unknown`: everything else, by path.
-    `raw` is the whole as it was written, for a profile that needs no change.
+    `cpus`, `memory_bytes`, `disk_bytes` None = not said; `guessed`: fields of sizes that were numbers without a unit.
+    `kept`: fields that mean the same for Docker agents, as they were written. `extra`: everything else that stands
+    in the profile, by its path, known to VMs or not.
     """
 
     name: str
+    written_name: str = ""
     description: str = ""
     cpus: float | None = None
     memory_bytes: int | None = None
     disk_bytes: int | None = None
+    guessed: tuple[str, ...] = ()
     packages: tuple[str, ...] = ()
     environment: dict[str, str] = {}
-    files: tuple[File, ...] = ()
+    files: tuple[VmFile, ...] = ()
     setup_tasks: tuple[VmTask, ...] = ()
     services: tuple[str, ...] = ()
-    ports: tuple[str, ...] = ()
-    ssh_keys: tuple[str, ...] = ()
     kept: dict[str, object] = {}
-    unknown: dict[str, object] = {}
-    raw: dict[str, object] = {}
+    extra: dict[str, object] = {}
 
 
 class Migration(msgspec.Struct, frozen=True, kw_only=True):
@@ -122,7 +129,8 @@ class Migration(msgspec.Struct, frozen=True, kw_only=True):
 
     `text` is the profile's file (JSON, or what was given where `unchanged`), `format` its form. `dockerfile` takes
     the place of packages, tasks and files where there is one; `context`: what it can COPY, by path relative to the
-    folder that is called as the profile; `compose`: the text of a Compose file with the agent and its `sidecars`.
+    folder that is called as the profile; `compose`: the text of a Compose file with the agent and its `sidecars`;
+    `sidecar_files`: what their containers mount, by path relative to the Compose file.
     """
 
     name: str
@@ -134,6 +142,7 @@ class Migration(msgspec.Struct, frozen=True, kw_only=True):
     context: dict[str, bytes] = {}
     compose: str | None = None
     sidecars: tuple[Sidecar, ...] = ()
+    sidecar_files: dict[str, bytes] = {}
     findings: tuple[Finding, ...] = ()
     probes: tuple[Probe, ...] = ()
     verdict: Severity = Severity.OK

@@ -1,0 +1,357 @@
+"""Setup tasks of a VM, command by command: kept, rewritten, carried to where they belong, or left out with a reason."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Sequence
+from typing import Final
+
+import msgspec
+
+from profiles.migrate import services
+from profiles.migrate.database_setup import carry
+from profiles.migrate.draft import Draft, Program, Task
+from profiles.migrate.files import DATABASE_CONFIG, SYSTEM, UNIT_FOLDERS
+from profiles.migrate.model import Area
+from profiles.migrate.packages import place
+from profiles.migrate.paths import AGENT_HOME, absolute, rewrite, rewrite_tilde
+from profiles.migrate.reading import PACKAGE
+from profiles.migrate.rules import APT, BY_NAME, SERVER_TOOLS, SYSTEMD
+from profiles.migrate.shell import Call, Unit, call_of, join, short, split
+from profiles.migrate.users import as_user, settle_user
+
+_HEREDOC: Final = re.compile(
+    r"^[ \t]*(?:sudo\s+)?(?:(?:cat|tee)\s+(?:>\s*)?(?P<path>/[\w./@-]+)\s*(?:>\s*/dev/null\s*)?"
+    r"<<-?\s*(?P<q>['\"]?)(?P<end>\w+)(?P=q)(?:\s*>\s*/dev/null)?|cat\s*<<-?\s*(?P<q2>['\"]?)(?P<end2>\w+)(?P=q2)\s*(?:>|\|\s*(?:sudo\s+)?tee)\s*(?P<path2>/[\w./@-]+)"
+    r"(?:\s*>\s*/dev/null)?)[ \t]*\n(?P<body>.*?)^[ \t]*(?:(?P=end)|(?P=end2))[ \t]*(?:\n|$)",
+    re.MULTILINE | re.DOTALL,
+)
+_WRITTEN: Final = re.compile(r"(?:>>?|-o|--output|of=)\s*[\"']?([~/$][^\s\"';|&]*)")
+_TOUCHES: Final = frozenset(
+    {"tee", "cp", "mv", "install", "mkdir", "chmod", "chown", "touch", "rm", "sed", "ln", "truncate"}
+)
+_WORDS: Final = frozenset({"ip", "at", "init", "kind", "pro", "batch", "route", "hostname", "docker"})
+"""Commands that are words of other languages too, which stand in scripts."""
+_OPAQUE: Final = re.compile(
+    r"(?:^|[;&|({!]|\bthen|\bdo|\belse)\s*(?:sudo\s+(?:-\S+\s+)*)?("
+    + "|".join(map(re.escape, sorted({*BY_NAME, *SYSTEMD} - _WORDS)))
+    + r")(?=\s)",
+    re.MULTILINE,
+)
+_SUDO_ANYWHERE: Final = re.compile(r"\bsudo\s+(?:-[EHnkSi]+\s+|--\s+)*(?=[\w/$\"'])(?!-)")
+_BACKGROUND: Final = re.compile(r"(?<![&>|<])&(?![&>])\s*(?:$|\n|;|\)|disown|echo)")
+_INSTALLERS: Final = re.compile(
+    r"sh\.rustup\.rs|nvm-sh/nvm|get\.sdkman\.io|bun\.sh/install|deno\.land|pyenv\.run|install\.python-poetry\.org|"
+    r"astral\.sh/uv|get\.pnpm\.io|rbenv-installer|ohmyzsh"
+)
+"""Install scripts that put everything into the home of who runs them."""
+_HOME_LEFT: Final = re.compile(r"(?:~|\$HOME|\$\{HOME\})/\.")
+Handler = Callable[[Draft, Unit, Sequence[Call], str], "str | None"]
+"""Returns what takes the unit's place, empty = nothing; None = it is not about this handler."""
+
+
+def where_of(task: Task) -> str:
+    return f"{task.field}.command"
+
+
+# --- before files are looked at -------------------------------------------------------------------------
+
+
+def hoist(draft: Draft) -> None:
+    """Take out of the commands what is no command: units in here-documents, and packages that apt shall install."""
+    for given in draft.vm.setup_tasks:
+        task = Task(given.command, given.description, f"setup_tasks[{given.index}]")
+        for name in given.notes:
+            reason = "setup tasks run while the image is built, one after the other, each until it ends"
+            draft.adapted(Area.SETUP_TASKS, f"{task.field}.{name}", f"{name} is left out", reason)
+        text = _HEREDOC.sub(lambda match, task=task: _unit_of(draft, match, task), task.command)
+        draft.sources.append(msgspec.structs.replace(task, command=text))
+        for unit in split(text) or ():
+            for call in map(call_of, unit.pieces):
+                for package in _installed(call):
+                    place(draft, package, where_of(task))
+
+
+def _unit_of(draft: Draft, match: re.Match[str], task: Task) -> str:
+    path = match["path"] or match["path2"]
+    folder, _, name = path.rpartition("/")
+    if not re.fullmatch(UNIT_FOLDERS, folder):
+        return match[0]
+    draft.units[name] = (match["body"], where_of(task))
+    return ""
+
+
+def _installed(call: Call) -> tuple[str, ...]:
+    """The packages that a call of apt installs by name; empty when it does something else, or names files."""
+    words = call.plain()
+    if call.name not in APT or "install" not in words[:1]:
+        return ()
+    names = [word for word in words[1:] if not re.fullmatch(r"\d?>.*|/dev/null", word)]
+    return tuple(names) if names and all(PACKAGE.fullmatch(name) and len(name) < 200 for name in names) else ()
+
+
+# --- the tasks --------------------------------------------------------------------------------------------
+
+
+def settle_tasks(draft: Draft) -> None:
+    for task in draft.sources:
+        if not task.command.strip():
+            reason = "the unit that it writes is read, and its program runs without systemd"
+            draft.adapted(Area.SETUP_TASKS, task.field, f"left out: {task.description or 'it writes a unit'}", reason)
+            continue
+        text = rewrite_tilde(rewrite(task.command, draft.moved))
+        if text != task.command:
+            reason = "they point to the VM's home, to data folders or to files that moved"
+            draft.adapted(Area.SETUP_TASKS, where_of(task), "paths are rewritten", reason)
+        units = split(text)
+        new = _opaque(draft, text, task) if units is None else _listed(draft, text, units, task)
+        if new.strip():
+            new = _with_home(draft, new, where_of(task))
+            draft.tasks.append(msgspec.structs.replace(task, command=new))
+            _uses_files(draft, new, where_of(task))
+
+
+def _listed(draft: Draft, text: str, units: Sequence[Unit], task: Task) -> str:
+    """The units that stay; the text as it was written where all of them do."""
+    kept: list[tuple[str, str]] = []
+    for unit in units:
+        calls = tuple(call_of(piece) for piece in unit.pieces)
+        new = next(
+            (done for handler in HANDLERS if (done := handler(draft, unit, calls, where_of(task))) is not None),
+            unit.text,
+        )
+        if new:
+            kept.append((new, unit.before))
+            _tools(draft, calls, where_of(task))
+    if [new for new, _ in kept] == [unit.text for unit in units]:
+        return text
+    # A folder is changed for what comes after it: alone it does nothing.
+    meaningful = [new for new, _ in kept if call_of(new).name not in ("cd", "set", "export", "true", "sleep", "echo")]
+    return join(kept) if meaningful else ""
+
+
+def _opaque(draft: Draft, text: str, task: Task) -> str:
+    """A text that is more than a list of commands: kept as a whole, or left out as a whole."""
+    where = where_of(task)
+    found = _OPAQUE.search(text)
+    if found is not None or _BACKGROUND.search(text):
+        what = f"it calls {found[1]} within a script" if found else "it starts a program in the background"
+        reason = f"{what}, which does nothing while an image is built"
+        todo = "Take it apart: write a setup task of what is for the image, and a unit with ExecStart of what runs."
+        draft.needs_you(Area.SETUP_TASKS, where, f"left out: {task.description or short(text)}", reason, todo)
+        return ""
+    new = _SUDO_ANYWHERE.sub("", text)
+    if new != text:
+        draft.adapted(Area.SETUP_TASKS, where, "sudo is left out", "setup tasks run as root while the image is built")
+    if re.search(r"\bapt(?:-get)? (?:-\S+ )*install\b", new) and not re.search(
+        r"\bapt(?:-get)? (?:-\S+ )*update\b", new
+    ):
+        draft.adapted(Area.PACKAGES, where, "apt-get update runs before it", "an image keeps no lists of packages")
+        new = f"apt-get update\n{new}"
+    _pip(draft, bool(re.search(r"\bpip3?\s+install\b", new)), where)
+    return new
+
+
+# --- what is kept -------------------------------------------------------------------------------------------
+
+
+def _with_home(draft: Draft, text: str, where: str) -> str:
+    if f"{AGENT_HOME}/" in text:
+        draft.home = True
+    if not (_HOME_LEFT.search(text) or _INSTALLERS.search(text)) or text.startswith("export HOME="):
+        return text
+    draft.home = True
+    reason = "it is for the user who works in the agent, and setup tasks are root's"
+    draft.adapted(Area.SETUP_TASKS, where, f"runs with HOME={AGENT_HOME}", reason)
+    return f"export HOME={AGENT_HOME}\n{text}"
+
+
+def _uses_files(draft: Draft, text: str, where: str) -> None:
+    """Files come into an image after the setup tasks, unless a Dockerfile says otherwise."""
+    used = next((path for path in (*draft.links, *draft.file_fields) if _names(text, path)), "")
+    if used and not draft.early:
+        draft.early = True
+        reason = "files come after setup tasks in an image made of a profile, and this task needs one before"
+        draft.adapted(Area.FILES, where, f"a Dockerfile copies the files first: the task uses {used}", reason)
+
+
+def _names(text: str, path: str) -> bool:
+    if path in text:
+        return True
+    name = path.removeprefix("/workspace/")
+    return name != path and re.search(rf"(?<![\w./-]){re.escape(name)}(?![\w.-])", text) is not None
+
+
+def _tools(draft: Draft, calls: Sequence[Call], where: str) -> None:
+    for call in calls:
+        package = SERVER_TOOLS.get(call.words[0]) if call.words else None
+        if package and package not in draft.packages:
+            draft.packages[package] = where
+            reason = "Ubuntu's server images bring it along, and the base image does not"
+            draft.adapted(Area.PACKAGES, where, f"the package {package} is added for {call.words[0]}", reason)
+        module = call.name.startswith("python") and call.rest[:2] == ("-m", "pip")
+        if module:
+            draft.packages.setdefault("python3-pip", where)
+        _pip(draft, module or bool(call.words and call.words[0] in ("pip", "pip3")), where)
+
+
+def _pip(draft: Draft, used: bool, where: str) -> None:
+    if used and "PIP_BREAK_SYSTEM_PACKAGES" not in draft.environment:
+        draft.environment["PIP_BREAK_SYSTEM_PACKAGES"] = "1"
+        draft.packages.setdefault("python3-pip", where)
+        reason = (
+            "Debian 12's pip refuses to install beside packages of the system; the image is an environment of its own"
+        )
+        draft.adapted(Area.ENVIRONMENT, where, "PIP_BREAK_SYSTEM_PACKAGES=1 is set", reason)
+
+
+# --- handlers, the first that knows a unit decides ------------------------------------------------------------
+
+
+def _apt(draft: Draft, unit: Unit, calls: Sequence[Call], where: str) -> str | None:
+    call = next((call for call in calls if call.name in APT), None)
+    if call is None:
+        return None
+    action = (call.plain() or ("",))[0]
+    if action == "install" and _installed(call):
+        reason = "packages are one layer of the image, below its setup tasks"
+        draft.adapted(Area.SETUP_TASKS, where, f"{short(' '.join(_installed(call)))}: moved to packages", reason)
+        return ""
+    if action == "install":
+        draft.adapted(Area.PACKAGES, where, "apt-get update runs before it", "an image keeps no lists of packages")
+        return f"apt-get update && {_plain_text(draft, unit, calls, where)}"
+    draft.adapted(
+        Area.PACKAGES, where, f"{short(call.text)} is left out", "each build of the image takes what is newest"
+    )
+    return ""
+
+
+def _node_source(draft: Draft, unit: Unit, calls: Sequence[Call], where: str) -> str | None:
+    match = re.search(r"deb\.nodesource\.com(?:/(?:setup_|node_)(\w+?)(?:\.x)?(?=[\s|/]|$))?", unit.text)
+    if match is None:
+        return None
+    asked = (
+        f"; the VM had {match[1]}, another one comes with `npm install -g n`" if match[1] not in (None, "24") else ""
+    )
+    reason = f"the base image has Node.js 24 with npm{asked}"
+    draft.adapted(Area.PACKAGES, where, f"{short(unit.text)} is left out", reason)
+    return ""
+
+
+def _database(draft: Draft, unit: Unit, calls: Sequence[Call], where: str) -> str | None:
+    return "" if carry(draft, unit, calls, where) else None
+
+
+def _systemd(draft: Draft, unit: Unit, calls: Sequence[Call], where: str) -> str | None:
+    found = [call for call in calls if call.name in SYSTEMD]
+    for call in found:
+        services.ask(draft, call, where)
+    return "" if found else None
+
+
+def _ruled(draft: Draft, unit: Unit, calls: Sequence[Call], where: str) -> str | None:
+    call = next((call for call in calls if call.name in BY_NAME and call.text != ""), None)
+    if call is None:
+        return None
+    rule = BY_NAME[call.name]
+    if rule.area is Area.GPU:
+        draft.gpu = True
+    draft.find(rule.severity, rule.area, where, f"{short(unit.text)} is left out", rule.reason, rule.todo)
+    return ""
+
+
+def _zone(draft: Draft, unit: Unit, calls: Sequence[Call], where: str) -> str | None:
+    call = next((call for call in calls if call.name == "timedatectl"), None)
+    if call is None:
+        return None
+    words = call.plain()
+    if len(words) == 2 and words[0] == "set-timezone":
+        draft.environment.setdefault("TZ", words[1])
+        draft.adapted(Area.ENVIRONMENT, where, f"TZ={words[1]} is set in the environment", "the clock is the host's")
+    else:
+        draft.adapted(Area.RESOURCES, where, f"{short(call.text)} is left out", "the clock is the host's")
+    return ""
+
+
+def _process_manager(draft: Draft, unit: Unit, calls: Sequence[Call], where: str) -> str | None:
+    call = next((call for call in calls if call.name == "pm2"), None)
+    action = (call.plain() or ("",))[0] if call else ""
+    if call is None or action not in ("start", "startup", "save", "resurrect"):
+        return None
+    if action == "start" and not any(program.name == "pm2" for program in draft.programs):
+        draft.programs.append(Program(name="pm2", argv=("pm2-runtime", *call.rest), field=where))
+        reason = "a container has no systemd: pm2 runs in the foreground beside the agent and watches its programs"
+        draft.adapted(Area.SYSTEMD, where, f"{short(call.text)} becomes the program pm2-runtime", reason)
+    else:
+        reason = "the image starts it by itself"
+        draft.adapted(Area.SYSTEMD, where, f"{short(call.text)} is left out", reason)
+    return ""
+
+
+def _writes(draft: Draft, unit: Unit, calls: Sequence[Call], where: str) -> str | None:
+    """What changes files of the system that mean nothing to a container."""
+    for path in _written(unit, calls):
+        folder, _, name = path.rpartition("/")
+        if re.fullmatch(UNIT_FOLDERS, folder) or re.match(rf"({UNIT_FOLDERS})(/|$)", path):
+            return _unit_file(draft, unit, calls, where, name)
+        for pattern, severity, area, reason, todo in SYSTEM:
+            if re.fullmatch(pattern, path):
+                draft.find(severity, area, where, f"{short(unit.text)} is left out", reason, todo)
+                return ""
+        server = next(
+            (one for pattern, one in DATABASE_CONFIG if one in draft.beside and re.fullmatch(pattern, path)), None
+        )
+        if server:
+            return _server_setting(draft, unit, where, server)
+    return None
+
+
+def _written(unit: Unit, calls: Sequence[Call]) -> list[str]:
+    found = _WRITTEN.findall(unit.text)
+    for call in calls:
+        found += [word for word in call.plain() if word.startswith(("~", "/", "$"))] if call.name in _TOUCHES else []
+    homes = ((path.replace("${HOME}", "~").replace("$HOME", "~")) for path in found)
+    return [absolute(path) for path in homes if path[0] in "~/" and "\0" not in path]
+
+
+def _unit_file(draft: Draft, unit: Unit, calls: Sequence[Call], where: str, name: str) -> str:
+    for file in draft.files:
+        if file.path in unit.text and file.path.endswith((".service", ".timer")):
+            stem = name if "." in name else file.path.rsplit("/", 1)[-1]
+            draft.units[stem] = (file.content.decode(errors="replace"), where)
+            reason = "the unit is read, and its program runs without systemd"
+            draft.adapted(Area.SYSTEMD, where, f"{short(unit.text)} is left out", reason)
+            return ""
+    todo = "Put the unit into files, below /etc/systemd/system: it is read from there."
+    draft.needs_you(Area.SYSTEMD, where, f"{short(unit.text)} is left out", "a container has no systemd", todo)
+    return ""
+
+
+def _server_setting(draft: Draft, unit: Unit, where: str, server: str) -> str:
+    network = re.search(r"listen_addresses|pg_hba|bind|protected-mode|supervised|daemonize|bindIp", unit.text)
+    if network:
+        reason = f"the side service {server} listens to its own network, which only agents of this profile are in"
+        draft.adapted(Area.SETUP_TASKS, where, f"{short(unit.text)} is left out", reason)
+    else:
+        todo = f"Give the service {server} this setting in the Compose file, if it is still needed."
+        reason = f"the server is the side service {server}"
+        draft.needs_you(Area.SETUP_TASKS, where, f"{short(unit.text)} is left out", reason, todo)
+    return ""
+
+
+def _plain_text(draft: Draft, unit: Unit, calls: Sequence[Call], where: str) -> str:
+    """What is left: the unit, with users and sudo settled in each of its pieces."""
+    text, at = unit.text, 0
+    for piece, call in zip(unit.pieces, calls, strict=True):
+        settled = settle_user(draft, call, where)
+        if settled == "":
+            return ""
+        new = settled if settled is not None else as_user(draft, call, where)
+        if new.strip() != piece and (found := text.find(piece, at)) >= 0:
+            text, at = text[:found] + new + text[found + len(piece) :], found + len(new)
+    return text
+
+
+HANDLERS: Final[tuple[Handler, ...]] = (
+    _node_source, _writes, _apt, _database, _systemd, _ruled, _zone, _process_manager, _plain_text,
+)  # fmt: skip
