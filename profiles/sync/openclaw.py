@@ -166,7 +166,7 @@ class _Merge:
         gone = [agent_id for agent_id in found if agent_id in self._owned and agent_id not in wanted]
         if not wanted and len(gone) == len(found):
             raise ConfigError(
-                "there is no persona, and a gateway refuses a configuration without agents",
+                "there is no persona: newer gateways refuse a configuration without agents, older ones make one up",
                 "Enable at least one persona of this gateway; until then its configuration stays as it is.",
             )
         for agent_id in gone:

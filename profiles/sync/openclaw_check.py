@@ -137,8 +137,8 @@ def _entries(agents: Table, version: str | None) -> Iterator[Finding]:
         return
     if is_known(version) and shape_for(version) is Shape.LIST:
         yield Finding(place="agents.entries", message=f"gateway {version} takes agents.list only")
-    if not entries:
-        yield Finding(place="agents.entries", message="is empty: a gateway needs an agent")
+    if not entries and "ownership" in agents:
+        yield Finding(place="agents.entries", message="is empty beside ownership: a gateway needs an agent")
     if len(entries) > 1 and agents.get("ownership") != "explicit":
         yield Finding(place="agents.ownership", message='"explicit" is missing beside two agents or more')
     known = _entry_keys(version)
