@@ -58,6 +58,8 @@ VERBS: Final[dict[str, str]] = {
     "prune": "clawtui.cli.disk:prune",
     "repair": "clawtui.cli.disk:repair",
     "sync": "clawtui.cli.sync:sync",
+    "gateway": "clawtui.cli.gateway:gateway",
+    "message": "clawtui.cli.message:message",
     "jobs": "clawtui.cli.admin:jobs",
     "policy": "clawtui.cli.admin:policy",
     "token": "clawtui.cli.admin:token",

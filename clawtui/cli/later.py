@@ -10,8 +10,6 @@ from cyclopts import App, Parameter
 from clawtui.errors import NotInThisVersion
 
 LATER_VERBS: Final[dict[str, str]] = {
-    "message": "Send a prompt to a persona of an OpenClaw gateway",
-    "gateway": "Provision OpenClaw gateways and keep them healthy",
 }
 
 LATER_OPTIONS: Final[dict[str, str]] = {

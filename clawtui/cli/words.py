@@ -9,6 +9,8 @@ GLOBAL_OPTIONS: Final = frozenset({"--hub", "--token-file", "--ca-file", "--home
 """Options of every verb that take a value."""
 EXEC_OPTIONS: Final = frozenset({"--timeout", "--cwd", "--env", "-e"})
 """Options of `exec` that take a value."""
+GATEWAY_OPTIONS: Final = {"--token-file": "--gateway-token-file", "--config": "--openclaw-config"}
+"""Options of `gateway add` and `gateway sync` whose short names are options of every verb too, with their own names."""
 END_OF_OPTIONS: Final = "--"
 STDIN: Final = "@stdin"
 """Stands for `-` where a task or a file is expected."""
@@ -31,14 +33,22 @@ def prepared(words: Sequence[str]) -> list[str]:
     """The words as the parser takes them.
 
     `exec [options] NAME [options] [--] COMMAND…`: `--` is put before the command, so that its options
-    stay the command's own. `task … -`, `profile … -`: the dash, which no parser takes for a value, becomes `STDIN`.
+    stay the command's own. `task … -`, `profile … -`, `message … -`: the dash, which no parser takes for a value,
+    becomes `STDIN`. `gateway add`, `gateway sync`: what follows them is the gateway's own token file and config.
     """
     verb = verb_position(words)
     if verb is not None and words[verb] == "exec":
         return _separated(words, verb)
-    if verb is not None and words[verb] in ("task", "profile"):
+    if verb is not None and words[verb] in ("task", "profile", "message"):
         return [STDIN if word == "-" else word for word in words]
+    if verb is not None and words[verb] == "gateway" and words[verb + 1 : verb + 2] in (["add"], ["sync"]):
+        return [*words[: verb + 2], *map(_gateways_own, words[verb + 2 :])]
     return list(words)
+
+
+def _gateways_own(word: str) -> str:
+    name, equals, value = word.partition("=")
+    return f"{GATEWAY_OPTIONS[name]}{equals}{value}" if name in GATEWAY_OPTIONS else word
 
 
 def _separated(words: Sequence[str], verb: int) -> list[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import tempfile
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
@@ -13,6 +14,7 @@ from clawtui.errors import ConnectionLost
 from clawtui.remote import ALL_LINES, RemoteControl, open_remote
 from clawtui.settings import Settings
 from hub.contract import (
+    AddGateway,
     AgentAct,
     AgentQuery,
     AttentionQuery,
@@ -44,6 +46,7 @@ from hub.contract import (
     PruneRequest,
     RegisterAgent,
     RepairRequest,
+    SendMessage,
     SnapshotQuery,
     SnapshotSchedule,
     StatsQuery,
@@ -53,7 +56,7 @@ from hub.contract import (
     TransferImage,
 )
 from hub.core.model import AgentStatus, Role, TaskState
-from hub.errors import Conflict, Forbidden, NotAvailable, NotFound, QueueFull, Unauthorized
+from hub.errors import Conflict, DriverFailed, Forbidden, NotAvailable, NotFound, QueueFull, Unauthorized
 from tests.hub.api.conftest import Served, serving
 from tests.hub.api.scripted import (
     ADMIN,
@@ -70,6 +73,7 @@ from tests.hub.api.scripted import (
     Stream,
 )
 from tests.hub.api.scripted_disk import DISK, PLAN, PRUNING, REPAIRING
+from tests.hub.api.scripted_gateways import ANSWER, GATEWAY, SYNC
 from tests.hub.api.scripted_networks import EXPORT, MONITORING, NETWORK
 from tests.hub.api.scripted_snapshots import DIFF, PLACE, SNAPSHOT
 
@@ -131,6 +135,12 @@ CALLS: list[tuple[str, tuple[Any, ...], Any]] = [
     ("plan_prune", (PruneRequest(kinds=["images"], all=True),), PLAN),
     ("prune", ("prune_1", PruneExecute(data=True)), PRUNING),
     ("repair", ("a-1", RepairRequest(everything=True)), REPAIRING),
+    ("gateways", (), None),
+    ("gateway", ("main",), GATEWAY),
+    ("add_gateway", (AddGateway(name="main", url="http://g:1", token_file="/t", sync=SYNC),), GATEWAY),
+    ("remove_gateway", ("main",), None),
+    ("set_gateway_sync", ("main", SYNC), GATEWAY),
+    ("set_gateway_sync", ("main", None), GATEWAY),
     ("profiles", (ProfileQuery(all=True),), None),
     ("profile", ("builder",), PROFILE),
     ("validate_profile", (ProfileText(text="{}", name="x"),), None),
@@ -189,7 +199,7 @@ async def test_a_call_reaches_the_hub_as_it_was_made(
 
 
 def test_every_method_of_control_is_tested_here() -> None:
-    streams = {"agent_logs", "agent_stats", "build_log", "task_output", "events", "open_shell"}
+    streams = {"agent_logs", "agent_stats", "build_log", "task_output", "events", "message", "open_shell"}
     methods = {name for name in dir(RemoteControl) if not name.startswith("_")}
     assert methods == {call[0] for call in CALLS} | streams
 
@@ -326,3 +336,48 @@ async def test_a_builds_log_comes_line_by_line(remote: RemoteControl, control: S
     lines = [line async for line in remote.build_log("builder", BuildLogQuery(tag="abc", lines=5, follow=True))]
     assert lines == [BuildLogLine(text="Step 1/4 : FROM b")]
     assert control.last == ("build_log", ("builder", BuildLogQuery(tag="abc", lines=5, follow=True)))
+
+
+async def test_a_personas_answer_comes_piece_by_piece(remote: RemoteControl, control: ScriptedControl) -> None:
+    stream = control.answers["message"] = Stream(ANSWER[:2])
+    request = SendMessage(to="main/qa", text="hi \u2028", session="task:1", timeout_seconds=60)
+    chunks = aiter(remote.message(request))
+    assert [await anext(chunks), await anext(chunks)] == ANSWER[:2]
+    assert control.last == ("message", (request,))
+    stream.give(ANSWER[-1])
+    stream.end()
+    assert [chunk async for chunk in chunks] == [ANSWER[-1]]
+
+
+async def test_a_message_that_fails_at_once_has_its_own_error(remote: RemoteControl, control: ScriptedControl) -> None:
+    control.answers["message"] = Stream(error=DriverFailed("no", code="provider_refused", hint="mend the key"))
+    with pytest.raises(DriverFailed) as raised:
+        await anext(aiter(remote.message(SendMessage(to="main/qa", text="hi"))))
+    assert (raised.value.code, raised.value.hint) == ("provider_refused", "mend the key")
+
+
+async def test_whoever_stops_listening_ends_the_answer_at_the_hub(
+    remote: RemoteControl, control: ScriptedControl
+) -> None:
+    stream = control.answers["message"] = Stream(ANSWER[:2])
+    async for _ in remote.message(SendMessage(to="main/qa", text="hi")):
+        break
+    await stream.closed.wait()
+
+
+async def test_whoever_leaves_before_the_first_word_ends_it_too(
+    remote: RemoteControl, control: ScriptedControl
+) -> None:
+    stream = control.answers["message"] = Stream()
+
+    async def listen() -> None:
+        async for _ in remote.message(SendMessage(to="main/qa", text="hi")):
+            pass
+
+    async with asyncio.TaskGroup() as group:
+        listening = group.create_task(listen())
+        async with asyncio.timeout(10):
+            while not control.calls:
+                await asyncio.sleep(0.01)
+        listening.cancel()
+        await stream.closed.wait()

@@ -25,6 +25,11 @@ from clawtui.cli.world import World
         ("logs exec ls -la", "logs exec ls -la"),
         ("task a -", f"task a {STDIN}"),
         ("exec a cat -", "exec a -- cat -"),
+        ("message a/b -", f"message a/b {STDIN}"),
+        ("gateway add g --token-file t --config=c", "gateway add g --gateway-token-file t --openclaw-config=c"),
+        ("--config c gateway sync g --config d", "--config c gateway sync g --openclaw-config d"),
+        ("gateway list --config c", "gateway list --config c"),
+        ("gateway show add --config c", "gateway show add --config c"),
         ("", ""),
     ],
 )

@@ -68,6 +68,7 @@ from hub.control import Control, Principal
 from hub.core.model import AgentStatus, Connection, Desired, Observed, Role, TaskState
 from hub.errors import Unauthorized
 from tests.hub.api.scripted_disk import ScriptedDisk, disk_answers
+from tests.hub.api.scripted_gateways import ANSWER, ScriptedGateways, gateway_answers
 from tests.hub.api.scripted_networks import ScriptedNetworks, network_answers
 from tests.hub.api.scripted_snapshots import ScriptedSnapshots, answers
 
@@ -199,7 +200,7 @@ class ScriptedShell:
         self.closed.set()
 
 
-class ScriptedControl(ScriptedSnapshots, ScriptedNetworks, ScriptedDisk):
+class ScriptedControl(ScriptedSnapshots, ScriptedNetworks, ScriptedDisk, ScriptedGateways):
     """Answers every call with `answers[method]`, raises it when it is an exception, and records the call."""
 
     def __init__(self) -> None:
@@ -210,6 +211,7 @@ class ScriptedControl(ScriptedSnapshots, ScriptedNetworks, ScriptedDisk):
             **answers(JOB),
             **network_answers(),
             **disk_answers(),
+            **gateway_answers(Stream(ANSWER, ends=True)),
             "health": HEALTH,
             "connections": CONNECTIONS,
             "attention": AttentionList(attention=[ATTENTION], snoozed=1),

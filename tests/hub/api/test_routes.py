@@ -39,6 +39,9 @@ BODIES: dict[str, Any] = {
     "/prune": {"kinds": ["images"], "all": True},
     "/prune/{plan_id}": {"data": True},
     "/agents/{agent_id}/repair": {"everything": True},
+    "/gateways": {"name": "g", "url": "http://127.0.0.1:1"},
+    "/gateways/{name}/sync": {"workspaceRoot": "/w", "configPath": "/c.json"},
+    "/messages": {"to": "main/qa", "text": "hi"},
     "/images/push": {"image": "builder", "registry": "localhost:5000"},
     "/images/pull": {"image": "builder", "registry": "localhost:5000"},
 }
@@ -186,9 +189,9 @@ async def test_a_documented_path_of_later_says_so(later: Any, below: str, client
 
 async def test_later_paths_want_a_token_too(served: Served) -> None:
     async with served.client(None) as client:
-        assert (await client.get("/sync")).status_code == 401
+        assert (await client.get("/agents/a-1/upgrade")).status_code == 401
     async with served.client(VIEWER) as client:
-        assert (await client.get("/sync")).status_code == 501
+        assert (await client.get("/agents/a-1/upgrade")).status_code == 501
 
 
 async def test_an_unknown_path_is_told_as_an_error(client: httpx.AsyncClient) -> None:
