@@ -18,6 +18,7 @@ from profiles.sync.beneath import Hook, Tree, hint_for, no_hook, open_folder
 from profiles.sync.config_file import ConfigFile
 from profiles.sync.errors import SyncError, WorkspaceProblem
 from profiles.sync.locking import WAIT_SECONDS, locked
+from profiles.sync.mounts import check_mounts
 from profiles.sync.plan import CHANGES, WAITING, Action, Decision, Decisions, Plan, Step, make_plan
 from profiles.sync.report import FileDifference, PersonaReport, PersonaState, Report, Target, Validate
 from profiles.sync.run import Run, load_manifest
@@ -75,7 +76,7 @@ def sync_once(
         config_problem=run.config_problem,
         config_hint=run.config_hint,
         archived=tuple(run.archived),
-        notes=tuple(run.notes),
+        notes=(*run.notes, *check_mounts(target.root, target.config, target.mounts)),
         written=run.written,
         seconds=time.monotonic() - begun,
     )
