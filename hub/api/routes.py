@@ -285,7 +285,5 @@ ROUTES: Final[tuple[Route, ...]] = (
     *HUB, *AGENTS, *TASKS, *IMAGES, *NETWORKS, *SNAPSHOTS, *DISK, *GATEWAYS, *SYNC, *ADMINISTRATION,
 )  # fmt: skip
 
-LATER: Final[tuple[Later, ...]] = (
-    Later("/agents/{agent_id}/upgrade", "upgrading agents"),
-)
+LATER: Final[tuple[Later, ...]] = (Later("/agents/{agent_id}/upgrade", "upgrading agents"),)
 """Documented paths that answer 501, with all methods, to whoever may view."""

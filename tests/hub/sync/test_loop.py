@@ -292,7 +292,10 @@ async def test_a_config_that_is_no_json_is_left_alone_and_named(tmp_path: Path) 
 
 
 async def test_agents_of_others_stay_and_are_no_difference(tmp_path: Path) -> None:
-    theirs = {"agents": {"ownership": "explicit", "entries": {"theirs": {"workspace": "/x"}}}, "gateway": {"mode": "local"}}
+    theirs = {
+        "agents": {"ownership": "explicit", "entries": {"theirs": {"workspace": "/x"}}},
+        "gateway": {"mode": "local"},
+    }
     (tmp_path / "openclaw.json").write_text(json.dumps(theirs))
     async with syncing(tmp_path, "ann") as one:
         await one.until_states(ann="in-step")
