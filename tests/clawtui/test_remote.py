@@ -46,11 +46,14 @@ from hub.contract import (
     PruneRequest,
     RegisterAgent,
     RepairRequest,
+    ResolveSync,
     SendMessage,
     SnapshotQuery,
     SnapshotSchedule,
     StatsQuery,
     Submitted,
+    SyncQuery,
+    SyncRun,
     TakeSnapshot,
     TaskQuery,
     TransferImage,
@@ -76,6 +79,7 @@ from tests.hub.api.scripted_disk import DISK, PLAN, PRUNING, REPAIRING
 from tests.hub.api.scripted_gateways import ANSWER, GATEWAY, SYNC
 from tests.hub.api.scripted_networks import EXPORT, MONITORING, NETWORK
 from tests.hub.api.scripted_snapshots import DIFF, PLACE, SNAPSHOT
+from tests.hub.api.scripted_sync import DIFFERENCE, IN_STEP, REPORTS, STATUS
 
 
 @pytest.fixture
@@ -124,6 +128,10 @@ CALLS: list[tuple[str, tuple[Any, ...], Any]] = [
     ("fork", ("sn_1", ForkRequest(names=["b"])), JOB),
     ("snapshot_place", ("a-1",), PLACE),
     ("schedule_snapshots", ("a-1", SnapshotSchedule(interval_seconds=60)), PLACE),
+    ("sync_status", (SyncQuery(gateway="prod"),), STATUS),
+    ("sync_run", (SyncRun(gateway="prod", accept_empty=True),), REPORTS),
+    ("sync_diff", ("prod", "ann"), DIFFERENCE),
+    ("sync_resolve", ("prod", "ann", ResolveSync(decision="keep", path="SOUL.md")), IN_STEP),
     ("networks", (NetworkQuery(driver="docker"),), None),
     ("create_network", (CreateNetwork(name="team", subnet="10.20.0.0/24", internal=True, apart=False),), NETWORK),
     ("remove_network", ("team",), None),

@@ -71,6 +71,7 @@ from tests.hub.api.scripted_disk import ScriptedDisk, disk_answers
 from tests.hub.api.scripted_gateways import ANSWER, ScriptedGateways, gateway_answers
 from tests.hub.api.scripted_networks import ScriptedNetworks, network_answers
 from tests.hub.api.scripted_snapshots import ScriptedSnapshots, answers
+from tests.hub.api.scripted_sync import ScriptedSync, sync_answers
 
 ADMIN, OPERATOR, VIEWER = "ctu_admin", "ctu_operator", "ctu_viewer"
 TOKENS: Final = {ADMIN: Role.ADMIN, OPERATOR: Role.OPERATOR, VIEWER: Role.VIEWER}
@@ -200,7 +201,7 @@ class ScriptedShell:
         self.closed.set()
 
 
-class ScriptedControl(ScriptedSnapshots, ScriptedNetworks, ScriptedDisk, ScriptedGateways):
+class ScriptedControl(ScriptedSnapshots, ScriptedNetworks, ScriptedDisk, ScriptedGateways, ScriptedSync):
     """Answers every call with `answers[method]`, raises it when it is an exception, and records the call."""
 
     def __init__(self) -> None:
@@ -211,6 +212,7 @@ class ScriptedControl(ScriptedSnapshots, ScriptedNetworks, ScriptedDisk, Scripte
             **answers(JOB),
             **network_answers(),
             **disk_answers(),
+            **sync_answers(),
             **gateway_answers(Stream(ANSWER, ends=True)),
             "health": HEALTH,
             "connections": CONNECTIONS,

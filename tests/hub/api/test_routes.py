@@ -42,6 +42,8 @@ BODIES: dict[str, Any] = {
     "/gateways": {"name": "g", "url": "http://127.0.0.1:1"},
     "/gateways/{name}/sync": {"workspaceRoot": "/w", "configPath": "/c.json"},
     "/messages": {"to": "main/qa", "text": "hi"},
+    "/sync/run": {"gateway": "prod", "dryRun": True},
+    "/sync/{gateway}/{slug}/resolve": {"decision": "apply", "path": "SOUL.md"},
     "/images/push": {"image": "builder", "registry": "localhost:5000"},
     "/images/pull": {"image": "builder", "registry": "localhost:5000"},
 }
