@@ -66,11 +66,12 @@ def _problems(root: Path, config: Path, mounts: Sequence[Mount]) -> Iterator[str
         # A new file takes the old one's place; the container would keep the old one.
         yield f"{config} is a mount of its own: mount the folder around it, else the gateway keeps the old file"
         mounts = [mount for mount in mounts if _clean(mount.host) != _clean(str(config))] or mounts
-    for path in (root, config):
-        try:
-            container_path(path, mounts)
-        except SyncError as error:
-            yield error.message
+    try:
+        container_path(root, mounts)
+    except SyncError as error:
+        yield error.message
+    if mounts and _innermost(_clean(str(config)), [(_clean(mount.host), mount) for mount in mounts]) is None:
+        yield f"no mount holds {config}: where the gateway reads that file, name its mount too"
 
 
 def _innermost(path: str, places: Sequence[tuple[str, Mount]]) -> Mount | None:

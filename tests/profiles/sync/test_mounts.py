@@ -64,7 +64,10 @@ def test_all_that_is_wrong_about_mounts() -> None:
     assert check_mounts(root, config, ()) == ()
     assert check_mounts(root, config, mounts("/srv=/data")) == ()
     assert check_mounts(root, config, mounts("/srv/agents=/w")) == (
-        "the gateway does not see /srv/openclaw.json: it has /srv/agents at /w",
+        "no mount holds /srv/openclaw.json: where the gateway reads that file, name its mount too",
+    )
+    assert check_mounts(root, config, mounts("/x=/w", "/srv/openclaw.json=/o"))[1].startswith(
+        "the gateway does not see"
     )
     alone = check_mounts(root, config, mounts("/srv/agents=/w", "/srv/openclaw.json=/c/openclaw.json"))
     assert any("/srv/openclaw.json is a mount of its own" in problem for problem in alone)
