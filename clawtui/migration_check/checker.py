@@ -17,7 +17,7 @@ from clawtui.migration_check.agent import AgentChecks
 from clawtui.migration_check.model import CheckReport, CheckRow, Outcome, Step, has_passed
 from clawtui.migration_check.rows import Rows
 from clawtui.migration_check.sidecars import CannotStart, Sidecars
-from clawtui.migration_check.waiting import end_of, end_work_on, online, persistently
+from clawtui.migration_check.waiting import ONLINE_SECONDS, end_of, end_work_on, online, persistently
 from hub.contract import BuildImage, CreateAgent
 from hub.control import Control
 from hub.core.model import AgentStatus
@@ -50,7 +50,7 @@ class Checker:
 
     Args:
         against: an agent of the hub that runs in the VM, whose answers are compared; empty = nothing is compared.
-        compose: the words that start Docker Compose; found on this machine where not given.
+        patience_seconds: how long an agent may take to be online.
     """
 
     def __init__(
@@ -59,13 +59,13 @@ class Checker:
         tell: Tell,
         *,
         against: str = "",
-        compose: tuple[str, ...] = (),
+        patience_seconds: float = ONLINE_SECONDS,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
         self._control = control
         self._tell = tell
         self._against = against
-        self._compose = compose
+        self._patience_seconds = patience_seconds
         self._now = now
 
     async def check(self, migration: Migration) -> CheckReport:
@@ -139,7 +139,7 @@ class Checker:
 
     async def _connect(self, one: _One, rows: Rows) -> None:
         async with self._step(rows, Step.HUB, "the agent is online") as told:
-            shown = await online(self._control, one.name)
+            shown = await online(self._control, one.name, self._patience_seconds)
             if shown.status != AgentStatus.ONLINE:
                 raise HubError(f"it is {shown.status}{f': {shown.reason}' if shown.reason else ''}")
             told.detail = f"runtime {shown.version} on {shown.platform}"
@@ -155,7 +155,7 @@ class Checker:
         except yaml.YAMLError as exc:
             rows.add(Step.SIDECAR, "the Compose file", Outcome.FAILED, f"cannot be read: {exc}")
             return running
-        one.sidecars = Sidecars(one.name, beside, self._compose)
+        one.sidecars = Sidecars(one.name, beside)
         for sidecar in migration.sidecars:
             self._tell.say(f"starting the side service {sidecar.name} ({sidecar.image})")
             began = time.monotonic()

@@ -51,7 +51,7 @@ echo "quota=$(first /sys/fs/cgroup/cpu/cpu.cfs_quota_us /sys/fs/cgroup/cpu,cpuac
 echo "period=$(first /sys/fs/cgroup/cpu/cpu.cfs_period_us /sys/fs/cgroup/cpu,cpuacct/cpu.cfs_period_us)"
 echo "memory=$(first /sys/fs/cgroup/memory.max /sys/fs/cgroup/memory/memory.limit_in_bytes)"
 echo "host_cpus=$(getconf _NPROCESSORS_ONLN)"
-awk '/^MemTotal:/ {printf "host_memory=%d\n", $2 * 1024}' /proc/meminfo
+awk '/^MemTotal:/ {printf "host_memory=%.0f\n", $2 * 1024}' /proc/meminfo
 """
 """Prints what the container sees of its limits, in the words of cgroup v1 and v2, and what its machine has."""
 

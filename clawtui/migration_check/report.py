@@ -52,3 +52,9 @@ def with_section(report_text: str, section: str) -> str:
         # A function: the section is no pattern.
         return _SECTION.sub(lambda _match: section, report_text, count=1)
     return f"{report_text.rstrip()}\n\n{section}" if report_text.strip() else section
+
+
+def section_of(report_text: str) -> str:
+    """Return the section of the last check; empty when there was none."""
+    found = _SECTION.search(report_text)
+    return found[0] if found else ""

@@ -32,13 +32,12 @@ class Sidecars:
 
     Args:
         project: name of the project, that nobody else has.
-        programs: the words before Compose's arguments; found on this machine where not given.
     """
 
-    def __init__(self, project: str, beside: Beside, programs: Sequence[str] = ()) -> None:
+    def __init__(self, project: str, beside: Beside) -> None:
         self.project = project
         self._beside = beside
-        self._compose = list(programs) or find_compose()
+        self._compose = find_compose()
         self._folder: Path | None = None
 
     @property

@@ -69,7 +69,7 @@ async def end_work_on(control: Control, name: str) -> None:
             job = await control.job(job.id, wait_seconds=LOOK_SECONDS)
 
 
-async def online(control: Control, agent: str, seconds: float = ONLINE_SECONDS) -> AgentView:
+async def online(control: Control, agent: str, seconds: float) -> AgentView:
     """Wait until an agent is online; return it as it is then, or as it is when the time is over."""
     deadline = time.monotonic() + seconds
     while True:
