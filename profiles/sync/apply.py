@@ -34,6 +34,8 @@ class Applier:
         self._stamp = stamp
         self._hook = hook
         self._renew = renew
+        self._made = False
+        """Whether there are new workspaces: the root's list of names is not on the disk yet."""
 
     def apply(self, workspace: Workspace, steps: Sequence[Step], there: SeenWorkspace) -> int:
         """Make one workspace what the steps say. Returns how many files were written or deleted.
@@ -57,11 +59,18 @@ class Applier:
                 if self._renew:
                     self._set_anew(tree, workspace, steps, there)
                 tree.flush(self._hook)
+                self._made |= ".." in tree.touched
             except OSError as exc:
                 what = exc.filename if isinstance(exc.filename, str) else ""
                 message = f"{tree.place} cannot be written: {exc.strerror}{f' ({what})' if what else ''}"
                 raise WorkspaceProblem(message, hint_for(exc)) from exc
         return len(changes)
+
+    def flush(self) -> None:
+        """Make new workspaces last, once for all of them. Raises OSError."""
+        if self._made:
+            self._hook(f"flush {self._place}")
+            os.fsync(self._root)
 
     def archive(self, slug: str, now: datetime) -> str | None:
         """Move a workspace away, as it is. Returns where it is now, beneath the root; None where there was none."""
@@ -78,8 +87,8 @@ class Applier:
             raise WorkspaceProblem(f"{place} cannot be archived: {exc.strerror}", hint_for(exc)) from exc
 
     def replace(self, name: str, content: bytes, mode: int) -> None:
-        """Write a file of the root itself. Raises OSError."""
-        write_new(self._root, temporary(name), content, mode, self._stamp, self._hook, str(self._place / name))
+        """Write a file of the root itself, which stays ours whoever owns the workspaces. Raises OSError."""
+        write_new(self._root, temporary(name), content, mode, Stamp(), self._hook, str(self._place / name))
         self._hook(f"rename {self._place / name}")
         os.replace(temporary(name), name, src_dir_fd=self._root, dst_dir_fd=self._root)
         self._hook(f"flush {self._place}")

@@ -74,7 +74,7 @@ class Tree:
     def __init__(self, root: int, place: Path, name: str) -> None:
         self._root = root
         self.place = place / name
-        self._name = name
+        self._name = inside(name) if name != "." else inside("")
         self._open: dict[str, int] = {}
         self.touched: set[str] = set()
         """Folders whose list of names has changed, `.` for the tree's own and `..` for the one around it."""
@@ -91,7 +91,7 @@ class Tree:
         """Return a descriptor of a folder, None where it is not there. Raises WorkspaceProblem where it is none."""
         if path in self._open:
             return self._open[path]
-        around, name = self._above(path)
+        around, name = self._above(inside(path))
         if around is None:
             return None
         try:
@@ -129,7 +129,7 @@ class Tree:
 
         Raises WorkspaceProblem for all else: OpenClaw reads no such file, and we write to none.
         """
-        folder = self.folder(parent_of(path))
+        folder = self.folder(parent_of(inside(path)))
         if folder is None:
             return None
         try:
@@ -160,7 +160,7 @@ class Tree:
 
     def put(self, path: str, content: bytes, stamp: Stamp, hook: Hook) -> None:
         """Write a temporary file beside a file that shall be; `settle` makes it that file."""
-        folder = self.make(parent_of(path), stamp, hook)
+        folder = self.make(parent_of(inside(path)), stamp, hook)
         write_new(folder, temporary(name_of(path)), content, stamp.file_mode, stamp, hook, str(self.place / path))
 
     def settle(self, path: str, hook: Hook) -> None:
@@ -173,7 +173,7 @@ class Tree:
 
     def remove(self, path: str, hook: Hook) -> None:
         """Remove a file or a link; nothing there is as good."""
-        folder = self.folder(parent_of(path))
+        folder = self.folder(parent_of(inside(path)))
         if folder is None:
             return
         hook(f"remove {self.place / path}")
@@ -211,13 +211,12 @@ class Tree:
             os.close(opened)
 
     def flush(self, hook: Hook) -> None:
-        """Make the names last, once for every folder that has changed."""
-        for path in sorted(self.touched):
-            descriptor = self._root if path == ".." else self.folder(path)
-            if descriptor is not None:
+        """Make the names last, once for every folder in the tree that has changed."""
+        for path in sorted(self.touched - {".."}):
+            if (descriptor := self.folder(path)) is not None:
                 hook(f"flush {self.place / path}")
                 os.fsync(descriptor)
-        self.touched.clear()
+        self.touched &= {".."}
 
     def _above(self, path: str) -> tuple[int | None, str]:
         """The open folder around a folder, and its name in there."""
@@ -239,6 +238,13 @@ class Tree:
 
 
 MOVE_AWAY: Final = "Look where it comes from, and remove it; the next sync writes a file of its own."
+
+
+def inside(path: str) -> str:
+    """Return a relative path that leads nowhere else. Raises WorkspaceProblem for all others."""
+    if (path != "." and any(part in ("", ".", "..") for part in path.split("/"))) or "\0" in path:
+        raise WorkspaceProblem(f"{path!r} leads out of its folder", "It is a mistake of whoever made that path.")
+    return path
 
 
 def parent_of(path: str) -> str:

@@ -7,11 +7,14 @@ run takes none of them for a human's.
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
 import msgspec
 
+from profiles.persona import SLUG_PATTERN
 from profiles.sync.errors import SyncError
 
 NAME: Final = ".clawtui-sync.json"
@@ -60,7 +63,18 @@ def decode(content: bytes, path: Path) -> Manifest:
         ) from exc
     if manifest.format != FORMAT:
         raise SyncError(f"{path} is of another version of clawtui (format {manifest.format})", "Use that version.")
+    if (wrong := next(_astray(manifest), None)) is not None:
+        hint = "Somebody has changed it. Move it away, and look at what changed in the workspaces."
+        raise SyncError(f"{path} names {wrong!r}, which is in no workspace", hint)
     return manifest
+
+
+def _astray(manifest: Manifest) -> Iterator[str]:
+    """What would lead out of the workspaces: agents work beside this file."""
+    for slug, marks in manifest.workspaces.items():
+        if not re.fullmatch(SLUG_PATTERN, slug):
+            yield slug
+        yield from (path for path in marks if {"", ".", ".."} & set(path.split("/")) or "\0" in path)
 
 
 def encode(manifest: Manifest) -> bytes:

@@ -105,6 +105,7 @@ class Run:
                 self.written += applier.apply(wish.workspace, steps[slug], self.seen[slug])
             except WorkspaceProblem as exc:
                 self.failed[slug] = exc
+        applier.flush()
 
     def _archive(self, applier: Applier, now: datetime) -> set[str]:
         """Move away who is gone from the configuration. Returns whom to forget."""

@@ -55,8 +55,8 @@ class Place:
         for path in sorted([*self.root.rglob("*"), self.config]):
             there = path.lstat()
             content = path.read_bytes() if stat.S_ISREG(there.st_mode) else b""
-            found[str(path)] = (there.st_ino, 0 if path.name.endswith(".lock") else there.st_mtime_ns, content)
-        return {path: fact for path, fact in found.items() if not path.endswith(".lock")}
+            found[str(path)] = (there.st_ino, there.st_mtime_ns, content)
+        return found
 
 
 def contents(folder: Path) -> dict[str, bytes | None]:

@@ -15,8 +15,9 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from profiles.sync.beneath import is_temporary
-from profiles.sync.errors import SyncError
+from profiles.sync.beneath import Tree, is_temporary, no_hook
+from profiles.sync.errors import SyncError, WorkspaceProblem
+from profiles.sync.files import Stamp, digest
 from profiles.sync.mounts import Mount
 from profiles.sync.once import Report, difference
 from tests.profiles.sync.place import Place, by_slug, contents, persona, states
@@ -460,3 +461,37 @@ def test_a_configuration_that_changes_during_the_sync_is_not_overwritten(place: 
     assert "// mine" in place.config.read_text()
     report = place.sync([ADA, BOB, persona("cleo")])
     assert (report.config_problem, "// mine" in place.config.read_text()) == ("", True)
+
+
+@pytest.mark.parametrize(
+    "workspaces", [{"../outside": {}}, {"ada": {"../../outside/SOUL.md": {}}}, {"ada": {"/etc/passwd": {}}}, {"": {}}]
+)
+def test_a_manifest_that_leads_elsewhere_is_not_followed(
+    place: Place, outside: Path, workspaces: dict[str, dict[str, dict[str, str]]]
+) -> None:
+    """Agents work beside it."""
+    mark = {"source": digest(b"secret"), "disk": digest(b"secret")}
+    told = {slug: dict.fromkeys(paths, mark) for slug, paths in workspaces.items()}
+    place.file(".clawtui-sync.json").write_bytes(msgspec.json.encode({"workspaces": told}))
+    with pytest.raises(SyncError, match="is in no workspace"):
+        place.sync([ADA, BOB])
+    assert sorted(contents(outside)) == ["SKILL.md", "SOUL.md"]
+
+
+@pytest.mark.parametrize("path", ["../x", "a/../b", "/etc/x", "a//b", "./a", "", "a\0b"])
+def test_no_path_leads_out_of_a_workspace(place: Place, path: str) -> None:
+    root = os.open(place.root, os.O_RDONLY)
+    try:
+        with Tree(root, place.root, "ada") as tree:
+            for act in (
+                lambda: tree.look(path),
+                lambda: tree.put(path, b"", Stamp(), no_hook),
+                lambda: tree.remove(path, no_hook),
+                lambda: tree.folder(path),
+            ):
+                with pytest.raises(WorkspaceProblem, match="leads out"):
+                    act()
+        with pytest.raises(WorkspaceProblem, match="leads out"):
+            Tree(root, place.root, path)
+    finally:
+        os.close(root)
