@@ -32,7 +32,7 @@ class SyncOptions:
 
     source: Literal["registry", "folder", "convex"] | None = None
     """Where personas come from: the hub's profiles (registry), profile files in a folder, or Convex."""
-    workspaces: str = ""
+    workspaces: Annotated[str, Parameter(alias="--workspace-root")] = ""
     """Folder in which every persona has its workspace."""
     config: Annotated[str, Parameter(name=("--config", GATEWAY_OPTIONS["--config"]))] = ""
     """The gateway's openclaw.json. Before the verb, --config is clawtui's own settings file."""

@@ -9,7 +9,7 @@ GLOBAL_OPTIONS: Final = frozenset({"--hub", "--token-file", "--ca-file", "--home
 """Options of every verb that take a value."""
 EXEC_OPTIONS: Final = frozenset({"--timeout", "--cwd", "--env", "-e"})
 """Options of `exec` that take a value."""
-GATEWAY_OPTIONS: Final = {"--token-file": "--gateway-token-file", "--config": "--openclaw-config"}
+GATEWAY_OPTIONS: Final = {"--token-file": "--gateway-token-file", "--config": "--config-path"}
 """Options of `gateway add` and `gateway sync` whose short names are options of every verb too, with their own names."""
 END_OF_OPTIONS: Final = "--"
 STDIN: Final = "@stdin"

@@ -102,7 +102,7 @@ def test_a_sync_is_set_with_every_option_and_ended(cli: CommandLine) -> None:
         interval_seconds=300,
     )  # fmt: skip
     assert cli.last("set_gateway_sync") == ("main", wanted)
-    assert cli.line("gateway sync main --source folder --folder /p --workspaces /w --config /c").code == 0
+    assert cli.line("gateway sync main --source folder --folder /p --workspace-root /w --config-path /c").code == 0
     assert cli.last("set_gateway_sync")[1].folder == "/p"
     assert cli("gateway", "sync", "main", "--off").code == 0
     assert cli.last("set_gateway_sync") == ("main", None)
