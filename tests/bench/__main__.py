@@ -19,7 +19,18 @@ from typing import Any
 import msgspec
 from rich.console import Console
 
-from tests.bench import docker_agents, docker_snapshot, fleet, latency, listing, raw, throughput, tui, tui_idle
+from tests.bench import (
+    docker_agents,
+    docker_snapshot,
+    fleet,
+    latency,
+    listing,
+    personas,
+    raw,
+    throughput,
+    tui,
+    tui_idle,
+)
 from tests.bench.comparison import Peers
 from tests.bench.hubs import BenchError
 from tests.bench.report import Row, Verdict, print_table, with_ratios, write_json
@@ -45,6 +56,8 @@ class Sizes(msgspec.Struct, frozen=True, kw_only=True):
     agents_seconds: float = 90.0
     dropped: int = 1_000
     list: int = 15
+    personas: int = 500
+    persona_rounds: int = 3
     paints: int = 7
     docker_creates: int = 7
     docker_agents: int = 30
@@ -54,7 +67,7 @@ class Sizes(msgspec.Struct, frozen=True, kw_only=True):
 
 QUICK = Sizes(
     raw=200, noop=300, exec=200, throughput_noop=3_000, throughput_exec=1_000, docker=15, celery_latency=100,
-    celery_tasks=300, agents=1_000, agents_seconds=15.0, dropped=300, list=5,
+    celery_tasks=300, agents=1_000, agents_seconds=15.0, dropped=300, list=5, personas=50, persona_rounds=1,
     paints=3, docker_creates=3, docker_agents=6, docker_rounds=1, snapshot_mb=50,
 )  # fmt: skip
 
@@ -136,6 +149,12 @@ class Bench:
     async def list(self) -> list[Row]:
         return await listing.listing(self._folder / "list", self._sizes.list)
 
+    async def personas(self) -> list[Row]:
+        sizes = self._sizes
+        return await asyncio.to_thread(
+            personas.personas, self._folder / "personas", sizes.personas, sizes.persona_rounds, self.say
+        )
+
     async def tui(self) -> list[Row]:
         return await asyncio.to_thread(tui.screen, self._folder / "tui", self._sizes.paints, self.say)
 
@@ -171,6 +190,7 @@ SECTIONS: dict[str, Callable[[Bench], Awaitable[list[Row]]]] = {
     "fleet": Bench.fleet,
     "reconnect": Bench.reconnect,
     "list": Bench.list,
+    "personas": Bench.personas,
     "tui": Bench.tui,
     "tui-idle": Bench.tui_idle,
     "docker": Bench.docker,
