@@ -23,6 +23,8 @@ from profiles.model import Profile, parse_name, parse_profile
 from profiles.reading import FORMATS, MAX_TEXT_BYTES, read_text
 
 DOCKERFILE_SUFFIX: Final = ".Dockerfile"
+COMPOSE_SUFFIX: Final = ".compose.yml"
+"""Of side services beside a profile, as a migration writes them: no profile."""
 MAX_CONTEXT_BYTES: Final = 64 << 20
 MAX_CONTEXT_FILES: Final = 10_000
 
@@ -148,7 +150,8 @@ def read_folder(source: Source, wanted: str | None = None) -> Iterator[Found]:
     data: dict[str, list[Path]] = {}
     for name in names:
         path = source.folder / name
-        if path.suffix in FORMATS and not name.startswith(".") and path.is_file():
+        hidden = name.startswith(".") or name.endswith(COMPOSE_SUFFIX)
+        if path.suffix in FORMATS and not hidden and path.is_file():
             data.setdefault(path.stem, []).append(path)
     dockerfiles = [name.removesuffix(DOCKERFILE_SUFFIX) for name in names if name.endswith(DOCKERFILE_SUFFIX)]
     for stem in sorted(each for each in {*data, *dockerfiles} if wanted in (None, each)):

@@ -19,7 +19,8 @@ from hub.contract import ProblemView, ProfileCheck, ProfileQuery, ProfileText, P
 from hub.control import Control
 from hub.errors import HubError
 
-profile = App(name="profile", help="List, show, check, save and build profiles: what agents are made from.")
+profile = App(name="profile", help="List, show, check, save, build and migrate profiles: what agents are made from.")
+profile.command("clawtui.cli.migrate:migrate", name="migrate")
 
 DOCKERFILE_SUFFIX: Final = ".Dockerfile"
 

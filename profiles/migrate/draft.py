@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+import dataclasses
+from dataclasses import dataclass
 
 import msgspec
 
@@ -34,11 +35,11 @@ class Beside:
     family: str
     version: str
     field: str
-    setup: list[str] = field(default_factory=list[str])
-    flags: list[str] = field(default_factory=list[str])
-    environment: dict[str, str] = field(default_factory=dict[str, str])
+    setup: list[str] = dataclasses.field(default_factory=list[str])
+    flags: list[str] = dataclasses.field(default_factory=list[str])
+    environment: dict[str, str] = dataclasses.field(default_factory=dict[str, str])
     config: bytes | None = None
-    files: dict[str, bytes] = field(default_factory=dict[str, bytes])
+    files: dict[str, bytes] = dataclasses.field(default_factory=dict[str, bytes])
 
 
 @dataclass(slots=True)
@@ -53,24 +54,24 @@ class Draft:
     """
 
     vm: VmProfile
-    findings: list[Finding] = field(default_factory=list[Finding])
-    fields: dict[str, object] = field(default_factory=dict[str, object])
-    environment: dict[str, str] = field(default_factory=dict[str, str])
-    sources: list[Task] = field(default_factory=list[Task])
-    packages: dict[str, str] = field(default_factory=dict[str, str])
-    files: list[VmFile] = field(default_factory=list[VmFile])
-    file_fields: dict[str, str] = field(default_factory=dict[str, str])
-    tasks: list[Task] = field(default_factory=list[Task])
-    moved: dict[str, str] = field(default_factory=dict[str, str])
-    links: dict[str, str] = field(default_factory=dict[str, str])
-    units: dict[str, tuple[str, str]] = field(default_factory=dict[str, tuple[str, str]])
-    wanted: dict[str, str] = field(default_factory=dict[str, str])
-    beside: dict[str, Beside] = field(default_factory=dict[str, Beside])
-    programs: list[Program] = field(default_factory=list[Program])
-    prepare: list[str] = field(default_factory=list[str])
-    unwanted: set[str] = field(default_factory=set[str])
-    users: set[str] = field(default_factory=set[str])
-    ports: list[int] = field(default_factory=list[int])
+    findings: list[Finding] = dataclasses.field(default_factory=list[Finding])
+    fields: dict[str, object] = dataclasses.field(default_factory=dict[str, object])
+    environment: dict[str, str] = dataclasses.field(default_factory=dict[str, str])
+    sources: list[Task] = dataclasses.field(default_factory=list[Task])
+    packages: dict[str, str] = dataclasses.field(default_factory=dict[str, str])
+    files: list[VmFile] = dataclasses.field(default_factory=list[VmFile])
+    file_fields: dict[str, str] = dataclasses.field(default_factory=dict[str, str])
+    tasks: list[Task] = dataclasses.field(default_factory=list[Task])
+    moved: dict[str, str] = dataclasses.field(default_factory=dict[str, str])
+    links: dict[str, str] = dataclasses.field(default_factory=dict[str, str])
+    units: dict[str, tuple[str, str]] = dataclasses.field(default_factory=dict[str, tuple[str, str]])
+    wanted: dict[str, str] = dataclasses.field(default_factory=dict[str, str])
+    beside: dict[str, Beside] = dataclasses.field(default_factory=dict[str, Beside])
+    programs: list[Program] = dataclasses.field(default_factory=list[Program])
+    prepare: list[str] = dataclasses.field(default_factory=list[str])
+    unwanted: set[str] = dataclasses.field(default_factory=set[str])
+    users: set[str] = dataclasses.field(default_factory=set[str])
+    ports: list[int] = dataclasses.field(default_factory=list[int])
     gpu: bool = False
     early: bool = False
     home: bool = False

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from typing import Final
+from typing import Final, cast
 
 from profiles.errors import ProfileError
 from profiles.migrate.draft import Draft
@@ -120,7 +120,9 @@ def _gpu(draft: Draft, field: str, value: object) -> None:
     if value in (None, "", "none", [], {}, False, 0):
         draft.ok(Area.GPU, field, "no GPU", "it asks for none")
         return
-    asked: object = value if isinstance(value, (int, list)) and not isinstance(value, bool) else "all"
+    asked: object = "all"
+    if isinstance(value, (int, list)) and not isinstance(value, bool):
+        asked = cast("object", value)
     try:
         parse_gpu(field, asked)
     except ProfileError:

@@ -155,7 +155,7 @@ def _as_docker(raw: object, name: str) -> dict[str, object] | None:
         return None
     data = cast("dict[str, object]", raw)
     try:
-        profile = parse_profile(raw) if "name" in data else parse_profile(raw, name)
+        profile = parse_profile(data, "" if "name" in data else name)
     except ProfileError:
         return None
     return {"name": profile.name, **data}

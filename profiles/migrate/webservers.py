@@ -98,7 +98,8 @@ DAEMONS: Final[Mapping[str, Server]] = {
     "php-fpm": Server(
         argv=("php-fpm8.2", "-F", "-d", "error_log=/dev/stderr"),
         units=("php-fpm", "php8.2-fpm"),
-        prepare="sed -i --follow-symlinks -E -e 's|^pid = .*|pid = /tmp/php-fpm.pid|' -e 's|^error_log = .*|error_log = /dev/stderr|'"
+        prepare="sed -i --follow-symlinks -E -e 's|^pid = .*|pid = /tmp/php-fpm.pid|'"
+        " -e 's|^error_log = .*|error_log = /dev/stderr|'"
         " /etc/php/8.2/fpm/php-fpm.conf && install -d -o agent -g agent /run/php",
         web=False,
     ),
