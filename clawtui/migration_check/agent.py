@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import shlex
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Final
@@ -20,7 +21,6 @@ from profiles.migrate import Probe, Sidecar
 
 REACH_SECONDS: Final = 60
 """A database that starts for the first time makes its files first."""
-SERVICE_SECONDS: Final = 30
 NOT_COMPARED: Final = "not compared: no agent in the VM was named (--against)"
 
 
@@ -74,9 +74,8 @@ class AgentChecks:
 
     async def _probe(self, probe: Probe, step: Step) -> int:
         """Return how many comparisons that were."""
-        command = _until(probe.command, SERVICE_SECONDS) if step is Step.SERVICE else probe.command
         began = time.monotonic()
-        ended = await self._exec(step, probe.subject, command)
+        ended = await self._exec(step, probe.subject, probe.command)
         if ended is None:
             return 0
         good = ended.status == TaskState.SUCCEEDED
@@ -166,13 +165,9 @@ class AgentChecks:
             return None
 
 
-def _until(command: str, seconds: int) -> str:
+def _until(test: str, seconds: int) -> str:
     """Try for a while: what has just been started answers a moment later."""
-    quoted = command.replace("'", "'\\''")
-    return (
-        f"for try in $(seq {seconds * 2}); do said=$(bash -c '{quoted}' 2>&1) && "
-        """{ printf '%s\\n' "$said"; exit 0; }; sleep 0.5; done; printf '%s\\n' "$said" >&2; exit 1"""
-    )
+    return f"exec bash -c {shlex.quote(f'for _ in $(seq {seconds * 2}); do {test} && exit 0; sleep 0.5; done; exit 1')}"
 
 
 def _outcome(good: bool) -> Outcome:

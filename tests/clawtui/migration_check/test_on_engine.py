@@ -101,7 +101,8 @@ def whole(image: str, name: str) -> Migration:
             Probe(kind=ProbeKind.PACKAGE, subject="git", command="git --version"),
             Probe(kind=ProbeKind.FILE, subject="site.conf", command='[ "$(cat /etc/site.conf)" = "of the profile" ]'),
             Probe(kind=ProbeKind.ENVIRONMENT, subject="A", command='[ "$A" = "x y" ]'),
-            Probe(kind=ProbeKind.SERVICE, subject="port 80", command="exec 3<>/dev/tcp/127.0.0.1/80"),
+            Probe(kind=ProbeKind.SERVICE, subject="port 80", command="bash -c 'for _ in $(seq 60); do "
+                  "(exec 3<>/dev/tcp/127.0.0.1/80) && exit 0; sleep 0.5; done; exit 1'"),
             Probe(kind=ProbeKind.TASK, subject="seed", command="python3 -c 'import socket as s; "
                   "s.create_connection((\"store\", 7000))'", sidecar="store"),
             Probe(kind=ProbeKind.TASK, subject="away", command="true", sidecar="away"),

@@ -38,6 +38,13 @@ def test_what_is_saved_is_the_profile_without_its_name_and_volumes() -> None:
     assert raw["name"] == "web", "the migration itself is as it was"
 
 
+def test_the_network_of_side_services_is_left_out() -> None:
+    raw = {"name": "web", "network": "web-services"}
+    beside = (Sidecar(name="redis", image="redis:7", port=1),)
+    assert "network" not in json.loads(plan.profile_text(migration(profile=raw, sidecars=beside), "x")[0].text)
+    assert "network" in json.loads(plan.profile_text(migration(profile=raw), "x")[0].text)
+
+
 def test_files_without_a_dockerfile_are_not_sent() -> None:
     text, _ = plan.profile_text(migration(context={"a": b"1"}), "check-web-1")
     assert (text.dockerfile, text.context) == (None, {})
