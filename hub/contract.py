@@ -1145,7 +1145,7 @@ class SyncState(enum.StrEnum):
 
 class PersonaSync(Shape, frozen=True):
     """`hash`: of everything the persona shall be (first 12 hex digits of SHA-256); `at`: since when it is so;
-    `files`: those that wait for a decision."""
+    `files`: those that wait for a decision. `notes`: what is no mistake and may surprise."""
 
     gateway: str
     slug: str
@@ -1157,6 +1157,7 @@ class PersonaSync(Shape, frozen=True):
     model: str = ""
     workspace: str = ""
     files: list[str] = []
+    notes: list[str] = []
 
 
 class SyncTarget(Shape, frozen=True):
@@ -1177,6 +1178,7 @@ class SyncTarget(Shape, frozen=True):
     hint: str = ""
     archived: list[str] = []
     counts: dict[str, int] = {}
+    notes: list[str] = []
 
 
 class SyncStatus(Shape, frozen=True):
@@ -1220,6 +1222,7 @@ class SyncReport(Shape, frozen=True):
     restarted: bool = False
     problem: str = ""
     seconds: float = 0.0
+    notes: list[str] = []
 
 
 class SyncReports(Shape, frozen=True):

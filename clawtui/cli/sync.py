@@ -38,7 +38,7 @@ PERSONAS: Final = (
     Column("HASH", lambda one: one.hash),
     Column("MODEL", lambda one: one.model),
     Column("FILES", lambda one: one.files),
-    Column("REASON", lambda one: one.reason),
+    Column("REASON", lambda one: "; ".join([one.reason] if one.reason else one.notes)),
 )
 TARGETS: Final = (
     Column("GATEWAY", lambda one: one.gateway),
@@ -51,6 +51,7 @@ TARGETS: Final = (
     Column("WORKSPACES", lambda one: one.workspace_root),
     Column("CONFIG", lambda one: one.config_path),
     Column("PROBLEM", lambda one: one.problem),
+    Column("NOTE", lambda one: "; ".join(one.notes)),
 )
 STEPS: Final = (
     Column("FILE", lambda step: f"{step.slug}/{step.path}"),
@@ -110,7 +111,7 @@ async def run(gateway: str = "", /, *, dry_run: bool = False, accept_empty: bool
     Args:
         gateway: Only this gateway; without it all.
         dry_run: Only say what would be done.
-        accept_empty: The source has no persona any more, and that is meant: archive all workspaces.
+        accept_empty: The source has no persona any more, or the workspace root nothing, and that is meant.
     """
     request = SyncRun(gateway=gateway, dry_run=dry_run, accept_empty=accept_empty)
     async with context.control() as control:
@@ -124,6 +125,8 @@ def _report(context: Context, done: SyncReports) -> int:
     if context.out.mode is Mode.TABLE:
         for report in done.reports:
             context.out.say(f"{report.gateway}: {_done(report)}")
+            for note in report.notes if report.dry_run else ():
+                context.out.say(f"    {note}")
     return exits.FAILED if any(report.problem for report in done.reports) else exits.DONE
 
 

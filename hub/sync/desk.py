@@ -29,7 +29,7 @@ from hub.sync.loop import Needs, TargetLoop, conflict
 from hub.sync.runner import Wish
 from hub.sync.state import difference_view
 from profiles.sync.errors import SyncError
-from profiles.sync.plan import WAITING, Decision
+from profiles.sync.plan import WAITING, Action, Decision
 
 ALL_FIRST_SECONDS: Final = 45.0
 OFF_HINT: Final = "it is switched off by the hub's settings: OPENCLAW_PROFILE_SYNC=false"
@@ -189,7 +189,9 @@ class SyncDesk:
         named = [file for file in found.files if request.path in ("", file.path)]
         if request.path and not named:
             raise _nothing(f"{request.path[:200]!r} of {gateway}/{slug} is as the source says, or is none of its files")
-        waiting = [file for file in named if file.action in _WAITS]
+        # A file that was kept waits for nobody; who names it may think better of it.
+        again = bool(request.path) and request.decision != "keep"
+        waiting = [file for file in named if file.action in _WAITS or (again and file.action == Action.KEEP)]
         if not waiting:
             raise _nothing(f"no file of {gateway}/{slug} waits for a decision")
         if request.decision == "adopt":

@@ -63,7 +63,6 @@ class TargetLoop:
         self._timer = Timer(tick_at=self._mono())
         self._wake = asyncio.Event()
         self._requests: deque[tuple[Callable[[], Awaitable[Any]], asyncio.Future[Any]]] = deque()
-        self._disabled: frozenset[str] = frozenset()
         self._closed = False
         self._trouble: SyncError | None = None
         """Of the last run, when it could do nothing."""
@@ -221,7 +220,6 @@ class TargetLoop:
         if wish.dry_run:
             return report_view(self.gateway.name, done.report, dry_run=True, restarted=False, problem=_said(done))
         self._needs.changes.aim(self.gateway.name, done.aim, self.poke)
-        self._disabled = done.disabled
         self._timer = ran(self._timer, cause, self._mono(), config_changed=done.report.config_changed)
         await self._prover.begin(done, look)
         self._ran(done)
@@ -234,7 +232,7 @@ class TargetLoop:
         await self._prover.look()
         now_ms = self._kernel.now().wall_ms
         held = self._prover.held
-        state = with_proof(self.state, self._prover.proof, self._disabled, now_ms)
+        state = with_proof(self.state, self._prover.proof, now_ms)
         if held is not None:
             state = with_problem(state, held.why, held.hint, now_ms)
         self._show(self._proven(state, now_ms))
@@ -249,7 +247,7 @@ class TargetLoop:
             problem, hint = report.config_problem, report.config_hint
         if held is not None:
             problem, hint = held.why, held.hint
-        state = with_report(self.state, report, self._prover.proof, self._disabled, now_ms)
+        state = with_report(self.state, report, self._prover.proof, now_ms)
         state = with_problem(state, problem, hint, now_ms)
         state = msgspec.structs.replace(
             state,

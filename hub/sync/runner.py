@@ -47,7 +47,7 @@ class Wish(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Ran(msgspec.Struct, frozen=True, kw_only=True):
-    """What a run did. `problems`: of the source, as sentences. `disabled`: personas that shall be in no roster.
+    """What a run did. `problems`: of the source, as sentences.
 
     `fingerprint`: of everything of which the config is made. `aim`: files that the next change counts for.
     """
@@ -57,7 +57,6 @@ class Ran(msgspec.Struct, frozen=True, kw_only=True):
     config: ConfigFacts
     problems: tuple[str, ...] = ()
     hint: str = ""
-    disabled: frozenset[str] = frozenset()
     fingerprint: str = ""
     aim: Aim = Aim()
 
@@ -70,6 +69,8 @@ class Runner:
         self._validator = validator
         self._now_ms = now_ms
         self._known: dict[Path, Stamp | None] = {}
+        self._written = False
+        """Something of ours was in the workspace root at the last run."""
 
     async def run(self, look: Look | None, wish: Wish, held: Held | None) -> Ran:
         """Raises SyncError: nothing, or not all, could be done."""
@@ -101,6 +102,7 @@ class Runner:
         problems = [str(one) for one in loaded.problems] + _missing(built, loaded)
         aim = Aim()
         if not wish.dry_run:
+            self._written = bool(report.personas)
             known = await asyncio.to_thread(_after, built, report, before)
             self._known = known
             aim = Aim(open=frozenset(built.folders), known={**source, **known})
@@ -110,7 +112,6 @@ class Runner:
             config=await asyncio.to_thread(config_facts, built.target.config),
             problems=tuple(problems),
             hint=next((one.hint for one in loaded.problems if one.hint), ""),
-            disabled=frozenset(one.slug for one in loaded.personas if not one.enabled),
             fingerprint=fingerprint,
             aim=aim,
         )
@@ -120,10 +121,15 @@ class Runner:
         loaded = await built.source.load()
         chosen = tuple(one for one in loaded.personas if not built.personas or one.slug in built.personas)
         known = await asyncio.to_thread(known_slugs, built.target.root)
-        about = [one.slug for one in (*chosen, *loaded.problems)]
-        if is_suspicious(known, about, accepted=accept_empty):
+        if self._written and known is None and not accept_empty:
             raise SyncError(
-                f"the source has no persona any more, and {len(known)} are here: nothing was changed",
+                f"{built.target.root} has lost everything that was written there: nothing was changed",
+                "Is its volume mounted? If it was emptied on purpose: clawtui sync run GATEWAY --accept-empty",
+            )
+        about = [one.slug for one in (*chosen, *loaded.problems)]
+        if is_suspicious(known or (), about, accepted=accept_empty):
+            raise SyncError(
+                f"the source has no persona any more, and {len(known or ())} are here: nothing was changed",
                 "Look at the source's address, account or folder. If it is meant that all of them go: "
                 "clawtui sync run GATEWAY --accept-empty",
             )
@@ -158,13 +164,16 @@ def fingerprint_of(built: Built, personas: Sequence[Persona]) -> str:
     return hashlib.sha256(msgspec.json.encode([built.settings, bare])).hexdigest()
 
 
-def known_slugs(root: Path) -> frozenset[str]:
-    """Return the personas that were written here before. Blocks. Raises SyncError for a manifest that is none."""
+def known_slugs(root: Path) -> frozenset[str] | None:
+    """Return the personas that were written here before, None where nothing was. Blocks.
+
+    Raises SyncError for a manifest that is none.
+    """
     path = root / MANIFEST
     try:
         return frozenset(decode(path.read_bytes(), path).workspaces)
     except FileNotFoundError:
-        return frozenset()
+        return None
     except OSError as exc:
         raise SyncError(f"{path} cannot be read: {exc.strerror}", "Let the hub's user read it.") from exc
 

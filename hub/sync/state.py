@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from typing import Final
 
 import msgspec
@@ -50,6 +50,7 @@ class State(msgspec.Struct, frozen=True, kw_only=True):
     hint: str = ""
     problem_ms: int | None = None
     archived: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
     personas: Mapping[str, Persona] = {}
     seconds: float = 0.0
 
@@ -69,6 +70,7 @@ class State(msgspec.Struct, frozen=True, kw_only=True):
             hint=self.hint,
             archived=list(self.archived),
             counts=self.counts(),
+            notes=list(self.notes),
         )
 
     def counts(self) -> dict[str, int]:
@@ -110,19 +112,19 @@ class Proof(msgspec.Struct, frozen=True, kw_only=True):
     shown: frozenset[str] | None = None
 
 
-def with_report(state: State, report: Report, proof: Proof, disabled: Collection[str], now_ms: int) -> State:
-    """Return the state after a run. `disabled`: slugs that shall be in no roster; their files are all there is."""
+def with_report(state: State, report: Report, proof: Proof, now_ms: int) -> State:
+    """Return the state after a run."""
     personas: dict[str, Persona] = {}
     for one in report.personas:
         before = state.personas.get(one.slug)
-        personas[one.slug] = _persona(state.gateway, one, before, Proof() if one.slug in disabled else proof, now_ms)
-    return msgspec.structs.replace(state, personas=personas)
+        personas[one.slug] = _persona(state.gateway, one, before, proof, now_ms)
+    return msgspec.structs.replace(state, personas=personas, notes=report.notes)
 
 
-def with_proof(state: State, proof: Proof, disabled: Collection[str], now_ms: int) -> State:
+def with_proof(state: State, proof: Proof, now_ms: int) -> State:
     """Return the state after a look at the gateway; what waits for a person or failed is as before."""
     settled = {
-        slug: _proven(one, Proof() if slug in disabled else proof, now_ms)
+        slug: _proven(one, proof, now_ms)
         for slug, one in state.personas.items()
         if one.view.state in (SyncState.IN_STEP, SyncState.PENDING)
     }
@@ -165,6 +167,7 @@ def _persona(
         model=report.model,
         workspace=report.workspace,
         files=[step.path for step in report.steps if step.action in WAITING],
+        notes=list(report.notes),
     )
     made = Persona(
         view=view, since_ms=since, hash=report.hash, proven=before.proven if before is not None else "",
@@ -195,6 +198,7 @@ def report_view(gateway: str, report: Report, *, dry_run: bool, restarted: bool,
         restarted=restarted,
         problem=problem or report.config_problem or "; ".join(failed),
         seconds=round(report.seconds, 3),
+        notes=[*report.notes, *(f"{one.slug}: {note}" for one in report.personas for note in one.notes)],
     )
 
 
@@ -204,7 +208,6 @@ def step_view(step: Step) -> SyncStep:
 
 def difference_view(found: Difference, why_not: str) -> FileDifference:
     """`why_not`: why the source cannot take the text on disk."""
-    waits = found.action in {action.value for action in WAITING}
     if not why_not and found.before is None:
         why_not = "it is not text" if found.binary else "there is no file on disk"
     return FileDifference(
@@ -214,6 +217,6 @@ def difference_view(found: Difference, why_not: str) -> FileDifference:
         on_disk=found.before,
         wanted=found.after,
         binary=found.binary,
-        can_adopt=waits and not why_not,
-        why_not=why_not if waits else "",
+        can_adopt=not why_not,
+        why_not=why_not,
     )

@@ -136,7 +136,10 @@ def judge(wanted: str, seen: str | None, mark: Mark | None, decision: Decision |
     if seen == wanted:
         return Verdict(Action.KEEP)
     if mark is not None and (settled := _settled(wanted, seen, mark)) is not None:
-        return settled
+        if settled.action is not Action.KEEP or decision is not Decision.APPLY:
+            return settled
+        # Whoever kept a file may think better of it.
+        return Verdict(Action.WRITE, "decided: apply", rescue=True)
     if decision is Decision.KEEP:
         return Verdict(Action.KEEP, "kept as somebody changed it", settle=True)
     unchanged = mark is not None and wanted == mark.source

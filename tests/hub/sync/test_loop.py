@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import shutil
 from pathlib import Path
 
 import pytest
@@ -160,6 +161,18 @@ async def test_an_empty_source_is_believed_neither_after_a_new_start(tmp_path: P
         assert json.loads((one.root / MANIFEST).read_text())["workspaces"].keys() == {"ann"}
 
 
+async def test_a_workspace_root_that_is_suddenly_empty_is_not_filled_again(tmp_path: Path) -> None:
+    """As when the volume is not mounted any more."""
+    async with syncing(tmp_path, "ann") as one:
+        await one.until_states(ann="in-step")
+        shutil.rmtree(one.root)
+        report = await one.run()
+        assert "has lost everything" in report.problem
+        assert not one.root.exists()
+        assert (await one.run(accept_empty=True)).problem == ""
+        assert one.soul("ann").is_file()
+
+
 async def test_one_wrong_profile_stays_as_it_was_and_keeps_nobody_from_being_synced(tmp_path: Path) -> None:
     async with syncing(tmp_path, "ann", "bob") as one:
         await one.until_states(ann="in-step", bob="in-step")
@@ -314,6 +327,9 @@ async def test_decisions(tmp_path: Path) -> None:
         decided = {("ann", "SOUL.md"): Decision.KEEP}
         assert (await one.loop.resolve("ann", Wish(decisions=decided))).state == "in-step"
         assert one.soul("ann").read_text() == "A human's.\n"
+        again = Wish(decisions={("ann", "SOUL.md"): Decision.APPLY})
+        assert (await one.loop.resolve("ann", again)).state == "in-step"
+        assert one.soul("ann").read_text() != "A human's.\n"
         one.soul("ann").write_text("Another one.\n")
         await one.run()
         adopted = Wish(decisions={("ann", "SOUL.md"): Decision.ADOPT}, adopt=[("ann", "SOUL.md")])
@@ -325,7 +341,7 @@ async def test_decisions(tmp_path: Path) -> None:
         assert (await one.loop.resolve("ann", applied)).state == "in-step"
         assert one.soul("ann").read_text() == "Another one.\n"
         kept = [path for path in (one.root / "ann").rglob("*") if ".clawtui-archive" in path.parts and path.is_file()]
-        assert [path.read_text() for path in kept] == ["A third.\n"]
+        assert {path.read_text() for path in kept} == {"A human's.\n", "A third.\n"}
 
 
 async def test_a_decision_when_the_source_is_down_changes_nothing(tmp_path: Path) -> None:
