@@ -25,5 +25,5 @@ def test_every_row_is_measured_and_has_a_budget(tmp_path: Path) -> None:
 
 
 def test_a_sync_that_did_not_do_its_work_is_no_measurement(tmp_path: Path) -> None:
-    with pytest.raises(BenchError, match="there is no persona"):
+    with pytest.raises(BenchError, match="wrote 0 files"):
         personas(tmp_path, 0, 1, lambda _: None)
