@@ -33,6 +33,7 @@ MACHINE: Final = (
 )  # fmt: skip
 """In the order in which it is shown; what a newer hub knows besides stands behind."""
 CONTENTS: Final = ("packages", "setup_tasks", "files", "build_arguments")
+PERSONA: Final = ("slug", "name", "role", "model", "soul", "user", "emoji", "theme", "avatar")
 
 
 class Known(NamedTuple):
@@ -202,8 +203,20 @@ def contents_fields(whole: ProfileView) -> list[Field]:
     inside = _part(_mapping(whole.effective.get("contents")), CONTENTS, leave_out=("environment",))
     fields = [heading("In the image"), *(inside or [Field("", "nothing beyond the base image", "dim")])]
     if persona := whole.effective.get("persona"):
-        fields += [heading("Persona"), *_part(_mapping(persona), ())]
+        fields += [heading("Persona"), *persona_fields(persona)]
     return fields
+
+
+def persona_fields(persona: Any) -> list[Field]:
+    """Who works there. Of whole texts only how they begin: they are read where they are written."""
+    told = _mapping(persona)
+    for key in ("soul", "user"):
+        if text := told.get(key):
+            first = next((line.strip() for line in str(text).splitlines() if line.strip()), "")
+            told[key] = f"{first[:80]} ({len(str(text))} characters)"
+    skills = [_mapping(one) for one in told.pop("skills", None) or []]
+    named = [f"{one.get('name') or one.get('slug')}{'' if one.get('enabled', True) else ' (off)'}" for one in skills]
+    return [*_part(told, PERSONA), Field("Skills", printable(", ".join(named)) or "none")]
 
 
 def changed_fields(made: Any, whole: ProfileView) -> list[Field]:

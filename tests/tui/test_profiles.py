@@ -123,6 +123,21 @@ def test_what_a_profile_means_is_said_without_what_it_leaves_open() -> None:
     assert not {"Labels", "Sudo"} & set(told)
 
 
+def test_a_persona_is_shown_without_its_whole_texts() -> None:
+    persona = {
+        "slug": "ada", "name": "Ada", "role": "", "soul": "\n# I am Ada\n" + "x" * 5_000, "user": None, "enabled": True,
+        "skills": [
+            {"slug": "triage", "name": "Triage", "enabled": True}, {"slug": "plan", "name": "", "enabled": False},
+        ],
+    }  # fmt: skip
+    fields = effective_fields(replace(BUILDER, effective=EFFECTIVE | {"persona": persona}))
+    told = {one.label: one.text for one in fields[[one.label for one in fields].index("Slug") :]}
+    assert told == {
+        "Slug": "ada", "Name": "Ada", "Soul": "# I am Ada (5012 characters)", "Enabled": "yes",
+        "Skills": "Triage, plan (off)",
+    }  # fmt: skip
+
+
 def test_an_image_is_built_changed_missing_or_unknown() -> None:
     images = (IMAGE,)
     assert image_cell(Known(BUILDER, BUILDER, images)).text == "√ built 300M"

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import cast
 
 from profiles.errors import ProfileError
-from profiles.loader import DOCKERFILE_SUFFIX, Found, Origin, read_folder
+from profiles.loader import Found, Origin, read_folder
 from profiles.loader import Source as Folder
 from profiles.persona import Persona, parse_slug, parted
 from profiles.reading import FORMATS, read_text
@@ -58,15 +58,14 @@ class FolderSource:
     def _read(self) -> tuple[list[Found], list[SourceProblem]]:
         try:
             found = list(read_folder(Folder(Origin.PROJECT, self._folder)))
-            names = sorted(os.listdir(self._folder))
+            names = [name for name in sorted(os.listdir(self._folder)) if _is_profile(name)]
         except OSError as exc:
             hint = "Make it, or mount what belongs there." if isinstance(exc, FileNotFoundError) else hint_for(exc)
             raise SyncError(f"the folder {self._folder} cannot be read: {exc.strerror}", hint) from exc
-        read = {each.name for each in found}
         stray = [
             SourceProblem(where=name, message="is no file that can be read", hint="Look where it leads, or remove it.")
             for name in names
-            if _is_profile(name) and os.path.splitext(name)[0] not in read
+            if not (self._folder / name).is_file()
         ]
         return [each for each in found if each.path], stray
 
@@ -118,7 +117,7 @@ def _slug_in(found: Found) -> str | None:
 
 
 def _is_profile(name: str) -> bool:
-    return os.path.splitext(name)[1] in FORMATS and not name.startswith(".") and not name.endswith(DOCKERFILE_SUFFIX)
+    return os.path.splitext(name)[1] in FORMATS and not name.startswith(".")
 
 
 def _adopt(found: Found, path: str, text: str) -> None:
