@@ -69,17 +69,8 @@ def sync_once(
     finally:
         if root is not None:
             os.close(root)
-    return Report(
-        personas=_reports(run, wishes),
-        roster=tuple(sorted(run.roster)),
-        config_changed=run.config_changed,
-        config_problem=run.config_problem,
-        config_hint=run.config_hint,
-        archived=tuple(run.archived),
-        notes=(*run.notes, *check_mounts(target.root, target.config, target.mounts)),
-        written=run.written,
-        seconds=time.monotonic() - begun,
-    )
+    notes = (*run.notes, *check_mounts(target.root, target.config, target.mounts))
+    return _report_of(run, wishes, notes, time.monotonic() - begun)
 
 
 def restore_last_good(target: Target) -> bool:
@@ -153,11 +144,25 @@ def _root(target: Target, *, make: bool) -> int | None:
 # --- the report --------------------------------------------------------------------------------------
 
 
+def _report_of(run: Run, wishes: Wishes, notes: tuple[str, ...], seconds: float) -> Report:
+    return Report(
+        personas=_reports(run, wishes),
+        roster=tuple(sorted(run.roster)),
+        config_changed=run.config_changed,
+        config_problem=run.config_problem,
+        config_hint=run.config_hint,
+        archived=tuple(run.archived),
+        notes=notes,
+        written=run.written,
+        seconds=seconds,
+    )
+
+
 def _reports(run: Run, wishes: Wishes) -> tuple[PersonaReport, ...]:
     steps: dict[str, list[Step]] = {}
     for step in run.plan.steps:
         steps.setdefault(step.slug, []).append(step)
-    reports = [_report(run, wish, tuple(steps.get(slug, ()))) for slug, wish in wishes.wishes.items()]
+    reports = [_persona(run, wish, tuple(steps.get(slug, ()))) for slug, wish in wishes.wishes.items()]
     for slug, problem in wishes.wrong.items():
         reports.append(_failed(slug, str(problem), problem.hint or "Until then it stays as it is."))
     for slug in run.failed.keys() - wishes.wishes.keys():
@@ -169,7 +174,7 @@ def _failed(slug: str, reason: str, hint: str) -> PersonaReport:
     return PersonaReport(slug=slug, name=slug, state=PersonaState.FAILED, reason=reason, hint=hint)
 
 
-def _report(run: Run, wish: Wish, steps: tuple[Step, ...]) -> PersonaReport:
+def _persona(run: Run, wish: Wish, steps: tuple[Step, ...]) -> PersonaReport:
     slug = wish.persona.slug
     state, reason, hint = _state(run, wish, steps)
     return PersonaReport(
