@@ -36,6 +36,10 @@ class Where(enum.StrEnum):
     PROFILES = "profiles"
     BUILD = "build"
     DISK = "disk"
+    SYNC = "sync"
+    PERSONA = "persona"
+    GATEWAYS = "gateways"
+    MESSAGES = "messages"
 
 
 class Action(NamedTuple):
@@ -59,6 +63,7 @@ _TASKS = (Where.FLEET, Where.TASKS, Where.ROLLOUT)
 _LOG = (Where.FLEET, Where.LOGS, Where.OUTPUT, Where.BUILD)
 _PROFILES = (Where.PROFILES,)
 _SAVED = (Where.SNAPSHOTS, Where.FLEET)
+_PERSONAS = (Where.SYNC, Where.PERSONA)
 
 ACTIONS: Final[tuple[Action, ...]] = (
     # --- places
@@ -73,6 +78,13 @@ ACTIONS: Final[tuple[Action, ...]] = (
     Action("show.profiles", ("f8",), "Profiles", "What agents are made from, and the images of it",
            words=("profiles",), argument="PROFILE"),
     Action("show.disk", ("f9",), "Disk", "What takes room, what of it nobody needs, and cleaning up", words=("disk",)),
+    Action("show.sync", ("f10",), "Sync", "Personas of OpenClaw gateways: whether each is as its source says",
+           words=("sync", "personas"), argument="PERSONA"),
+    Action("show.gateways", ("f11",), "Gateways", "OpenClaw gateways: how they are, and whom they answer for",
+           words=("gateways",), argument="GATEWAY"),
+    Action("sync.personas", ("1",), "Personas", "Personas and the sync of their gateways",
+           (Where.SYNC, Where.GATEWAYS)),
+    Action("sync.gateways", ("2",), "Gateways", "The gateways themselves", (Where.SYNC, Where.GATEWAYS)),
     Action("journal.acts", ("1",), "Acts", "What people did, with the command for it and the way back",
            (Where.JOURNAL,), words=("acts",)),
     Action("journal.audit", ("2",), "Audit", "Everything that was done, tried and refused, as it was written down",
@@ -103,8 +115,8 @@ ACTIONS: Final[tuple[Action, ...]] = (
     Action("filter", ("slash",), "Filter", "text, /regex/, !not, key:value; in a log: a regular expression",
            words=("filter",), argument="TEXT", hint=2),
     Action("sort.next", ("s",), "Sort", "Sort by the next column; `:sort cpu` names one",
-           (Where.FLEET,), words=("sort",), argument="COLUMN"),
-    Action("sort.reverse", ("S",), "Reverse", "Turn the order round", (Where.FLEET,), words=("reverse",)),
+           (Where.FLEET, Where.SYNC), words=("sort",), argument="COLUMN"),
+    Action("sort.reverse", ("S",), "Reverse", "Turn the order round", (Where.FLEET, Where.SYNC), words=("reverse",)),
     Action("columns", (), "Columns", "Which columns the table shows; none = as many as fit",
            _FLEET, words=("columns",), argument="COLUMN…"),
     Action("columns.choose", ("C",), "Choose columns", "Columns and their order, from a list", _FLEET,
@@ -124,7 +136,7 @@ ACTIONS: Final[tuple[Action, ...]] = (
     Action("palette", ("ctrl+p",), "Palette", "Find any action, place or agent", words=("palette",), hint=6),
     Action("menu", ("x",), "Actions", "What can be done with this",
            (*_TASKS, Where.OUTPUT, Where.JOURNAL, Where.JOBS, Where.HUB, Where.SNAPSHOTS,
-            Where.PROFILES, Where.DISK), words=("menu",), hint=1),
+            Where.PROFILES, Where.DISK, Where.SYNC, Where.PERSONA, Where.GATEWAYS), words=("menu",), hint=1),
     Action("help", ("question_mark",), "Help", "All keys and words", words=("help",), hint=99),
     Action("copy", ("y",), "Copy", "Copy the line, the id or the error (OSC 52)", words=("copy",)),
     Action("undo", ("u",), "Undo", "Take back the act under the journal's cursor, elsewhere the last one; or by number",
@@ -209,6 +221,35 @@ ACTIONS: Final[tuple[Action, ...]] = (
     Action("disk.clean_more", ("C",), "With newest", "The same, and the newest images that nobody uses too",
            (Where.DISK,), Grade.LOSES, ("clean-more",), "KIND…", hint=4, needs="disk"),
     Action("disk.look", ("r",), "Look again", "Look at the disks again now", (Where.DISK,), words=("look",), hint=5),
+    # --- personas
+    Action("sync.open", ("d",), "Difference", "Every file of the persona that is not as its source says, line by line",
+           (Where.SYNC,), words=("difference",), argument="PERSONA", hint=3, needs="persona"),
+    Action("sync.apply", ("a",), "Apply", "The source's text takes the place of what somebody wrote; that is archived",
+           _PERSONAS, Grade.STOPS, ("apply",), "PERSONA FILE", hint=4, needs="waiting"),
+    Action("sync.keep", ("K",), "Keep", "Leave what somebody wrote, until either side changes again", _PERSONAS,
+           Grade.ACTS, ("keep",), "PERSONA FILE", hint=5, needs="waiting"),
+    Action("sync.adopt", ("i",), "Adopt", "Take what somebody wrote into the source", _PERSONAS, Grade.STOPS,
+           ("adopt",), "PERSONA FILE", hint=6, needs="waiting"),
+    Action("sync.run", ("r",), "Sync now", "Write now what the source says; what somebody changed stays", _PERSONAS,
+           Grade.ACTS, ("sync-now",), "GATEWAY", hint=7),
+    Action("sync.plan", ("p",), "Dry run", "What a run would do now, file by file; it can be run from there", _PERSONAS,
+           words=("sync-plan",), argument="GATEWAY", hint=8),
+    Action("sync.accept_empty", (), "Accept none", "The source has no persona any more, and that is meant: archive all",
+           _PERSONAS, Grade.LOSES, ("accept-empty",), "GATEWAY"),
+    # --- gateways
+    Action("gateway.add", ("c",), "Add", "Name a gateway that exists already, and what it is kept in step with",
+           (Where.GATEWAYS,), Grade.ACTS, ("add-gateway",), "NAME", hint=3),
+    Action("gateway.sync", ("E",), "Its sync", "What the gateway's personas are kept in step with, and where",
+           (Where.GATEWAYS,), Grade.ACTS, ("gateway-sync",), "NAME", hint=4, needs="gateway"),
+    Action("gateway.look", ("r",), "Look again", "Look at the gateway again now", (Where.GATEWAYS,),
+           words=("look-at",), argument="NAME", hint=5, needs="gateway"),
+    Action("gateway.remove", ("D",), "Remove", "Forget the gateway; it and its files stay as they are",
+           (Where.GATEWAYS,), Grade.STOPS, ("remove-gateway",), "NAME", hint=6, needs="gateway"),
+    # --- messages
+    Action("message.open", ("m",), "Message", "Say something to the persona, and hear its answer", (*_PERSONAS,
+           Where.GATEWAYS), Grade.ACTS, ("message",), "PERSONA TEXT", hint=9, needs="persona"),
+    Action("message.session", ("ctrl+o",), "Session", "Go on with another conversation with the persona, by its name",
+           (Where.MESSAGES,), words=("session",), argument="NAME", hint=3, needs="persona"),
     # --- the hub
     Action("job.cancel", ("K",), "Cancel", "Cancel the job; what it did so far is undone", (Where.JOBS,), Grade.STOPS,
            ("cancel-job",), "JOB", needs="job", hint=2),

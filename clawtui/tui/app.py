@@ -27,10 +27,12 @@ from clawtui.tui.key_order import InOrder
 from clawtui.tui.keymap import Keymap
 from clawtui.tui.links import Link
 from clawtui.tui.memory import Memory
+from clawtui.tui.messages_acts import Messaging
 from clawtui.tui.saving import Saving
 from clawtui.tui.screens.main import MainScreen
 from clawtui.tui.screens.pane import Pane
 from clawtui.tui.store import PACE_SECONDS, FleetStore
+from clawtui.tui.sync_acts import Syncing
 from clawtui.tui.theme import DEFAULT_THEME, PALETTES, Dresser, Piece, variables
 from clawtui.tui.undoing import Undoing
 from hub.control import Control
@@ -83,6 +85,7 @@ class ClawtuiApp(InOrder):
         self.doing, self.acting = Doing(self), Acting(self)
         self.going, self.choosing, self.undoing = Going(self), Choosing(self), Undoing(self)
         self.building, self.editing, self.saving = Building(self), Editing(self), Saving(self)
+        self.syncing, self.messaging = Syncing(self), Messaging(self)
         self.dresser = Dresser(self, plain=plain)
         self.dresser.put_on(self.choosing.first_theme())
         self.last_problem = ""
@@ -192,9 +195,12 @@ class ClawtuiApp(InOrder):
         name = f"do_{action.id.replace('.', '_').replace('-', '_')}"
         owners = (
             pane, self.doing, self.acting, self.saving, self.going, self.choosing, self.undoing, self.building,
-            self.editing,
+            self.editing, self.syncing, self.messaging,
         )  # fmt: skip
-        handler = next(found for owner in owners if (found := getattr(owner, name, None)))
+        handler = next((found for owner in owners if (found := getattr(owner, name, None))), None)
+        if handler is None:  # its pane failed, and what stands in its place can do nothing
+            self.say(f"{action.title.lower()}: this place failed; load it again first", "warn")
+            return
         if not argument and (why := self.doing.why_not(action)):
             self.say(why, "warn")
             return

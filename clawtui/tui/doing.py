@@ -29,6 +29,9 @@ WHY_NOT = {
     "profile": "no profile is meant: put the cursor on one (F8 shows them)",
     "build": "no build of it runs",
     "disk": "the disks were not looked at yet",
+    "persona": "no persona is meant: put the cursor on one (F10 shows them)",
+    "waiting": "no persona is meant: put the cursor on one whose files wait (F10 shows them)",
+    "gateway": "no gateway is meant: put the cursor on one (F11 shows them)",
     "undo": "nothing can be taken back now; the journal (F4) shows what can",
     "job": "no job is meant: put the cursor on one that runs",
     "token": "no token is meant: put the cursor on one (3 shows them)",
@@ -79,6 +82,11 @@ class Doing:
     async def do_show_disk(self, _: str) -> None:
         await self.app.main.go(Where.DISK)
 
+    async def do_show_gateways(self, gateway: str) -> None:
+        pane = await self.app.main.go(Where.GATEWAYS)
+        if gateway:
+            pane.point_at(gateway)
+
     async def do_pane_next(self, _: str) -> None:
         self.app.screen.focus_next()
 
@@ -125,7 +133,7 @@ class Doing:
         self.app.push_screen(Picker("Palette", choices), self._picked)
 
     async def do_menu(self, _: str) -> None:
-        subject = self.app.main.pane.subject()
+        pane, subject = self.app.main.pane, self.app.main.pane.subject()
         choices = [
             Choice(action.id, action.title, f"{self.app.keymap.first(action.id):>4}  {action.help}")
             for action in ACTIONS
@@ -133,7 +141,7 @@ class Doing:
         ]
         saved = tuple(f"{one.agent_id}:{one.name}" for one in self.app.main.pane.snapshots())
         about = (
-            ", ".join((saved or self.app.main.pane.profiles_meant() or subject.tasks or subject.agents)[:3])
+            ", ".join((saved or pane.profiles_meant() or subject.tasks or subject.agents or pane.addresses())[:3])
             or "nothing"
         )
         self.app.push_screen(Picker(f"Actions on {about}", choices), self._picked)

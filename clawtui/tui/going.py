@@ -10,6 +10,7 @@ from clawtui.settings import COMMAND_LINE
 from clawtui.tui.actions import Where
 from clawtui.tui.links import Link, parse_link, verb_words
 from clawtui.tui.screens.fleet import FleetPane
+from clawtui.tui.screens.pane import Pane
 from clawtui.tui.screens.profiles import ProfilesPane
 from clawtui.tui.store import FleetStore
 from clawtui.tui.widgets.detail import TABS
@@ -70,7 +71,7 @@ class Going:
                 for key in link.keys:
                     await store.control.profile(key)
             case _:
-                pass
+                await _look_for_persona(link, store)
 
     async def _show(self, link: Link) -> None:
         pane = await self.app.main.go(link.place)
@@ -108,7 +109,7 @@ class Going:
             case Where.OUTPUT | Where.ROLLOUT:
                 return Link(Where.TASKS)
             case _:
-                return Link(pane.place)
+                return _front_of_sync(pane)
 
     async def do_link(self, _: str) -> None:
         link = self.front()
@@ -128,3 +129,20 @@ class Going:
             if settings.origin(name) == COMMAND_LINE:
                 reach += [option, str(getattr(settings, name))]
         return shlex.join(["clawtui", *verb, *reach, *options])
+
+
+async def _look_for_persona(link: Link, store: FleetStore) -> None:
+    """Or for a gateway. Raises HubError when it is not there."""
+    for key in link.keys:
+        gateway, _, slug = key.partition("/")
+        if link.place is Where.PERSONA:
+            await store.control.sync_diff(gateway, slug)
+        elif link.place in (Where.GATEWAYS, Where.MESSAGES):
+            await store.control.gateway(gateway)
+
+
+def _front_of_sync(pane: Pane) -> Link:
+    """Of a place of gateways and personas, or of one that is nothing but itself."""
+    if pane.place in (Where.PERSONA, Where.GATEWAYS, Where.MESSAGES) and pane.addresses():
+        return Link(pane.place, pane.addresses()[:1])
+    return Link(Where.SYNC if pane.place in (Where.PERSONA, Where.MESSAGES) else pane.place)

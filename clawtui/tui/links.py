@@ -14,30 +14,37 @@ from clawtui.tui.actions import Where
 AGENTS, TASKS, ROLLOUTS, LOGS = "agents", "tasks", "rollouts", "logs"
 SNAPSHOTS, DIFFERENCES = "snapshots", "differences"
 PROFILES, BUILDS = "profiles", "builds"
+PERSONAS, GATEWAYS, MESSAGES = "personas", "gateways", "messages"
 PLACES: Final = {
     AGENTS: Where.FLEET, "fleet": Where.FLEET, TASKS: Where.TASKS, ROLLOUTS: Where.ROLLOUT,
     **{
         place.value: place
         for place in Where
-        if place not in (Where.ANY, Where.FLEET, Where.OUTPUT, Where.ROLLOUT, Where.DIFFERENCE, Where.BUILD)
+        if place not in (
+            Where.ANY, Where.FLEET, Where.OUTPUT, Where.ROLLOUT, Where.DIFFERENCE, Where.BUILD, Where.PERSONA
+        )
     },
-    DIFFERENCES: Where.DIFFERENCE, BUILDS: Where.BUILD,
+    DIFFERENCES: Where.DIFFERENCE, BUILDS: Where.BUILD, PERSONAS: Where.PERSONA,
 }  # fmt: skip
 """First words of links. A place without things of its own is its name."""
+_WITH_THINGS: Final = (
+    AGENTS, "fleet", TASKS, ROLLOUTS, LOGS, SNAPSHOTS, DIFFERENCES, PROFILES, BUILDS, PERSONAS, GATEWAYS, MESSAGES,
+)  # fmt: skip
 FORMS: Final = (
     f"{AGENTS}/NAME, {TASKS}/ID, {ROLLOUTS}/ID, {LOGS}/NAME,NAME, {SNAPSHOTS}/ID, {DIFFERENCES}/ID,ID, "
-    f"{PROFILES}/NAME, {BUILDS}/NAME, "
-    + ", ".join(
-        name
-        for name in PLACES
-        if name not in (AGENTS, "fleet", TASKS, ROLLOUTS, LOGS, SNAPSHOTS, DIFFERENCES, PROFILES, BUILDS)
-    )
+    f"{PROFILES}/NAME, {BUILDS}/NAME, {PERSONAS}/GATEWAY/SLUG, {GATEWAYS}/NAME, {MESSAGES}/GATEWAY/SLUG, "
+    + ", ".join(name for name in PLACES if name not in _WITH_THINGS)
 )
 _VERBS: Final[dict[Where, tuple[str, ...]]] = {
     Where.FLEET: ("list",), Where.TASKS: ("tasks", "list"), Where.JOURNAL: ("journal",), Where.HUB: ("doctor",),
     Where.SNAPSHOTS: ("snapshots", "list"), Where.PROFILES: ("profile", "list"),
-    Where.DISK: ("disk",),
+    Where.DISK: ("disk",), Where.SYNC: ("sync", "status"), Where.GATEWAYS: ("gateway", "list"),
 }  # fmt: skip
+_OF_ONE: Final[dict[Where, tuple[str, ...]]] = {
+    Where.SNAPSHOTS: ("snapshots", "show"), Where.PROFILES: ("profile", "show"), Where.PERSONA: ("sync", "diff"),
+    Where.GATEWAYS: ("gateway", "show"),
+}  # fmt: skip
+"""Of one thing of a place."""
 _AGENT_VERBS: Final[dict[str, tuple[str, ...]]] = {
     "": ("status",), "logs": ("logs", "--follow"), "tasks": ("tasks", "list", "--agent"),
     "snapshots": ("snapshots", "list"),
@@ -45,19 +52,22 @@ _AGENT_VERBS: Final[dict[str, tuple[str, ...]]] = {
 
 _MOST: Final = {
     Where.FLEET: 2, Where.TASKS: 1, Where.ROLLOUT: 1, Where.LOGS: 1, Where.SNAPSHOTS: 1, Where.DIFFERENCE: 1,
-    Where.PROFILES: 1, Where.BUILD: 1,
+    Where.PROFILES: 1, Where.BUILD: 1, Where.PERSONA: 2, Where.GATEWAYS: 1, Where.MESSAGES: 2,
 }  # fmt: skip
 """How many parts may come after the first."""
 _WHICH: Final = {
     Where.ROLLOUT: ("which rollout?", f"{ROLLOUTS}/ID; `m` on a task opens its own"),
     Where.DIFFERENCE: ("of which two snapshots?", f"{DIFFERENCES}/ID,ID; `d` on the Snapshots compares"),
     Where.BUILD: ("which build?", f"{BUILDS}/PROFILE; `o` on the Profiles opens its newest one"),
+    Where.PERSONA: ("which persona?", f"{PERSONAS}/GATEWAY/SLUG; `d` on the Sync place opens one"),
+    Where.MESSAGES: ("to which persona?", f"{MESSAGES}/GATEWAY/SLUG; `m` on the Sync place opens one"),
 }
 """Places that are nothing without a thing: what is asked, and what helps."""
 
 
 class Link(NamedTuple):
-    """`keys`: names of agents, the id of one task, rollout or snapshot, or those of two snapshots to compare.
+    """`keys`: names of agents, the id of one task, rollout or snapshot, those of two snapshots to compare, or a persona
+    as GATEWAY/SLUG.
     `tab`: the part of an agent's detail."""
 
     place: Where
@@ -76,6 +86,8 @@ class Link(NamedTuple):
                 return f"{BUILDS}/{self.keys[0]}"
             case Where.DIFFERENCE:
                 return f"{DIFFERENCES}/{','.join(self.keys)}"
+            case Where.PERSONA:
+                return f"{PERSONAS}/{self.keys[0]}"
             case _:
                 return "/".join((self.place.value, ",".join(self.keys))) if self.keys else self.place.value
 
@@ -114,6 +126,10 @@ def _about(place: Where, rest: list[str]) -> Link:
             if len(both) != 2 or not all(both):
                 raise UsageError("a difference is of two snapshots", field="link", hint=_WHICH[place][1])
             return Link(place, both)
+        case Where.PERSONA | Where.MESSAGES:
+            if len(rest) != 2:
+                raise UsageError("a persona is one of a gateway", field="link", hint=_WHICH[place][1])
+            return Link(place, ("/".join(rest),))
         case _:
             return Link(place, (rest[0],))
 
@@ -127,16 +143,14 @@ def verb_words(link: Link) -> list[list[str]]:
             return [["tasks", "output", link.keys[0], "--follow"]]
         case Where.ROLLOUT:
             return [["tasks", "show", "--dispatch", link.keys[0]]]
-        case Where.SNAPSHOTS if link.keys:
-            return [["snapshots", "show", link.keys[0]]]
         case Where.DIFFERENCE:
             return [["snapshots", "diff", *link.keys]]
-        case Where.PROFILES if link.keys:
-            return [["profile", "show", link.keys[0]]]
         case Where.BUILD:
             return [["image", "log", link.keys[0], "--follow"]]
         case Where.LOGS:
             return [["logs", "--follow", name] for name in link.keys]
+        case _ if link.keys and link.place in _OF_ONE:
+            return [[*_OF_ONE[link.place], link.keys[0]]]
         case _:
             return [list(_VERBS[link.place])] if link.place in _VERBS else []
 

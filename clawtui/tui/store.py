@@ -144,7 +144,7 @@ class FleetStore:
     def _note(self, event: Event) -> None:
         if event.kind == "gap":
             self._all_dirty = self._jobs_dirty = True
-            self.kinds.update(("task", "dispatch", "audit", "job", "attention"))
+            self.kinds.update(("task", "dispatch", "audit", "job", "attention", "snapshot", "gateway", "sync"))
         elif event.kind in ("agent", "health"):
             if event.id:
                 self._dirty.add(event.id)

@@ -23,7 +23,7 @@ from hub.contract import (
 )
 from hub.core.model import AgentStatus, Connection, Desired, Observed, TaskState
 from runtime.wire import Cpu, Disk, Gpu, Health, Memory, Network, TaskError
-from tests.tui import made_script, office_script, snapshot_script, stats_script
+from tests.tui import made_script, office_script, snapshot_script, stats_script, sync_script
 from tests.tui.office_script import NOW, ROLLOUT, ago
 from tests.tui.scripted import ScriptedHub
 
@@ -235,6 +235,7 @@ def hub(agents: Iterable[AgentView] | None = None) -> ScriptedHub:
         "jobs": JobList(jobs=office_script.jobs()),
         "connections": office_script.connections(),
         **made_script.answers(),
+        **sync_script.gateway_answers(),
         "agent": lambda name: made_script.made(found._agent(name)),
         "agent_stats": lambda name, query: stats_script.stats(found._agent(name), query, found.now),
     }

@@ -37,6 +37,7 @@ from hub.contract import (
 from hub.core.model import AgentStatus, Connection, Desired, Observed, TaskState
 from hub.errors import NotFound, Unavailable
 from tests.hub.api.scripted import TASK, WHEN, ScriptedControl, Stream
+from tests.tui.sync_script import ScriptedSync, sync_answers
 
 WAIT_SECONDS: Final = 20.0
 """How long a condition may take to come true; a failure waits so long, a success does not."""
@@ -67,7 +68,7 @@ def stopped(agent: AgentView) -> AgentView:
     return msgspec.structs.replace(agent, status=AgentStatus.STOPPED)
 
 
-class ScriptedHub(ScriptedControl):
+class ScriptedHub(ScriptedSync, ScriptedControl):
     """Agents, tasks, logs and output that tests change while the screen looks; may go away and come back.
 
     `answers[method]` is what a method answers: a value, an exception that is raised, or a function of what it was
@@ -89,6 +90,7 @@ class ScriptedHub(ScriptedControl):
         self._listeners: list[Stream] = []
         self._numbers = itertools.count(1)
         self.answers |= {
+            **sync_answers(),
             "agents": self._agents,
             "agent": self._agent,
             "tasks": self._tasks,

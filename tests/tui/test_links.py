@@ -41,6 +41,10 @@ WRITTEN = {
     "profiles/builder": Link(Where.PROFILES, ("builder",)),
     "builds/builder": Link(Where.BUILD, ("builder",)),
     "disk": Link(Where.DISK),
+    "sync": Link(Where.SYNC),
+    "personas/main/engineer": Link(Where.PERSONA, ("main/engineer",)),
+    "gateways": Link(Where.GATEWAYS),
+    "gateways/main": Link(Where.GATEWAYS, ("main",)),
 }
 
 

@@ -17,8 +17,10 @@ from clawtui.tui.doing import Doing
 from clawtui.tui.editing import Editing
 from clawtui.tui.going import Going
 from clawtui.tui.keymap import Keymap
+from clawtui.tui.messages_acts import Messaging
 from clawtui.tui.saving import Saving
 from clawtui.tui.screens.main import PANES
+from clawtui.tui.sync_acts import Syncing
 from clawtui.tui.undoing import Undoing
 from clawtui.tui.widgets.command_line import CHARACTERS_MAX, LineInput
 from clawtui.tui.widgets.create_form import CreateDialog
@@ -39,7 +41,7 @@ from hub.errors import Conflict
 from tests.hub.api.scripted import WHEN, Stream
 from tests.tui.scripted import ScriptedHub, a_task, an_agent, sees, shown, stopped, text_of, typed, until
 
-OWNERS = (Doing, Acting, Saving, Going, Choosing, Undoing, Building, Editing)
+OWNERS = (Doing, Acting, Saving, Going, Choosing, Undoing, Building, Editing, Syncing, Messaging)
 """Who carries out what no place has of its own, in the app's order."""
 SIZES = ((80, 24), (120, 40), (200, 60))
 
@@ -369,7 +371,7 @@ async def test_palette_and_menu_lead_to_actions_and_agents() -> None:
 async def test_help_has_every_action() -> None:
     async with shown(pair(), (120, 300)) as (app, pilot):
         await pilot.press("question_mark")
-        await until(pilot, sees(app, "Help"))
+        await until(pilot, sees(app, "Here: fleet"))
         seen = text_of(app)
         for action in ACTIONS:
             assert action.help[:30] in seen, action.id

@@ -213,6 +213,13 @@ class FleetPane(Pane):
     def has(self, needs: str) -> bool:
         return needs == "log" and self.is_mounted and self.detail.tab == "logs"
 
+    def addresses(self) -> tuple[str, ...]:
+        """The persona of the agent's profile, while that is looked at."""
+        store = self.ui.store
+        if store is None or self.detail.tab != "profile":
+            return ()
+        return self.detail.profile.addresses(store.agents.get(self.table.cursor_key or ""))
+
     def log_view(self) -> LogView | None:
         return self.detail.log_pane
 

@@ -21,15 +21,19 @@ from clawtui.tui.screens.difference import DifferencePane
 from clawtui.tui.screens.disk import DiskPane
 from clawtui.tui.screens.error import ErrorPane
 from clawtui.tui.screens.fleet import FleetPane
+from clawtui.tui.screens.gateways import GatewaysPane
 from clawtui.tui.screens.hub import HubPane
 from clawtui.tui.screens.jobs import JobsPane
 from clawtui.tui.screens.journal import JournalPane
 from clawtui.tui.screens.logs import LogsPane
+from clawtui.tui.screens.messages import MessagesPane
 from clawtui.tui.screens.output import OutputPane
 from clawtui.tui.screens.pane import Pane
+from clawtui.tui.screens.persona import PersonaPane
 from clawtui.tui.screens.profiles import ProfilesPane
 from clawtui.tui.screens.rollout import RolloutPane
 from clawtui.tui.screens.snapshots import SnapshotsPane
+from clawtui.tui.screens.sync import SyncPane
 from clawtui.tui.screens.tasks import TasksPane
 from clawtui.tui.theme import Piece
 from clawtui.tui.widgets.command_line import CommandLine
@@ -44,6 +48,8 @@ PANES: Final[dict[Where, Callable[..., Pane]]] = {
     Where.HUB: HubPane, Where.JOBS: JobsPane, Where.OUTPUT: OutputPane, Where.ROLLOUT: RolloutPane,
     Where.SNAPSHOTS: SnapshotsPane, Where.DIFFERENCE: DifferencePane,
     Where.PROFILES: ProfilesPane, Where.BUILD: BuildPane, Where.DISK: DiskPane,
+    Where.SYNC: SyncPane, Where.PERSONA: PersonaPane, Where.GATEWAYS: GatewaysPane,
+    Where.MESSAGES: MessagesPane,
 }  # fmt: skip
 """A pane is made when it is first gone to."""
 WIDE, MEDIUM = 120, 80

@@ -13,6 +13,7 @@ from hub.errors import HubError
 
 if TYPE_CHECKING:
     from clawtui.tui.app import ClawtuiApp
+    from clawtui.tui.sync_acts import Meant
     from clawtui.tui.widgets.log_view import LogView
     from hub.contract import SnapshotView
 
@@ -94,6 +95,22 @@ class Pane(Vertical):
     def profiles_meant(self) -> tuple[str, ...]:
         """The profiles that an action without an argument is about."""
         return ()
+
+    def personas(self) -> tuple[Meant, ...]:
+        """The personas that an action without an argument is about, with the files of each."""
+        return ()
+
+    def addresses(self) -> tuple[str, ...]:
+        """What is meant by other names than those of agents, tasks and profiles: personas, gateways."""
+        return ()
+
+    def roster(self) -> tuple[str, ...]:
+        """Those that can be spoken to, as GATEWAY/SLUG."""
+        return ()
+
+    def gateway(self) -> str:
+        """The gateway that is looked at; empty when there is none, or all are."""
+        return ""
 
     def log_view(self) -> LogView | None:
         """The log that log actions are about."""

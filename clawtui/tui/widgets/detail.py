@@ -77,6 +77,7 @@ class Detail(Vertical):
         self.log_pane.timestamps = True
         self.stats.key = self._pane.ui.keymap.first("detail.window")
         self.profile.key = self._pane.ui.keymap.first("show.profiles")
+        self.profile.sync_key = self._pane.ui.keymap.first("show.sync").upper()
         self.snapshots.key, self.snapshots.read_only = self._pane.ui.keymap.first, self._pane.ui.read_only
         self._front()
 
