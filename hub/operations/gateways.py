@@ -31,7 +31,9 @@ class GatewayOperations(Operations):
     async def set_gateway_sync(self, name: str, settings: SyncSettings | None) -> GatewayView:
         self._kernel.check_writable()
         gateways = self._inside.gateways
-        return gateways.watch.view(await gateways.book.set_sync(name, settings, self._who))
+        gateway = await gateways.book.set_sync(name, settings, self._who)
+        self._inside.sync.again(name)
+        return gateways.watch.view(gateway)
 
     async def message(self, request: SendMessage) -> AsyncGenerator[MessageChunk]:
         self._kernel.check_writable()

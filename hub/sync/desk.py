@@ -129,6 +129,11 @@ class SyncDesk:
             await asyncio.wait([before])
         await loop.run()
 
+    def again(self, name: str) -> None:
+        """Somebody set a gateway's sync, perhaps as it was: a config that was not taken is tried once more."""
+        if (loop := self._loops.get(name)) is not None:
+            loop.again()
+
     def gateway_changed(self, name: str) -> None:
         """A gateway was seen otherwise than before: perhaps it takes now what it did not take."""
         if (loop := self._loops.get(name)) is not None:

@@ -80,6 +80,11 @@ class TargetLoop:
         self._timer = changed(self._timer, self._mono())
         self._wake.set()
 
+    def again(self) -> None:
+        """Somebody wants it tried once more: what did not work before says nothing any more."""
+        self._prover.forget()
+        self.poke()
+
     def hurry(self) -> None:
         """Look at the gateway soon, if it has not taken its config yet."""
         self._prover.hurry()

@@ -65,6 +65,10 @@ class Prover:
         """Monotonic time of the next look, NEVER when none is due before the next run."""
         return self._waiting.next_look if self._waiting is not None else NEVER
 
+    def forget(self) -> None:
+        """What was tried before says nothing any more."""
+        self._waiting, self._restarts, self.held = None, Restarts(), None
+
     def hurry(self) -> None:
         """Something changed at the gateway: what waits is looked at now."""
         if self._waiting is not None:
