@@ -82,6 +82,8 @@ class GatewayClient:
         if found.state is not GatewayState.READY:
             return Seen(state=found.state, reason=found.reason, response_ms=response_ms)
         version, older = looks.startup(await self._get(f"{url}/startupz"))
+        if older:
+            version = looks.interface_version(await self._get(f"{url}/control-ui-config.json", token))
         slugs, told = looks.roster(await self._get(f"{url}/v1/models", token))
         told = told or Finding(GatewayState.READY)
         return Seen(

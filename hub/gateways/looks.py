@@ -51,7 +51,7 @@ class Reply(NamedTuple):
 class Seen(msgspec.Struct, frozen=True, kw_only=True):
     """What one look found. `reason`: why it is not ready, or what a person should know although it is.
 
-    `before_2026_8`: it is older than the first version that tells its version. `roster`: the slugs it answers for,
+    `before_2026_8`: it is older than the first version that tells its version to everybody. `roster`: the slugs it answers for,
     None where it did not tell. `response_ms`: until the first answer, None where there was none.
     """
 
@@ -127,6 +127,14 @@ def startup(reply: Reply) -> tuple[str, bool]:
         version = told.get("version")
         return (version[:40] if isinstance(version, str) and version.isprintable() else ""), False
     return "", reply.status == 200 and reply.is_html
+
+
+def interface_version(reply: Reply) -> str:
+    """What `/control-ui-config.json` says, which a gateway's web interface reads, also where there is no `/startupz`.
+    Empty where that interface is switched off."""
+    told = reply.fields()
+    version = told.get("serverVersion") if reply.status == 200 and told is not None else None
+    return version[:40] if isinstance(version, str) and version.isprintable() else ""
 
 
 def roster(reply: Reply) -> tuple[tuple[str, ...] | None, Finding | None]:

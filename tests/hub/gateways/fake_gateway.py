@@ -95,6 +95,8 @@ class FakeGateway:
         self.roster = list(roster)
         self.condition = Condition.READY
         self.responses_enabled = True
+        self.interface_enabled = True
+        """Its web interface's settings are served."""
         self.turns: list[Turn] = []
         """The next ones; after them every turn says hello."""
         self.calls: list[Call] = []
@@ -155,6 +157,8 @@ class FakeGateway:
                 return self._readyz()
             case "/startup" | "/startupz":
                 return self._startupz()
+            case "/control-ui-config.json" if self.interface_enabled:
+                return _json({"serverVersion": self.version}) if self._admits(request) else _unauthorized()
             case "/v1/models":
                 return self._models(request)
             case "/v1/responses" if request.method == "POST":

@@ -37,8 +37,20 @@ async def test_a_ready_gateway_tells_its_version_and_its_agents() -> None:
     assert 0 < seen.response_ms < 5_000
 
 
-async def test_a_version_that_has_no_startupz_is_known_to_be_older_than_the_first_that_has_it() -> None:
+async def test_a_version_that_has_no_startupz_tells_itself_through_its_web_interface() -> None:
     async with FakeGateway(version="2026.7.35").serving() as gateway:
+        seen = await look(gateway)
+        refused = await look(gateway, Secret("another"))
+
+    assert seen.ready
+    assert (seen.version, seen.shape_version) == ("2026.7.35", "2026.7.35")
+    assert refused.state is GatewayState.REFUSED
+    assert (refused.version, refused.shape_version) == ("", OLDER)
+
+
+async def test_a_version_that_tells_itself_nowhere_is_known_to_be_older_than_the_first_with_startupz() -> None:
+    async with FakeGateway(version="2026.7.35").serving() as gateway:
+        gateway.interface_enabled = False
         seen = await look(gateway)
 
     assert seen.ready
