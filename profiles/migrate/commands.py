@@ -12,9 +12,9 @@ from profiles.migrate import services
 from profiles.migrate.database_setup import carry
 from profiles.migrate.draft import Draft, Program, Task
 from profiles.migrate.files import DATABASE_CONFIG, SYSTEM, UNIT_FOLDERS
-from profiles.migrate.model import Area
+from profiles.migrate.model import Area, Severity
 from profiles.migrate.packages import place
-from profiles.migrate.paths import AGENT_HOME, absolute, rewrite, rewrite_tilde
+from profiles.migrate.paths import AGENT_HOME, VM_USERS, absolute, rewrite, rewrite_tilde
 from profiles.migrate.reading import PACKAGE
 from profiles.migrate.rules import APT, BY_NAME, SERVER_TOOLS, SYSTEMD
 from profiles.migrate.shell import Call, Unit, call_of, join, short, split
@@ -28,7 +28,7 @@ _HEREDOC: Final = re.compile(
 )
 _WRITTEN: Final = re.compile(r"(?:>>?|-o|--output|of=)\s*[\"']?([~/$][^\s\"';|&]*)")
 _TOUCHES: Final = frozenset(
-    {"tee", "cp", "mv", "install", "mkdir", "chmod", "chown", "touch", "rm", "sed", "ln", "truncate"}
+    {"tee", "cp", "mv", "install", "mkdir", "chmod", "chown", "touch", "rm", "sed", "ln", "truncate", "fallocate", "dd"}
 )
 _WORDS: Final = frozenset({"ip", "at", "init", "kind", "pro", "batch", "route", "hostname", "docker"})
 """Commands that are words of other languages too, which stand in scripts."""
@@ -46,6 +46,8 @@ _INSTALLERS: Final = re.compile(
 )
 """Install scripts that put everything into the home of who runs them."""
 _HOME_LEFT: Final = re.compile(r"(?:~|\$HOME|\$\{HOME\})/\.")
+_CONFIGURE: Final = {".gitconfig": "git config --global", ".npmrc": "npm config set"}
+"""Files of a person's home, and what changes them."""
 Handler = Callable[[Draft, Unit, Sequence[Call], str], "str | None"]
 """Returns what takes the unit's place, empty = nothing; None = it is not about this handler."""
 
@@ -99,30 +101,48 @@ def settle_tasks(draft: Draft) -> None:
             reason = "the unit that it writes is read, and its program runs without systemd"
             draft.adapted(Area.SETUP_TASKS, task.field, f"left out: {task.description or 'it writes a unit'}", reason)
             continue
-        text = rewrite_tilde(rewrite(task.command, draft.moved))
-        if text != task.command:
-            reason = "they point to the VM's home, to data folders or to files that moved"
-            draft.adapted(Area.SETUP_TASKS, where_of(task), "paths are rewritten", reason)
+        text = _led(draft, task.command)
         units = split(text)
+        draft.folder = ""
         new = _opaque(draft, text, task) if units is None else _listed(draft, text, units, task)
         if new.strip():
+            if text != task.command:
+                reason = "they point to the VM's home, to data folders or to files that moved"
+                draft.adapted(Area.SETUP_TASKS, where_of(task), "paths are rewritten", reason)
             new = _with_home(draft, new, where_of(task))
             draft.tasks.append(msgspec.structs.replace(task, command=new))
             _uses_files(draft, new, where_of(task))
 
 
+def _led(draft: Draft, command: str) -> str:
+    """The command with the agent's paths; `~` stays where another user of the profile's own runs a part of it."""
+    text = rewrite(command, draft.moved)
+    users = {call_of(piece).user for unit in split(text) or () for piece in unit.pieces}
+    return rewrite_tilde(text) if users <= {"", "root", "agent", *VM_USERS} else text
+
+
 def _listed(draft: Draft, text: str, units: Sequence[Unit], task: Task) -> str:
     """The units that stay; the text as it was written where all of them do."""
     kept: list[tuple[str, str]] = []
+    lost, asked = False, _asks(draft)
     for unit in units:
         calls = tuple(call_of(piece) for piece in unit.pieces)
         new = next(
             (done for handler in HANDLERS if (done := handler(draft, unit, calls, where_of(task))) is not None),
             unit.text,
         )
-        if new:
+        if calls[0].name == "cd" and calls[0].plain():
+            draft.folder = calls[0].plain()[0]
+        lost = unit.before == "&&" and lost
+        if new and lost:
+            reason = "it comes after something that is left out, with &&"
+            todo = "Decide about it together with what stands before it."
+            draft.needs_you(Area.SETUP_TASKS, where_of(task), f"{short(unit.text)} is left out", reason, todo)
+        elif new:
             kept.append((new, unit.before))
             _tools(draft, calls, where_of(task))
+        lost = lost or (not new and _asks(draft) > asked)
+        asked = _asks(draft)
     if [new for new, _ in kept] == [unit.text for unit in units]:
         return text
     # A folder is changed for what comes after it: alone it does nothing.
@@ -130,15 +150,16 @@ def _listed(draft: Draft, text: str, units: Sequence[Unit], task: Task) -> str:
     return join(kept) if meaningful else ""
 
 
+def _asks(draft: Draft) -> int:
+    return sum(found.severity is Severity.NEEDS_YOU for found in draft.findings)
+
+
 def _opaque(draft: Draft, text: str, task: Task) -> str:
     """A text that is more than a list of commands: kept as a whole, or left out as a whole."""
     where = where_of(task)
     found = _OPAQUE.search(text)
     if found is not None or _BACKGROUND.search(text):
-        what = f"it calls {found[1]} within a script" if found else "it starts a program in the background"
-        reason = f"{what}, which does nothing while an image is built"
-        todo = "Take it apart: write a setup task of what is for the image, and a unit with ExecStart of what runs."
-        draft.needs_you(Area.SETUP_TASKS, where, f"left out: {task.description or short(text)}", reason, todo)
+        _leave(draft, found[1] if found else "", task, text)
         return ""
     new = _SUDO_ANYWHERE.sub("", text)
     if new != text:
@@ -150,6 +171,19 @@ def _opaque(draft: Draft, text: str, task: Task) -> str:
         new = f"apt-get update\n{new}"
     _pip(draft, bool(re.search(r"\bpip3?\s+install\b", new)), where)
     return new
+
+
+def _leave(draft: Draft, program: str, task: Task, text: str) -> None:
+    """Say why a script is left out: for what it calls, or for what it leaves running."""
+    rule = BY_NAME.get(program)
+    area = rule.area if rule else Area.SYSTEMD if program else Area.SETUP_TASKS
+    reason = (
+        rule.reason if rule else "a container has no systemd" if program else "nothing runs on after an image's build"
+    )
+    what = f"a script that calls {program}" if program else "it starts a program in the background"
+    todo = "Take it apart: a setup task of what is for the image, and a unit with ExecStart of what runs."
+    message = f"left out, {what}: {task.description or short(text)}"
+    draft.needs_you(area, where_of(task), message, reason, rule.todo if rule and rule.todo else todo)
 
 
 # --- what is kept -------------------------------------------------------------------------------------------
@@ -176,8 +210,15 @@ def _uses_files(draft: Draft, text: str, where: str) -> None:
 
 
 def _names(text: str, path: str) -> bool:
-    if path in text:
+    """Whether shell text means a file: by its path, by its folder, by its name, or by a program that changes it."""
+    folder, _, base = path.rpartition("/")
+    if path in text or any(base == name and program in text for name, program in _CONFIGURE.items()):
         return True
+    if folder.endswith("/bin") and re.search(rf"(?<![\w./-]){re.escape(base)}(?![\w.-])", text):
+        return True
+    if folder.startswith("/workspace/") and re.search(rf"{re.escape(folder)}(?![\w-])", text):
+        # A folder that is made or given away needs no files in it.
+        return not re.match(r"\s*(mkdir|chown|chmod)\b[^&;\n]*$", text)
     name = path.removeprefix("/workspace/")
     return name != path and re.search(rf"(?<![\w./-]){re.escape(name)}(?![\w.-])", text) is not None
 
@@ -214,8 +255,8 @@ def _apt(draft: Draft, unit: Unit, calls: Sequence[Call], where: str) -> str | N
         return None
     action = (call.plain() or ("",))[0]
     if action == "install" and _installed(call):
-        reason = "packages are one layer of the image, below its setup tasks"
-        draft.adapted(Area.SETUP_TASKS, where, f"{short(' '.join(_installed(call)))}: moved to packages", reason)
+        reason = "its packages are the profile's, one layer of the image; those that do not stay have their findings"
+        draft.adapted(Area.SETUP_TASKS, where, f"{short(call.text)} is left out", reason)
         return ""
     if action == "install":
         draft.adapted(Area.PACKAGES, where, "apt-get update runs before it", "an image keeps no lists of packages")
@@ -278,8 +319,9 @@ def _process_manager(draft: Draft, unit: Unit, calls: Sequence[Call], where: str
     action = (call.plain() or ("",))[0] if call else ""
     if call is None or action not in ("start", "startup", "save", "resurrect"):
         return None
+    folder = ("env", "-C", draft.folder) if draft.folder else ()
     if action == "start" and not any(program.name == "pm2" for program in draft.programs):
-        draft.programs.append(Program(name="pm2", argv=("pm2-runtime", *call.rest), field=where))
+        draft.programs.append(Program(name="pm2", argv=(*folder, "pm2-runtime", *call.rest), field=where))
         reason = "a container has no systemd: pm2 runs in the foreground beside the agent and watches its programs"
         draft.adapted(Area.SYSTEMD, where, f"{short(call.text)} becomes the program pm2-runtime", reason)
     else:

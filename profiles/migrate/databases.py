@@ -154,7 +154,9 @@ def _tell(draft: Draft, family: Family, package: str, where: str, version: str, 
     message = f"{package} becomes the side service {family.name} on {image}{left}"
     if family.unsure:
         todo = f"Check the image {image} in the Compose file; bring the client that the agent needs, if it needs one."
-        draft.needs_you(Area.PACKAGES, where, message, f"a container runs one thing, and {family.unsure}", todo)
+        draft.needs_you(
+            Area.PACKAGES, where, message, f"a server runs in a container of its own, and {family.unsure}", todo
+        )
         return
     why = "the same major version" if version else "the package names no version: that of its system, or Debian 12"
-    draft.adapted(Area.PACKAGES, where, message, f"a database runs in a container of its own, with its volume; {why}")
+    draft.adapted(Area.PACKAGES, where, message, f"a server runs in a container of its own, with its data; {why}")

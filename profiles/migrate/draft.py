@@ -49,8 +49,9 @@ class Draft:
     `sources`: the VM's tasks as far as they are still commands. `packages`: name to the field it comes from.
     `prepare`: shell text that makes packages run without root. `moved`: old absolute path of a file to its new one;
     `links`: those of them that programs look for at the old place. `units`: systemd units by name, with their text
-    and field. `wanted`: units that are to run, with the field that says so; `unwanted`: those that are not. `users`:
-    made by the profile itself. `early`: setup tasks need files. `home`: something is in the agent's home.
+    and field. `wanted`: units that are to run, with the field that says so; `unwanted`: those that are not;
+    `told`: unit files that have a finding already. `users`: made by the profile itself. `folder`: where the last `cd`
+    of the task led. `early`: setup tasks need files. `home`: something is in the agent's home.
     """
 
     vm: VmProfile
@@ -73,6 +74,8 @@ class Draft:
     users: set[str] = dataclasses.field(default_factory=set[str])
     ports: list[int] = dataclasses.field(default_factory=list[int])
     gpu: bool = False
+    told: set[str] = dataclasses.field(default_factory=set[str])
+    folder: str = ""
     early: bool = False
     home: bool = False
 

@@ -13,6 +13,7 @@ from profiles.migrate.draft import Draft
 from profiles.migrate.environment import hosts
 from profiles.migrate.model import Area, Severity, VmFile
 from profiles.migrate.paths import AGENT_HOME, DATA, VM_USERS, absolute, inside, is_hidden_of_home, new_path, rewrite
+from profiles.migrate.webservers import fit
 
 UNIT_FOLDERS: Final = r"(/etc|/lib|/usr/lib|/usr/local/lib)/systemd/(system|user)|/home/[\w-]+/\.config/systemd/user"
 MAX_PATH: Final = 255
@@ -30,6 +31,8 @@ SYSTEM: Final = (
      'Write "sudo": true in the profile, if tasks need it.'),
     (r"/etc/(sysctl\.conf|sysctl\.d/.*|modules|modules-load\.d/.*|modprobe\.d/.*)", _NEEDS, Area.RESOURCES,
      "the kernel is the host's, for all containers", "Set it on the engine's machine, if it is still needed."),
+    (r"/(var/)?swap(\.?file|\.img|\.swap)?[0-9]?", _ADAPTED, Area.RESOURCES,
+     "swap is the host's; limits.memory_swap says how much of it", ""),
     (r"/etc/fstab", _NEEDS, Area.FILES, "a container mounts nothing by itself",
      "Name what the agent needs in the profile's volumes."),
     (r"/etc/(netplan/.*|network/.*|hosts|hostname|resolv\.conf|systemd/(network|resolved)[./].*)", _ADAPTED,
@@ -170,6 +173,14 @@ def _put(draft: Draft, index: int, file: VmFile, new: str) -> None:
     draft.adapted(Area.FILES, f"{where}.path", f"{file.path} moves to {new}{way}", reason)
 
 
+def _fitted(draft: Draft, where: str, file: VmFile, text: str) -> str:
+    new = fit(absolute(file.path), text)
+    if new != text:
+        reason = "the server runs as the user agent, without root"
+        draft.adapted(Area.FILES, f"{where}.content", f"what needs root is left out of {file.path}", reason)
+    return new
+
+
 def _link(old: str) -> str:
     """Where programs will look for a moved file; empty when only what the profile says leads to it."""
     if hidden := is_hidden_of_home(old):
@@ -188,6 +199,7 @@ def _rewritten(draft: Draft, where: str, file: VmFile) -> bytes:
     if led != text:
         reason = "they point to the VM's home, to data folders or to files that moved"
         draft.adapted(Area.FILES, f"{where}.content", f"paths in {file.path} are rewritten", reason)
+    led = _fitted(draft, where, file, led)
     new = hosts(led, draft.beside)
     if new != led:
         reason = "the servers are side services, which are reached by their names"

@@ -121,6 +121,8 @@ def _gpu(draft: Draft, field: str, value: object) -> None:
         draft.ok(Area.GPU, field, "no GPU", "it asks for none")
         return
     asked: object = "all"
+    if isinstance(value, dict):
+        value = cast("dict[str, object]", value).get("count", "all")
     if isinstance(value, (int, list)) and not isinstance(value, bool):
         asked = cast("object", value)
     try:

@@ -14,7 +14,7 @@ VM_USERS: Final = frozenset(home.rsplit("/", 1)[-1] for home in HOMES)
 AGENT_HOME: Final = "/home/agent"
 DATA: Final = ("/srv", "/data", "/mnt", "/media")
 """Folders for data: in a container only the workspace is kept."""
-OWNED: Final = ("/opt", "/var/www", "/app", "/usr/src")
+OWNED: Final = ("/opt", "/app", "/usr/src")
 """Folders whose subfolders belong to one program: they move as a whole when one of their files does."""
 _END: Final = r"(?![\w-]|\.\w)"
 _BEGIN: Final = r"(?<![\w/.@-])"

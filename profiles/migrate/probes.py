@@ -28,6 +28,7 @@ VERSIONS: Final = {
     "htop": "htop --version",
 }  # fmt: skip
 """How a package's program says which version it is."""
+_PIP_NAME: Final = re.compile(r"[\[=<>~!]")
 _WAIT: Final = "for _ in $(seq 60); do {test} && exit 0; sleep 0.5; done; exit 1"
 
 
@@ -75,7 +76,7 @@ def _seen(call: Call) -> list[str]:
     if call.name in ("pip", "pip3") and words[:1] == ["install"] and call.words[0] == call.name:
         named = [word for word in words[1:] if re.fullmatch(r"[A-Za-z0-9._-]+(\[[\w,-]+\])?([=<>~!].*)?", word)]
         listed = any(word.startswith(("-r", "-e", "--requirement", "--target", "--user")) for word in call.rest)
-        return [] if listed else [f"pip3 show -q {re.split(r'[[=<>~!]', word)[0]}" for word in named]
+        return [] if listed else [f"pip3 show -q {_PIP_NAME.split(word)[0]}" for word in named]
     if call.name == "mkdir":
         return [f"test -d {shlex.quote(word)}" for word in words if not re.fullmatch(r"[0-7]{3,4}", word)]
     if call.name == "touch":

@@ -68,6 +68,10 @@ def want(draft: Draft, name: str, where: str) -> None:
         draft.adapted(Area.SYSTEMD, where, f"starting {unit} is left out", reason)
     elif f"{unit}.service" in draft.units or _server(draft, unit):
         draft.wanted.setdefault(unit, where)
+    elif "@" in unit and f"{unit.partition('@')[0]}@.service" in draft.units:
+        draft.told.add(f"{unit.partition('@')[0]}@.service")
+        todo = f"Write a unit of its own, {unit.replace('@', '-')}.service, with the name in its ExecStart."
+        draft.needs_you(Area.SYSTEMD, where, f"starting {unit} is left out", "only systemd knows template units", todo)
     elif unit.endswith(".timer"):
         _timer(draft, unit, where)
     elif re.fullmatch(IGNORED_UNITS, unit):
@@ -118,7 +122,7 @@ def make_programs(draft: Draft) -> None:
             draft.adapted(Area.SYSTEMD, where, f"{name} is left out", "only its timer starts it")
         elif stem in draft.wanted:
             _own(draft, stem, text, where)
-        elif stem not in {_bare(one) for program in draft.programs for one in (program.name,)}:
+        elif name not in draft.told:
             reason = "nothing in the profile enables or starts it, so it did not run in the VM either"
             draft.adapted(Area.SYSTEMD, where, f"{name} is left out", reason)
     _tell_manager(draft)

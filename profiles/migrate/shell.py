@@ -25,6 +25,13 @@ _SUDO: Final = re.compile(
 _SU: Final = re.compile(
     r"(?:su|runuser)\s+(?:(?:-|-l|--login)\s+)?(?P<user>[a-z_][\w-]*)\s+(?:-c|--command)\s*(?=['\"\w])"
 )
+_SECRETS: Final = (
+    re.compile(r"((?:PASSWORD|IDENTIFIED (?:WITH \w+ )?BY)\s*(?:=\s*)?)('[^']*'|\"[^\"]*\")", re.IGNORECASE),
+    re.compile(r"(rabbitmqctl (?:add_user|change_password) \S+ )\S+"),
+    re.compile(r"((?:echo|printf(?: '?%s\S*)?) )('[^']*:[^']*'|\"[^\"]*:[^\"]*\"|\S+:\S+)(?=.*\| ?(?:sudo )?chpasswd)"),
+    re.compile(r"(://[^\s:/@]+:)[^\s@/]+(?=@)"),
+    re.compile(r"(--password[= ])\S+", re.IGNORECASE),
+)
 _RUNUSER: Final = re.compile(r"runuser\s+-u\s+(?P<user>[a-z_][\w-]*)\s+(?:--\s+)?")
 
 
@@ -193,6 +200,8 @@ def words_of(text: str) -> tuple[str, ...]:
 
 
 def short(text: str) -> str:
-    """Return a command as findings name it: one line of at most 80 characters."""
+    """Return a command as findings name it: one line of at most 80 characters, without passwords."""
     line = "".join(char if char.isprintable() else " " for char in " ".join(text.split()))
+    for secret in _SECRETS:
+        line = secret.sub(lambda match: f"{match[1]}***", line)
     return line if len(line) <= 80 else f"{line[:77]}..."

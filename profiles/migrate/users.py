@@ -35,8 +35,9 @@ def settle_user(draft: Draft, call: Call, where: str) -> str | None:
         return ""
     user = call.words[-1]
     draft.users.add(user)
+    without = " without its groups" if grants else ""
     reason = "files can belong to it; tasks and programs of an agent all run as the user agent"
-    draft.adapted(Area.SETUP_TASKS, where, f"the user {user} is made, and nothing runs as it", reason)
+    draft.adapted(Area.SETUP_TASKS, where, f"the user {user} is made{without}, and nothing runs as it", reason)
     return _GROUPS.sub("", call.text) if grants else call.text
 
 

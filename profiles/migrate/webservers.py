@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Final
 
@@ -27,7 +28,8 @@ _NGINX: Final = Server(
     argv=("nginx", "-g", "daemon off;"),
     units=("nginx",),
     ports=(80,),
-    prepare="sed -i --follow-symlinks -E -e '/^[[:space:]]*(pid|user)[[:space:]]/d' -e '1i pid /tmp/nginx.pid;'"
+    # The line that is put in comes first: sed begins its next cycle with a deleted one.
+    prepare="sed -i --follow-symlinks -E -e '1i pid /tmp/nginx.pid;' -e '/^[[:space:]]*(pid|user)[[:space:]]/d'"
     " /etc/nginx/nginx.conf && ln -sf /dev/stdout /var/log/nginx/access.log"
     " && ln -sf /dev/stderr /var/log/nginx/error.log && chown -hR agent:agent /var/lib/nginx /var/log/nginx",
 )
@@ -106,3 +108,15 @@ DAEMONS: Final[Mapping[str, Server]] = {
 }
 """Package to other daemons, which run where a unit of theirs is enabled, or as they are installed."""
 ALL: Final[Mapping[str, Server]] = {**SERVERS, **DAEMONS, "php8.2-fpm": DAEMONS["php-fpm"]}
+
+
+def fit(path: str, text: str) -> str:
+    """Return a server's main configuration as its Dockerfile would change it: without what needs root."""
+    if path == "/etc/nginx/nginx.conf":
+        return "pid /tmp/nginx.pid;\n" + re.sub(r"(?m)^[ \t]*(pid|user)\s.*\n?", "", text)
+    if path == "/etc/haproxy/haproxy.cfg":
+        return re.sub(r"(?m)^[ \t]*(chroot|user|group|daemon|stats socket)([ \t].*)?(\n|$)", "", text)
+    if path == "/etc/lighttpd/lighttpd.conf":
+        fitted = re.sub(r"(?m)^server\.pid-file.*", 'server.pid-file = "/tmp/lighttpd.pid"', text)
+        return re.sub(r"(?m)^server\.(username|groupname).*\n?", "", fitted)
+    return text
