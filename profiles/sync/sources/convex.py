@@ -92,14 +92,13 @@ class ConvexSource:
                 raise self._unreachable(exc, attempt) from None
 
     async def _ask(self, token: str) -> tuple[int, bytes]:
-        arguments = {"accountId": self._account, "serviceToken": token}
-        request = {"path": FUNCTION, "args": arguments, "format": "json"}
         headers = {"Content-Type": "application/json", "Accept": "application/json"}
-        content = msgspec.json.encode(request)
         body = bytearray()
         async with (
             httpx.AsyncClient(timeout=self._timeout, follow_redirects=False) as client,
-            client.stream("POST", f"{self._url}/api/action", content=content, headers=headers) as response,
+            client.stream(
+                "POST", f"{self._url}/api/action", content=_request(self._account, token), headers=headers
+            ) as response,
         ):
             async for chunk in response.aiter_bytes():
                 body += chunk
@@ -121,6 +120,12 @@ def delay_seconds(attempt: int, chance: float) -> float:
     """Return how long to wait after the failed `attempt` (from 1): doubling, capped, down to half of it by chance."""
     full = min(FIRST_DELAY_SECONDS * 2 ** (attempt - 1), MAX_DELAY_SECONDS)
     return full * (0.5 + chance / 2)
+
+
+def _request(account: str, token: str) -> bytes:
+    """The token may be of a kind of text that does not show itself, which is not taken as text here."""
+    arguments = {"accountId": account, "serviceToken": str.__str__(token)}
+    return msgspec.json.encode({"path": FUNCTION, "args": arguments, "format": "json"})
 
 
 def _without(text: str, token: str) -> str:

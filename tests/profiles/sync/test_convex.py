@@ -98,6 +98,19 @@ async def test_an_agent_becomes_a_persona(server: FakeConvex) -> None:
     )
 
 
+class Shy(str):
+    """Text that does not show itself."""
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        return "Shy(***)"
+
+
+async def test_the_token_may_be_text_that_does_not_show_itself(server: FakeConvex) -> None:
+    assert len((await source(server, token=Shy(TOKEN)).load()).personas) == 1
+
+
 async def test_a_slash_at_the_end_of_the_address_is_no_matter(server: FakeConvex) -> None:
     server.url += "/"
     assert len((await source(server).load()).personas) == 1
