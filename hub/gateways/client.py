@@ -133,6 +133,13 @@ def trouble(error: Exception) -> str:
     return f"it cannot be reached: {_cause(error)}"
 
 
+def broken(error: Exception) -> str:
+    """Why an answer that had begun did not come to its end, as a clause."""
+    if isinstance(error, (httpx.RemoteProtocolError, httpx.ReadError)):
+        return "the gateway hung up"
+    return trouble(error)
+
+
 def _cause(error: BaseException) -> str:
     """The words of the operating system where there are any; httpx's own say less."""
     cause: BaseException | None = error

@@ -72,7 +72,12 @@ def failed_run(message: str, kind: str, whom: Whom, status: int | None = None) -
         return _not_ready(message, whom)
     if status == 500 or (kind == "api_error" and "internal" in text):
         return _internal(message, whom)
-    return DriverFailed(f"{whom.slug} could not answer{_words(message)}", code="message_failed", hint=COOLDOWN_HINT)
+    return DriverFailed(
+        f"{whom.slug} could not answer{_words(message)}",
+        code="message_failed",
+        hint=f"the log of gateway {whom.gateway} has more",
+        retryable=False,
+    )
 
 
 def unreachable(why: str, whom: Whom) -> HubError:

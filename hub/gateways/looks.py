@@ -51,8 +51,8 @@ class Reply(NamedTuple):
 class Seen(msgspec.Struct, frozen=True, kw_only=True):
     """What one look found. `reason`: why it is not ready, or what a person should know although it is.
 
-    `before_2026_8`: it is older than the first version that tells its version to everybody. `roster`: the slugs it answers for,
-    None where it did not tell. `response_ms`: until the first answer, None where there was none.
+    `before_2026_8`: it is older than the first version that tells its version to everybody. `roster`: the slugs it
+    answers for, None where it did not tell. `response_ms`: until the first answer, None where there was none.
     """
 
     state: GatewayState = GatewayState.UNKNOWN

@@ -19,7 +19,7 @@ from hub.core.gateways import parse_persona, session_key
 from hub.errors import BadRequest, Conflict, DriverFailed, HubError
 from hub.gateways import failures
 from hub.gateways.book import Gateway, GatewayBook
-from hub.gateways.client import GatewayClient, TooMuch, authorized, trouble, whole
+from hub.gateways.client import GatewayClient, TooMuch, authorized, broken, trouble, whole
 from hub.gateways.failures import Whom
 from hub.gateways.reading import Reading
 from hub.gateways.secret import Secret
@@ -167,7 +167,7 @@ class Messenger:
             except (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout) as exc:
                 raise failures.unreachable(trouble(exc), message.whom) from exc
             except (httpx.HTTPError, TooMuch) as exc:
-                raise failures.cut_off(trouble(exc), message.whom) from exc
+                raise failures.cut_off(broken(exc), message.whom) from exc
             if reply is not None:
                 fields = reply.fields() if reply.status == 200 else None
                 if fields is None or fields.get("object") != "response":
@@ -216,7 +216,7 @@ async def _next(pieces: AsyncIterator[bytes], deadline: float, message: Message,
             return b""
         if isinstance(exc, TimeoutError):
             raise failures.too_late(message.seconds, message.whom, waited=False) from exc
-        raise failures.cut_off(trouble(exc), message.whom) from exc
+        raise failures.cut_off(broken(exc), message.whom) from exc
 
 
 def _is_stream(response: httpx.Response) -> bool:

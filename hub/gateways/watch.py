@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 from collections.abc import Callable
 from typing import Final
 
@@ -19,6 +20,7 @@ from hub.gateways.client import GatewayClient
 from hub.gateways.looks import Seen
 from hub.gateways.secret import exposed
 from hub.kernel import Kernel
+from hub.keylock import KeyLocks
 from hub.metrics import Metrics
 from hub.surviving import surviving
 
@@ -49,6 +51,10 @@ class GatewayWatch:
         self._book = book
         self._client = client
         self._sights: dict[str, Sight] = {}
+        self._looking = KeyLocks()
+        self._order = itertools.count(1)
+        self._began: dict[str, int] = {}
+        """By gateway, the place in the order of its last look's beginning."""
         self._wake = asyncio.Event()
         self._observers: list[Callable[[str], None]] = []
         book.on_change(self._forget)
@@ -81,11 +87,21 @@ class GatewayWatch:
         )
 
     async def look(self, gateway: Gateway) -> Sight:
-        """Ask the gateway now, however it answers."""
+        """Ask the gateway now, however it answers; one look at a time. Whoever waits for one that goes on shares the
+        next with all who wait: it began after they asked."""
+        asked = next(self._order)
+        async with self._looking.hold(gateway.name):
+            if self._began.get(gateway.name, 0) < asked or self._book.find(gateway.name) is not gateway:
+                began = next(self._order)
+                await self._look(gateway)
+                self._began[gateway.name] = began
+            return self.sight(gateway.name)
+
+    async def _look(self, gateway: Gateway) -> None:
         seen = await self._see(gateway)
         if self._book.find(gateway.name) is not gateway:
             # Changed or removed meanwhile: what was seen is of another one.
-            return self.sight(gateway.name)
+            return
         before, now_ms = self.sight(gateway.name), self._kernel.now().wall_ms
         same_state = before.at_ms is not None and before.seen.state is seen.state
         sight = Sight(
@@ -102,7 +118,6 @@ class GatewayWatch:
             self._kernel.push([Publish(Kind.GATEWAY, gateway.name)])
             for observer in self._observers:
                 observer(gateway.name)
-        return sight
 
     async def run(self) -> None:
         """Look again and again until cancelled."""
@@ -162,6 +177,7 @@ class GatewayWatch:
         gateway = self._book.find(name)
         if gateway is None:
             self._sights.pop(name, None)
+            self._began.pop(name, None)
         self._wake.set()
 
 

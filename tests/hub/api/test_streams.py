@@ -110,6 +110,29 @@ async def test_a_stopping_hub_says_so_in_the_stream(served: Served, client: http
     assert stream.closed.is_set()
 
 
+async def test_a_reader_that_leaves_before_the_first_line_ends_the_stream(
+    served: Served, client: httpx.AsyncClient
+) -> None:
+    """Nothing was answered yet, so nothing that is written could tell."""
+    stream = served.control.answers["message"] = Stream()
+    async with asyncio.timeout(30):
+        with pytest.raises(httpx.ReadTimeout):
+            await client.post("/messages", json={"to": "main/qa", "text": "hi"}, timeout=httpx.Timeout(0.2))
+        await stream.closed.wait()
+
+
+async def test_a_stopping_hub_says_so_before_the_first_line_too(served: Served, client: httpx.AsyncClient) -> None:
+    stream = served.control.answers["message"] = Stream()
+    async with asyncio.timeout(30), asyncio.TaskGroup() as group:
+        asking = group.create_task(client.post("/messages", json={"to": "main/qa", "text": "hi"}))
+        while not served.control.calls:
+            await asyncio.sleep(0.01)
+        await served.listeners.stop()
+        answer = await asking
+    assert (answer.status_code, answer.json()["error"]["code"]) == (503, "stopping")
+    assert stream.closed.is_set()
+
+
 # --- the feed ----------------------------------------------------------------------------------
 
 

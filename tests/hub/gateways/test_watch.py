@@ -120,6 +120,38 @@ async def test_a_gateway_that_hangs_keeps_no_other_waiting() -> None:
             await seen_as(hub, GatewayState.DOWN, "hangs")
 
 
+class HeldClient(GatewayClient):
+    """Looks that go on until they are let go, each with a version of its own."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.begun = 0
+        self.go_on = asyncio.Semaphore(0)
+
+    async def probe(self, url: str, token: Secret) -> Seen:
+        self.begun += 1
+        number = self.begun
+        await self.go_on.acquire()
+        return Seen(state=GatewayState.READY, version=str(number))
+
+
+async def test_many_who_ask_at_once_share_one_look_that_began_after_they_asked() -> None:
+    async with running_hub() as hub, asyncio.TaskGroup() as group:
+        held, book = HeldClient(), hub.hub.gateways.book
+        gateway = await book.add(AddGateway(name="g", url="http://127.0.0.1:1"), "test")
+        watch = GatewayWatch(hub.kernel, book, held)
+        first = group.create_task(watch.look(gateway))
+        await asyncio.sleep(0)
+        later = [group.create_task(watch.look(gateway)) for _ in range(20)]
+        await asyncio.sleep(0)
+        held.go_on.release()
+        assert (await first).version == "1"
+        assert not any(task.done() for task in later)
+        held.go_on.release()
+        assert {(await task).version for task in later} == {"2"}
+        assert held.begun == 2
+
+
 class BrokenClient(GatewayClient):
     """A defect: a look that raises what none raises on purpose."""
 
