@@ -7,9 +7,10 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from msgspec.structs import replace
+
 from clawtui.cli.output import Mode, cell
 from clawtui.cli.world import Context
-from clawtui.errors import UsageError
 
 if TYPE_CHECKING:
     from clawtui.migration_check import CheckReport, CheckRow
@@ -64,24 +65,26 @@ async def check_migrations(
 ) -> list[CheckReport]:
     """Check one profile after the other, and put each result into its report in `out` at once.
 
-    Raises:
-        HubError: there is no hub.
-        UsageError: a report cannot be written.
+    Raises HubError where there is no hub.
     """
     from clawtui.migration_check import Checker
 
     reports: list[CheckReport] = []
     async with context.control() as control:
-        checker = Checker(control, LiveRows(context), against=against, now=context.world.now)
+        live = LiveRows(context)
+        checker = Checker(control, live, against=against, now=context.world.now)
         for migration in migrations:
             report = await checker.check(migration)
-            keep(out, report)
+            if problem := keep(out, report):
+                # The others are checked all the same.
+                live.say(problem)
+                report = replace(report, passed=False)
             reports.append(report)
     return reports
 
 
-def keep(out: Path, report: CheckReport) -> None:
-    """Put the result into the migration's report, in the place of an earlier one. Raises UsageError."""
+def keep(out: Path, report: CheckReport) -> str:
+    """Put the result into the migration's report, in the place of an earlier one; return why that is not possible."""
     from clawtui.migration_check.report import markdown, with_section
 
     path = out / f"{report.profile}{REPORT_SUFFIX}"
@@ -91,5 +94,5 @@ def keep(out: Path, report: CheckReport) -> None:
         temporary.write_text(with_section(known, markdown(report)), encoding="utf-8")
         os.replace(temporary, path)
     except (OSError, UnicodeError) as exc:
-        temporary.unlink(missing_ok=True)
-        raise UsageError(f"{path} cannot be written: {exc}") from exc
+        return f"{path} cannot be written: {exc}"
+    return ""

@@ -79,7 +79,7 @@ class AgentChecks:
         if ended is None:
             return 0
         good = ended.status == TaskState.SUCCEEDED
-        words = plan.last_words(ended.stdout) if good else _why(ended)
+        words = plan.first_words(ended.stdout) if good else _why(ended)
         self._rows.add(
             step, probe.subject, _outcome(good), words, field=probe.field, seconds=time.monotonic() - began
         )  # fmt: skip
@@ -145,16 +145,14 @@ class AgentChecks:
             return
         lines: list[str] = []
         try:
-            stream = self._control.agent_logs(self._agent, LogQuery(lines=400))
+            stream = self._control.agent_logs(self._agent, LogQuery(source="runtime", lines=400))
             async with contextlib.aclosing(stream) as entries:  # pyright: ignore[reportArgumentType]
                 lines = [entry.text async for entry in entries]
         except HubError as exc:
             self._rows.add(Step.SERVICE, program, Outcome.FAILED, exc.message)
             return
-        bad = [line for line in lines if "companion_failed" in line or "companion_not_started" in line]
-        started = any("companion_started" in line for line in lines)
-        detail = plan.last_words(bad[-1]) if bad else "started beside the agent" if started else "was not started"
-        self._rows.add(Step.SERVICE, program, _outcome(started and not bad), detail)
+        good, detail = plan.companion_words(lines)
+        self._rows.add(Step.SERVICE, program, _outcome(good), detail)
 
     async def _exec(self, step: Step, subject: str, command: str) -> TaskView | None:
         """Run shell text; a task that cannot be given is a row of its own, and None."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import json
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import PurePosixPath
 from typing import Any, Final
 
@@ -196,6 +196,11 @@ def last_words(*texts: str | None, most: int = 200) -> str:
     return ""
 
 
+def first_words(text: str | None, most: int = 120) -> str:
+    """Return the first line that says anything: what programs say of their version begins with it."""
+    return next((line.strip()[:most] for line in (text or "").splitlines() if line.strip()), "")
+
+
 def same_words(here: str | None, there: str | None) -> bool:
     """Whether a command printed the same in VM and container, apart from spaces at the ends of lines."""
     return _plain(here) == _plain(there)
@@ -203,6 +208,17 @@ def same_words(here: str | None, there: str | None) -> bool:
 
 def _plain(text: str | None) -> list[str]:
     return [line.rstrip() for line in (text or "").strip().splitlines()]
+
+
+def companion_words(lines: Sequence[str]) -> tuple[bool, str]:
+    """Return whether the image's program runs, out of the lines that its agent has sent, and what to say of it."""
+    failed = [line for line in lines if line.startswith(("companion_failed", "companion_not_started"))]
+    if failed:
+        said = [line.partition(" line=")[2] for line in lines if line.startswith("companion stream=")]
+        return False, f"{failed[-1]}: {last_words(*said[-1:])}" if said else failed[-1]
+    if any(line.startswith("companion_started") for line in lines):
+        return True, "started beside the agent"
+    return False, "was not started"
 
 
 # --- side services ----------------------------------------------------------------------------------------

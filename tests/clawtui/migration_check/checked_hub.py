@@ -29,7 +29,8 @@ from hub.contract import (
 )
 from hub.core.model import AgentStatus, TaskState
 from hub.errors import HubError, NotFound
-from tests.hub.api.scripted import AGENT, IMAGE, PROFILE, WHEN, ScriptedControl
+from tests.clawtui.conftest import Hub
+from tests.hub.api.scripted import AGENT, IMAGE, PROFILE, WHEN
 
 LIMITS = "cpu_max=100000 100000\nquota=\nperiod=\nmemory=1073741824\nhost_cpus=4\nhost_memory=8589934592\n"
 MACHINE = {"machine": {"resources": {"cpus": 1.0, "memory_bytes": 1 << 30, "disk_bytes": None}}}
@@ -39,7 +40,7 @@ Answer = tuple[int, str]
 """Exit code and stdout of a command."""
 
 
-class CheckedHub(ScriptedControl):
+class CheckedHub(Hub):
     """`failing`: what a method raises; `tasks`: how commands end, all others with 0; `stuck`: these never return."""
 
     def __init__(

@@ -122,6 +122,18 @@ def test_the_last_words_are_of_the_first_who_says_anything() -> None:
     assert plan.last_words() == ""
 
 
+def test_the_first_words_are_those_of_the_first_line_with_any() -> None:
+    assert plan.first_words("\n  curl 7.88 \nFeatures: x\n") == "curl 7.88"
+    assert plan.first_words(None) == ""
+
+
+def test_the_programs_own_last_words_say_why_it_does_not_run() -> None:
+    lines = ["companion_started pid=7", "companion stream=stderr line=cannot bind", "companion_failed code=1"]
+    assert plan.companion_words(lines) == (False, "companion_failed code=1: cannot bind")
+    assert plan.companion_words(lines[:1]) == (True, "started beside the agent")
+    assert plan.companion_words([]) == (False, "was not started")
+
+
 def test_spaces_at_the_ends_make_no_difference() -> None:
     assert plan.same_words("a \nb\n\n", "a\nb")
     assert not plan.same_words("a", "a b")
