@@ -428,6 +428,18 @@ def test_two_syncs_at_once_wait_for_each_other(place: Place) -> None:
     assert states(place.sync([ADA, BOB])) == {"ada": "in-step", "bob": "in-step"}
 
 
+def test_the_system_agent_may_be_one_that_is_not_there(place: Place) -> None:
+    target = msgspec.structs.replace(place.target, system_slug="eve")
+    report = place.sync([ADA, BOB], target=target)
+    assert report.config_problem == ""
+    assert sorted(place.roster()) == ["ada", "bob"]
+    defaults = msgspec.json.decode(place.config.read_bytes())["agents"]["defaults"]
+    assert defaults["systemAgent"] == {"agentId": "ada"}
+    place.sync([ADA, BOB, persona("eve")], target=target)
+    defaults = msgspec.json.decode(place.config.read_bytes())["agents"]["defaults"]
+    assert defaults["systemAgent"] == {"agentId": "eve"}
+
+
 def test_one_persona_that_fails_stops_no_other(place: Place) -> None:
     place.sync([ADA, BOB])
     place.file("ada/SOUL.md").unlink()

@@ -49,6 +49,9 @@ K, A, AD = Decision.KEEP, Decision.APPLY, Decision.ADOPT
         ("a", "i", KEPT, None, Action.DRIFT),
         ("b", "i", KEPT, None, Action.CONFLICT),
         ("a", "a", KEPT, None, Action.KEEP),
+        ("a", "h", KEPT, A, Action.WRITE),
+        ("b", "h", KEPT, AD, Action.WRITE),
+        ("b", "h", KEPT, K, Action.KEEP),
         # A run that was killed wrote it, or did not.
         ("b", "a", KILLED, None, Action.WRITE),
         ("b", "b", KILLED, None, Action.KEEP),
