@@ -1085,8 +1085,8 @@ class AddGateway(Request, frozen=True):
 
 class GatewayView(Shape, frozen=True):
     """A gateway and what was seen of it last, at `checked_at`; `ready_at`: when it was ready last. `version`: as last
-    told, also while it is away. `roster`: the slugs it answers for, None where it does not tell. `origin`: `added`, or
-    `environment` (of the hub's settings: cannot be removed here)."""
+    told, also while it is away. `roster`: the slugs it answers for, None where it does not tell. `origin`: `added`,
+    `provisioned` (the hub runs it: `instance`) or `environment` (of the hub's settings: cannot be removed here)."""
 
     name: str
     url: str
@@ -1100,6 +1100,8 @@ class GatewayView(Shape, frozen=True):
     token_file: str = ""
     origin: str = "added"
     sync: SyncSettings | None = None
+    instance: InstanceView | None = None
+    figures: GatewayFigures | None = None
 
 
 class GatewayList(Shape, frozen=True):
@@ -1127,6 +1129,308 @@ class MessageChunk(Shape, frozen=True):
     session_key: str = ""
     error: ErrorBody | None = None
     usage: dict[str, int] = {}
+
+
+# --- gateways that the hub runs ------------------------------------------------------------------
+
+
+class InstancePhase(enum.StrEnum):
+    """What the hub is doing with an instance; `FAILED` waits for a person, with its log."""
+
+    PROVISIONING = "provisioning"
+    RUNNING = "running"
+    STOPPED = "stopped"
+    UPGRADING = "upgrading"
+    BACKING_UP = "backing-up"
+    RESTORING = "restoring"
+    FAILED = "failed"
+    DESTROYING = "destroying"
+
+
+class TierView(Shape, frozen=True):
+    """What an instance of a tier gets. `sessions`, `workspace_bytes`: None = no limit. `cost_per_month` in US dollars.
+
+    `source` is `built-in` or `user`; `path` is its file on the hub's machine, `problems` what is wrong with it.
+    """
+
+    name: str
+    source: str
+    valid: bool
+    description: str = ""
+    cpus: float = 0.0
+    memory_bytes: int = 0
+    image_kind: str = ""
+    model: str = ""
+    sessions: int | None = None
+    workspace_bytes: int | None = None
+    browser: bool = False
+    channels: list[str] = []
+    cost_per_month: float = 0.0
+    path: str = ""
+    problems: list[ProblemView] = []
+
+
+class TierList(Shape, frozen=True):
+    tiers: list[TierView]
+    next: str | None = None
+
+
+class ProvisionGateway(Request, frozen=True, kw_only=True):
+    """A new instance. `keys`: providers' keys by environment variable; they and `gateway_token` (empty = one is made)
+    are written into the instance's folder and are never shown again. `image` is a reference by tag or digest, `version`
+    an OpenClaw version for images that the hub builds itself; both empty = the kind's own. `port` None = the next free
+    one. `config`: more of openclaw.json. `force`: also with less memory than a gateway needs."""
+
+    name: str
+    customer: str = ""
+    subdomain: str = ""
+    tier: str = "pro"
+    image_kind: str = ""
+    image: str = ""
+    version: str = ""
+    platform: str = ""
+    host: str = ""
+    port: Annotated[int, Meta(ge=1, le=65_535)] | None = None
+    keys: dict[str, str] = {}
+    gateway_token: str = ""
+    source: Literal["", "registry", "folder", "convex"] = ""
+    folder: str = ""
+    config: dict[str, Any] = {}
+    force: bool = False
+
+
+class Credentials(Shape, frozen=True):
+    """How to get in; shown once. `user` is set where an image wants HTTP Basic instead of a bearer token."""
+
+    url: str
+    token: str
+    public_url: str = ""
+    user: str = ""
+
+
+class ProvisionedGateway(Shape, frozen=True):
+    job: JobView
+    credentials: Credentials
+
+
+class GatewayAct(enum.StrEnum):
+    START = "start"
+    STOP = "stop"
+    RESTART = "restart"
+
+
+class InstanceView(Shape, frozen=True):
+    """What the hub knows of an instance it runs. `container`: its state as the engine last told. `limits` as they are
+    in force, `notes` what was limited or is not enforced. `previous_image`: what a rollback goes back to."""
+
+    phase: InstancePhase
+    tier: str
+    host: str
+    image_kind: str
+    image: str
+    port: int
+    customer: str = ""
+    subdomain: str = ""
+    image_id: str = ""
+    container: str = ""
+    container_state: str = ""
+    exit_code: int | None = None
+    oom_killed: bool = False
+    public_url: str = ""
+    folder: str = ""
+    created_at: str = ""
+    deploy_seconds: float | None = None
+    limits: dict[str, float] = {}
+    notes: list[str] = []
+    reason: str = ""
+    restarts: int = 0
+    given_up: bool = False
+    previous_image: str = ""
+
+
+class GatewayFigures(Shape, frozen=True):
+    """Of the checks since `since`. Fractions 0..1, None where nothing was counted; times in ms."""
+
+    checks: int = 0
+    since: str | None = None
+    pass_rate: float | None = None
+    response_ms: float | None = None
+    response_p50_ms: float | None = None
+    response_p95_ms: float | None = None
+    deploy_seconds: float | None = None
+    restarts: int = 0
+    restart_success_rate: float | None = None
+
+
+class GatewayCheck(Shape, frozen=True):
+    """One look at a gateway. `via` is `direct` or `ingress`."""
+
+    at: str
+    state: GatewayState
+    healthy: bool
+    response_ms: float | None = None
+    reason: str = ""
+    via: str = "direct"
+
+
+class GatewayHealth(Shape, frozen=True):
+    name: str
+    state: GatewayState
+    figures: GatewayFigures
+    checks: list[GatewayCheck] = []
+
+
+class GatewayHealthList(Shape, frozen=True):
+    """`fleet`: the same figures over all of them."""
+
+    gateways: list[GatewayHealth]
+    fleet: GatewayFigures
+
+
+class GatewayHealthQuery(Request, frozen=True):
+    """`names` separated by commas, empty = all; `now`: look at them first. `checks`: how many of the last to show."""
+
+    names: str = ""
+    now: bool = False
+    since: str = "24h"
+    checks: Annotated[int, Meta(ge=0, le=1_000)] = 0
+
+
+class UpgradeGateway(Request, frozen=True):
+    """To an image by tag or digest, or to a version where the hub builds the image itself; one of the two."""
+
+    image: str = ""
+    version: str = ""
+
+
+class UpgradeGateways(Request, frozen=True):
+    """`names` empty = all instances of the tier `tier`, or of every tier."""
+
+    names: list[str] = []
+    tier: str = ""
+    to: UpgradeGateway = UpgradeGateway()
+    rollout: RolloutRequest = RolloutRequest()
+
+
+class BackupView(Shape, frozen=True):
+    """A saved instance. `path` is the folder on the hub's machine; `consistency` is `stopped` or `paused`."""
+
+    id: str
+    gateway: str
+    created_at: str
+    size_bytes: int
+    files: int = 0
+    image: str = ""
+    tier: str = ""
+    consistency: str = "stopped"
+    path: str = ""
+
+
+class BackupList(Shape, frozen=True):
+    backups: list[BackupView]
+    next: str | None = None
+
+
+class BackupGateway(Request, frozen=True):
+    """`pause`: freeze it meanwhile instead of stopping it."""
+
+    pause: bool = False
+
+
+class RestoreGateway(Request, frozen=True):
+    """`name`: of the instance that it becomes; empty = the one it was. Its token is a new one."""
+
+    backup: str
+    name: str = ""
+
+
+class RestoredGateway(Shape, frozen=True):
+    job: JobView
+    credentials: Credentials
+
+
+class DestroyPlan(Shape, frozen=True):
+    """What `destroy` removes: kind and name of each thing. `data`: something of it nobody can make again."""
+
+    name: str
+    objects: list[str]
+    data: bool = False
+    backups: int = 0
+
+
+class DestroyGateway(Request, frozen=True):
+    """`data` true is needed where the plan says so; `backups`: those too."""
+
+    data: bool = False
+    backups: bool = False
+
+
+class ImportGateway(Request, frozen=True):
+    """One that exists: `container` on the host's engine, taken in place; or `state_folder` (and `config`) of one that
+    runs from source on the hub's machine, which is provisioned anew with a copy of its state."""
+
+    name: str
+    container: str = ""
+    state_folder: str = ""
+    config: str = ""
+    tier: str = "pro"
+    host: str = ""
+    subdomain: str = ""
+    token_file: str = ""
+
+
+class IngressRoute(Shape, frozen=True):
+    """`problem`: why its gateway was not reached through the proxy at the last look."""
+
+    gateway: str
+    domain: str
+    upstream: str
+    state: GatewayState = GatewayState.UNKNOWN
+    problem: str = ""
+
+
+class IngressView(Shape, frozen=True):
+    """`kind` is `caddy`, empty where none is set up. `problem`: why the last configuration is not in force."""
+
+    kind: str = ""
+    config_path: str = ""
+    applied_at: str | None = None
+    problem: str = ""
+    hint: str = ""
+    routes: list[IngressRoute] = []
+    text: str = ""
+
+
+class HostView(Shape, frozen=True):
+    """A Docker engine. `cpus` and `memory_bytes` are the machine's, the `used_` ones what limits of ours add up to."""
+
+    name: str
+    url: str
+    usable: bool
+    reason: str = ""
+    hint: str = ""
+    version: str = ""
+    cpus: float | None = None
+    memory_bytes: int | None = None
+    used_cpus: float = 0.0
+    used_memory_bytes: int = 0
+    gateways: int = 0
+    agents: int = 0
+
+
+class HostList(Shape, frozen=True):
+    hosts: list[HostView]
+    next: str | None = None
+
+
+class AddHost(Request, frozen=True):
+    """`url`: ssh://USER@HOST or tcp://HOST:PORT; the files are for TLS, on the hub's machine."""
+
+    name: str
+    url: str
+    ca_file: str = ""
+    certificate_file: str = ""
+    key_file: str = ""
 
 
 # --- profile sync ------------------------------------------------------------------------------------

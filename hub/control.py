@@ -14,6 +14,7 @@ import msgspec
 
 from hub.contract import (
     AddGateway,
+    AddHost,
     AdoptAnswer,
     AgentAct,
     AgentList,
@@ -24,6 +25,8 @@ from hub.contract import (
     AttentionView,
     AuditList,
     BackupAnswer,
+    BackupGateway,
+    BackupList,
     BuildImage,
     BuildLogLine,
     BuildLogQuery,
@@ -34,6 +37,8 @@ from hub.contract import (
     CreatedToken,
     CreateNetwork,
     CreateToken,
+    DestroyGateway,
+    DestroyPlan,
     DiffQuery,
     DiskQuery,
     DiskView,
@@ -42,10 +47,17 @@ from hub.contract import (
     Event,
     ExportCompose,
     ForkRequest,
+    GatewayAct,
+    GatewayHealthList,
+    GatewayHealthQuery,
     GatewayList,
     GatewayView,
+    HostList,
+    HostView,
     HubHealth,
     ImageList,
+    ImportGateway,
+    IngressView,
     JobList,
     JobView,
     JournalList,
@@ -68,6 +80,8 @@ from hub.contract import (
     ProfileQuery,
     ProfileText,
     ProfileView,
+    ProvisionedGateway,
+    ProvisionGateway,
     PruneExecute,
     PrunePlan,
     PruneRequest,
@@ -75,6 +89,8 @@ from hub.contract import (
     RegisteredAgent,
     RepairRequest,
     ResolveSync,
+    RestoredGateway,
+    RestoreGateway,
     SendMessage,
     SnapshotDiff,
     SnapshotEstimate,
@@ -95,9 +111,12 @@ from hub.contract import (
     TaskList,
     TaskQuery,
     TaskView,
+    TierList,
     TokenList,
     TransferImage,
     UndoAnswer,
+    UpgradeGateway,
+    UpgradeGateways,
 )
 from hub.core.model import Role
 
@@ -323,6 +342,58 @@ class Control(Protocol):
     def message(self, request: SendMessage) -> AsyncIterator[MessageChunk]:
         """Say something to a persona and hear its answer piece by piece."""
         ...
+
+    # --- OpenClaw gateways that the hub runs
+    async def tiers(self) -> TierList: ...
+
+    async def provision_gateway(self, request: ProvisionGateway) -> ProvisionedGateway:
+        """Make and start an instance. The credentials are in this answer only."""
+        ...
+
+    async def act_on_gateway(self, name: str, act: GatewayAct) -> JobView: ...
+
+    async def plan_destroy_gateway(self, name: str) -> DestroyPlan: ...
+
+    async def destroy_gateway(self, name: str, request: DestroyGateway) -> JobView: ...
+
+    def gateway_logs(self, name: str, query: LogQuery) -> AsyncIterator[LogEntry]: ...
+
+    async def gateway_health(self, query: GatewayHealthQuery) -> GatewayHealthList: ...
+
+    async def upgrade_gateway(self, name: str, request: UpgradeGateway) -> JobView:
+        """To another image; back to the old one by itself where the new one does not become ready."""
+        ...
+
+    async def upgrade_gateways(self, request: UpgradeGateways) -> JobView:
+        """Many, as a rollout; stops where the rollout says so."""
+        ...
+
+    async def roll_back_gateway(self, name: str) -> JobView: ...
+
+    async def backup_gateway(self, name: str, request: BackupGateway) -> JobView: ...
+
+    async def gateway_backups(self, name: str) -> BackupList:
+        """Of one gateway, or of all with an empty name; newest first."""
+        ...
+
+    async def delete_gateway_backup(self, backup_id: str) -> None: ...
+
+    async def restore_gateway(self, request: RestoreGateway) -> RestoredGateway: ...
+
+    async def import_gateway(self, request: ImportGateway) -> JobView: ...
+
+    async def ingress(self) -> IngressView: ...
+
+    async def apply_ingress(self) -> IngressView:
+        """Write and load the proxy's configuration now. Raises Conflict where the proxy refuses it; the old one stays."""
+        ...
+
+    # --- Docker hosts
+    async def hosts(self) -> HostList: ...
+
+    async def add_host(self, request: AddHost) -> HostView: ...
+
+    async def remove_host(self, name: str) -> None: ...
 
     # --- profile sync
     async def sync_status(self, query: SyncQuery) -> SyncStatus: ...
