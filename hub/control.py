@@ -385,7 +385,7 @@ class Control(Protocol):
     async def ingress(self) -> IngressView: ...
 
     async def apply_ingress(self) -> IngressView:
-        """Write and load the proxy's configuration now. Raises Conflict where the proxy refuses it; the old one stays."""
+        """Write and load the configuration now. Raises Conflict where the proxy refuses it; the old one stays."""
         ...
 
     # --- Docker hosts
