@@ -460,7 +460,7 @@ def test_a_new_persona_that_cannot_be_written_is_not_named_in_the_configuration(
 
 
 def test_five_hundred_personas(place: Place) -> None:
-    """The numbers are those that are promised, in time of this process: others may be busy. The bench takes the rest."""
+    """The promised numbers, in time of this thread: others may be busy. The bench measures the rest."""
     many = [persona(f"p{number}") for number in range(500)]
     begun = time.thread_time()
     assert place.sync(many).written == 3500
