@@ -220,6 +220,9 @@ class TargetLoop:
         except SyncError as exc:
             self._trouble = exc
             return self._failed(exc, cause, wish)
+        except Exception:
+            self._failed(SyncError("internal error: the last run broke off; the hub's log has why"), cause, wish)
+            raise
         finally:
             self._show(msgspec.structs.replace(self.state, running=False))
         if wish.dry_run:

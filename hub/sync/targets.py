@@ -94,12 +94,12 @@ def _source(settings: SyncSettings, profiles: ProfileBook, seen: set[Path], toke
     return ConvexSource(settings.convex_url, settings.convex_account, lambda: _token(settings, token))
 
 
-def _token(settings: SyncSettings, token: Secret) -> Secret:
-    """As its file has it now; `token` where there is none."""
+def _token(settings: SyncSettings, token: Secret) -> str:
+    """As its file has it now; `token` where there is none. Plain text: it goes into the body of a request."""
     if not settings.convex_token_file:
-        return token
+        return str(token)
     try:
-        return read_secret(settings.convex_token_file, "convexTokenFile")
+        return str(read_secret(settings.convex_token_file, "convexTokenFile"))
     except BadRequest as exc:
         raise SyncError(exc.message, exc.hint) from exc
 

@@ -12,7 +12,7 @@ from profiles.migrate import services
 from profiles.migrate.database_setup import carry
 from profiles.migrate.draft import Draft, Program, Task
 from profiles.migrate.files import DATABASE_CONFIG, SYSTEM, UNIT_FOLDERS
-from profiles.migrate.model import Area, Severity
+from profiles.migrate.model import Area, Severity, VmTask
 from profiles.migrate.packages import place
 from profiles.migrate.paths import AGENT_HOME, VM_USERS, absolute, rewrite, rewrite_tilde
 from profiles.migrate.reading import PACKAGE
@@ -46,6 +46,10 @@ _INSTALLERS: Final = re.compile(
 )
 """Install scripts that put everything into the home of who runs them."""
 _HOME_LEFT: Final = re.compile(r"(?:~|\$HOME|\$\{HOME\})/\.")
+_OF_TASKS: Final = frozenset(
+    {"timeout", "retries", "retry", "id", "name", "priority", "async", "background", "comment"}
+)
+"""Fields of tasks that mean nothing while an image is built."""
 _CONFIGURE: Final = {".gitconfig": "git config --global", ".npmrc": "npm config set"}
 """Files of a person's home, and what changes them."""
 Handler = Callable[[Draft, Unit, Sequence[Call], str], "str | None"]
@@ -62,16 +66,28 @@ def where_of(task: Task) -> str:
 def hoist(draft: Draft) -> None:
     """Take out of the commands what is no command: units in here-documents, and packages that apt shall install."""
     for given in draft.vm.setup_tasks:
-        task = Task(given.command, given.description, f"setup_tasks[{given.index}]")
+        task = Task(given.command, given.description, f"setup_tasks[{given.index}]", _title(given))
         for name in given.notes:
-            reason = "setup tasks run while the image is built, one after the other, each until it ends"
-            draft.adapted(Area.SETUP_TASKS, f"{task.field}.{name}", f"{name} is left out", reason)
+            _note(draft, f"{task.field}.{name}", name)
         text = _HEREDOC.sub(lambda match, task=task: _unit_of(draft, match, task), task.command)
         draft.sources.append(msgspec.structs.replace(task, command=text))
         for unit in split(text) or ():
             for call in map(call_of, unit.pieces):
                 for package in _installed(call):
                     place(draft, package, where_of(task))
+
+
+def _title(given: VmTask) -> str:
+    return given.description or short(given.command.strip().splitlines()[0])
+
+
+def _note(draft: Draft, where: str, name: str) -> None:
+    if name in _OF_TASKS:
+        reason = "setup tasks run while the image is built, one after the other, each until it ends"
+        draft.adapted(Area.SETUP_TASKS, where, f"{name} is left out", reason)
+    else:
+        todo = "Write it into the command, or leave it out."
+        draft.needs_you(Area.SETUP_TASKS, where, f"{name} is left out", "no such field is known", todo)
 
 
 def _unit_of(draft: Draft, match: re.Match[str], task: Task) -> str:
@@ -202,7 +218,9 @@ def _with_home(draft: Draft, text: str, where: str) -> str:
 
 def _uses_files(draft: Draft, text: str, where: str) -> None:
     """Files come into an image after the setup tasks, unless a Dockerfile says otherwise."""
-    used = next((path for path in (*draft.links, *draft.file_fields) if _names(text, path)), "")
+    named = [path for path in (*draft.links, *draft.file_fields) if _names(text, path)]
+    draft.used |= {draft.links.get(path, path) for path in named}
+    used = next(iter(named), "")
     if used and not draft.early:
         draft.early = True
         reason = "files come after setup tasks in an image made of a profile, and this task needs one before"

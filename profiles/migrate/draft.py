@@ -11,11 +11,13 @@ from profiles.migrate.model import Area, Finding, Severity, VmFile, VmProfile
 
 
 class Task(msgspec.Struct, frozen=True):
-    """A setup task of the new profile. `field`: where it comes from; empty = the migration made it."""
+    """A setup task of the new profile. `field`: where it comes from; empty = the migration made it. `title`: how it
+    is called in the VM profile."""
 
     command: str
     description: str = ""
     field: str = ""
+    title: str = ""
 
 
 class Program(msgspec.Struct, frozen=True, kw_only=True):
@@ -51,7 +53,8 @@ class Draft:
     `links`: those of them that programs look for at the old place. `units`: systemd units by name, with their text
     and field. `wanted`: units that are to run, with the field that says so; `unwanted`: those that are not;
     `told`: unit files that have a finding already. `users`: made by the profile itself. `folder`: where the last `cd`
-    of the task led. `early`: setup tasks need files. `home`: something is in the agent's home.
+    of the task led. `early`: setup tasks need files; `used`: those that they name. `home`: something is in the agent's
+    home.
     """
 
     vm: VmProfile
@@ -76,6 +79,7 @@ class Draft:
     gpu: bool = False
     told: set[str] = dataclasses.field(default_factory=set[str])
     folder: str = ""
+    used: set[str] = dataclasses.field(default_factory=set[str])
     early: bool = False
     home: bool = False
 

@@ -154,8 +154,11 @@ def _free(wanted: str, old: str, taken: set[str]) -> str:
 
 def _put(draft: Draft, index: int, file: VmFile, new: str) -> None:
     where, old = f"files[{index}]", absolute(file.path)
+    for name in file.notes:
+        todo = "Say it with a field that files have (docs/profiles.md), or leave it out."
+        draft.needs_you(Area.FILES, f"{where}.{name}", f"{name} is left out", "no such field is known", todo)
     content = _rewritten(draft, where, file)
-    draft.files.append(msgspec.structs.replace(file, path=new, content=content, owner=""))
+    draft.files.append(msgspec.structs.replace(file, path=new, content=content, owner="", notes=()))
     draft.file_fields[new] = where
     if file.owner and file.owner.partition(":")[0] not in VM_USERS | {"root", "agent"}:
         reason = "files of the workspace belong to the agent, which runs everything"

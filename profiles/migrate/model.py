@@ -83,16 +83,18 @@ class Sidecar(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class VmFile(msgspec.Struct, frozen=True):
-    """A file of a VM; `path` is absolute, or relative to the home of the VM's user. `owner` empty = not said."""
+    """A file of a VM; `path` is absolute, or relative to the home of the VM's user. `owner` empty = not said;
+    `notes`: fields that nobody knows."""
 
     path: str
     content: bytes
     mode: int = 0o644
     owner: str = ""
+    notes: tuple[str, ...] = ()
 
 
 class VmTask(msgspec.Struct, frozen=True):
-    """A setup task of a VM. `index` is its place in the list; `notes`: what was said of it that has no meaning here."""
+    """A setup task of a VM. `index` is its place in the list; `notes`: its other fields."""
 
     command: str
     description: str = ""

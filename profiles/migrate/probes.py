@@ -8,6 +8,8 @@ import shlex
 from collections.abc import Iterator, Sequence
 from typing import Final
 
+import msgspec
+
 from profiles.migrate.databases import BY_NAME
 from profiles.migrate.draft import Draft, Program, Task
 from profiles.migrate.model import Probe, ProbeKind
@@ -54,22 +56,39 @@ def _packages(draft: Draft) -> Iterator[Probe]:
 def _tasks(draft: Draft) -> Iterator[Probe]:
     for task in draft.tasks:
         if task.field:
-            subject = task.description or task.command.strip().splitlines()[0][:80]
-            yield Probe(kind=ProbeKind.TASK, subject=subject, command=_effect(task), field=f"{task.field}.command")
+            command = _effect(task)
+            yield Probe(kind=ProbeKind.TASK, subject=task.title, command=command, field=f"{task.field}.command")
 
 
 def _effect(task: Task) -> str:
     """Shell text that sees what a task did; empty when it left nothing that can be named."""
     seen: list[str] = []
+    folder = ""
     for unit in split(task.command) or ():
-        call = call_of(unit.pieces[0])
-        if len(unit.pieces) == 1 and not re.search(r"[$`*?{]", unit.text):
-            seen += _seen(call)
+        call = _inner(call_of(unit.pieces[0]))
+        if len(unit.pieces) > 1 or re.search(r"[$`*?{]", unit.text) or call.user not in ("", "root", "agent"):
+            continue
+        if call.name == "cd" and call.plain():
+            folder = f"cd {shlex.quote(call.plain()[0])}"
+        elif found := _seen(call):
+            seen += [folder, *found] if folder else found
+            folder = ""
     return " && ".join(dict.fromkeys(seen))
+
+
+def _inner(call: Call) -> Call:
+    """What `env HOME=… program` runs."""
+    words = call.words
+    while words and (words[0] == "env" or re.match(r"\w+=", words[0])):
+        words = words[1:]
+    return msgspec.structs.replace(call, words=words)
 
 
 def _seen(call: Call) -> list[str]:
     words = list(call.plain())
+    to_file = re.search(r"(?<![\d&>])>>?\s*([/\w.~-]+)\s*$", call.text)
+    if to_file and not to_file[1].startswith(("/dev/", "/tmp/", "~")):
+        return [f"test -e {shlex.quote(to_file[1])}"]
     if call.name == "npm" and words[:1] in (["install"], ["i"]) and {"-g", "--global"} & set(call.rest):
         named = [word for word in words[1:] if re.fullmatch(r"(@[\w.-]+/)?[\w.-]+(@[\w.^~-]+)?", word)]
         return [f"npm ls -g --depth=0 {shlex.quote(_without_version(word))}" for word in named]
@@ -77,11 +96,27 @@ def _seen(call: Call) -> list[str]:
         named = [word for word in words[1:] if re.fullmatch(r"[A-Za-z0-9._-]+(\[[\w,-]+\])?([=<>~!].*)?", word)]
         listed = any(word.startswith(("-r", "-e", "--requirement", "--target", "--user")) for word in call.rest)
         return [] if listed else [f"pip3 show -q {_PIP_NAME.split(word)[0]}" for word in named]
+    return _made(call, words) or _fetched(call, words)
+
+
+def _made(call: Call, words: Sequence[str]) -> list[str]:
+    """Of commands that make or remove what has a name."""
+    places = [shlex.quote(word) for word in words if not re.fullmatch(r"[0-7]{3,4}|[ugoa]*[+=-].*", word)]
     if call.name == "mkdir":
-        return [f"test -d {shlex.quote(word)}" for word in words if not re.fullmatch(r"[0-7]{3,4}", word)]
+        return [f"test -d {place}" for place in places]
     if call.name == "touch":
-        return [f"test -e {shlex.quote(word)}" for word in words]
-    return _fetched(call, words)
+        return [f"test -e {place}" for place in places if not place.startswith("/tmp/")]
+    if call.name == "ln" and len(places) == 2 and not places[1].endswith("/"):
+        return [f"test -L {places[1]}"]
+    if call.name == "rm":
+        return [f"test ! -e {place}" for place in places]
+    if call.name == "cp" and len(places) == 2:
+        return [f"test -e {places[1]}"]
+    if call.name == "useradd":
+        return [f"id {places[-1]}"] if places else []
+    if call.name == "chmod" and "+x" in call.rest:
+        return [f"test -x {place}" for place in places]
+    return []
 
 
 def _fetched(call: Call, words: Sequence[str]) -> list[str]:
@@ -106,6 +141,9 @@ def _files(draft: Draft) -> Iterator[Probe]:
     for file in draft.files:
         digest = hashlib.sha256(file.content).hexdigest()
         command = f"echo {shlex.quote(f'{digest}  {file.path}')} | sha256sum --check --status"
+        if file.path in draft.used:
+            # A task may have changed it, as it did in the VM.
+            command = f"test -f {shlex.quote(file.path)}"
         yield Probe(kind=ProbeKind.FILE, subject=file.path, command=command, field=draft.file_fields.get(file.path, ""))
     for old, new in draft.links.items():
         command = f'test "$(readlink -f {shlex.quote(old)})" = {shlex.quote(new)}'

@@ -67,7 +67,7 @@ def parse_vm_profile(raw: object, name: str = "") -> VmProfile:
         kept=_kept(given, whole),
         extra=more | {field: value for field, value in whole.items() if field not in (*READ, *KEPT, *_SIZES)},
     )
-    if not profile.name:
+    if not profile.name and not given.has("name"):
         given.problems += ProfileError("name", "is missing", "Say what the profile is called.").problems
     given.check()
     return profile
@@ -175,12 +175,14 @@ def _service(field: str, value: object) -> str:
 
 def _file(field: str, raw: object) -> VmFile:
     known = ("path", "content", "encoding", "mode", "permissions", "owner")
-    given = Table(field, raw, known)
+    table = mapping(field, raw)
+    given = Table(field, raw, tuple(table))
     path = given.required("path", _path, "")
     text = given.required("content", text_of, "")
     encoding = given.get("encoding", one_line, "utf-8")
     mode = given.get("mode", _mode, given.get("permissions", _mode, 0o644))
     file = VmFile(path, _content(given, field, text, encoding), mode, given.get("owner", one_line, ""))
+    file = msgspec.structs.replace(file, notes=tuple(shown_name(name) for name in table if name not in known))
     given.check()
     return file
 

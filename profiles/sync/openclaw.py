@@ -81,6 +81,8 @@ class _Merge:
 
     def agents(self, shape: Shape, version: str | None, is_new: bool) -> None:
         agents = self._child(self._root, "agents")
+        if self._root.find("$include") or agents.find("$include"):
+            self.notes.append("the file includes others ($include); agents that stand there are not looked at")
         defaults = self._child(agents, "defaults")
         self._style.put(defaults, "skipBootstrap", True)
         wanted = _shape(agents, shape, version)

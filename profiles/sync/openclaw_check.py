@@ -16,7 +16,7 @@ import msgspec
 
 from profiles.sync.errors import ConfigError
 from profiles.sync.openclaw_json5 import Plain, parse, plain
-from profiles.sync.openclaw_roster import AGENT_ID, Shape, is_known, shape_for, usable_avatar
+from profiles.sync.openclaw_roster import AGENT_ID, Shape, is_known, month_of, shape_for, usable_avatar
 
 ENTRY_KEYS: Final = frozenset((
     "agentDir", "bootstrapMaxChars", "bootstrapTotalMaxChars", "contextInjection", "contextLimits",
@@ -27,15 +27,25 @@ ENTRY_KEYS: Final = frozenset((
     "utilityModel", "verboseDefault", "workspace",
 ))  # fmt: skip
 """Of an agent, in both versions."""
-VERSION_KEYS: Final = {
-    Shape.ENTRIES: frozenset(("cwd", "decisionModel", "memory", "modelPolicy", "typingMode")),
-    Shape.LIST: frozenset(("contextTokens", "memorySearch", "runRetries")),
+MONTH_KEYS: Final = {
+    (2026, 9): frozenset(("cwd", "decisionModel", "memory", "modelPolicy", "typingMode")),
+    (2026, 7): frozenset(("contextTokens", "memorySearch", "runRetries")),
 }
-"""Of an agent, in the one that has this shape."""
+"""Of an agent, in one of the two only. Versions of other months may have any of them."""
+ROOT_KEYS: Final = frozenset((
+    "$include", "$schema", "accessGroups", "acp", "agents", "approvals", "attachments", "audio", "audit", "auth",
+    "bindings", "broadcast", "browser", "channels", "cli", "cloudWorkers", "commands", "commitments", "crestodian",
+    "cron", "desktop", "diagnostics", "discovery", "env", "gateway", "hooks", "logging", "marketplaces", "mcp",
+    "media", "memory", "messages", "meta", "models", "nodeHost", "plugins", "proxy", "secrets", "security", "session",
+    "skills", "surfaces", "talk", "telemetry", "tools", "transcripts", "tts", "tui", "ui", "update", "web", "wizard",
+    "worktreeAcceleration", "worktreeRoot",
+))  # fmt: skip
+"""Of the file, in any of the two versions."""
 IDENTITY_KEYS: Final = frozenset(("name", "theme", "emoji", "avatar"))
 BIND: Final = ("auto", "custom", "lan", "loopback", "tailnet")
 RELOAD_MODES: Final = {Shape.ENTRIES: ("hybrid", "off"), Shape.LIST: ("hot", "hybrid", "off", "restart")}
-_WORDS_OF_ENTRY: Final = {
+_WORDS_OF_KEY: Final = {
+    "load": "It is skills.load.",
     "role": "The role belongs into the workspace's files.",
     "temperature": "It goes into params.",
     "maxTokens": "It goes into params.",
@@ -74,7 +84,36 @@ def inspect_config(text: str, version: str | None = None) -> tuple[Finding, ...]
         return (Finding(place="", message=error.message),)
     if not isinstance(root, dict):
         return (Finding(place="", message="the file is not an object"),)
-    return (*_gateway(root, version), *_agents(root, version), *_variables("", root))
+    return (*_known(root, version), *_variables("", root))
+
+
+def _known(root: Table, version: str | None) -> Iterator[Finding]:
+    """What the versions that we know refuse; of a newer one nobody knows which keys it has come to know."""
+    month = month_of(version)
+    newer = month is not None and month > max(MONTH_KEYS)
+    yield from (msgspec.structs.replace(each, fatal=not newer) for each in _keys(root, version))
+    yield from _gateway(root, version)
+    yield from _agents(root, version)
+
+
+def _keys(root: Table, version: str | None) -> Iterator[Finding]:
+    """Keys that are not known, of the file and of its agents."""
+    yield from _unknown("", root, ROOT_KEYS)
+    known = _entry_keys(version)
+    for place, entry in _each(root.get("agents")):
+        if isinstance(entry, dict):
+            yield from _unknown(place, entry, known | {"id"} if place.endswith("]") else known)
+            identity = entry.get("identity")
+            yield from _unknown(f"{place}.identity", identity if isinstance(identity, dict) else {}, IDENTITY_KEYS)
+
+
+def _each(agents: Plain) -> Iterator[tuple[str, Plain]]:
+    """All agents with their places, in any shape."""
+    entries, listed = (agents.get("entries"), agents.get("list")) if isinstance(agents, dict) else (None, None)
+    for agent_id, entry in entries.items() if isinstance(entries, dict) else ():
+        yield f"agents.entries.{agent_id}", entry
+    for index, entry in enumerate(listed if isinstance(listed, list) else ()):
+        yield f"agents.list[{index}]", entry
 
 
 def _gateway(root: Table, version: str | None) -> Iterator[Finding]:
@@ -141,11 +180,10 @@ def _entries(agents: Table, version: str | None) -> Iterator[Finding]:
         yield Finding(place="agents.entries", message="is empty beside ownership: a gateway needs an agent")
     if len(entries) > 1 and agents.get("ownership") != "explicit":
         yield Finding(place="agents.ownership", message='"explicit" is missing beside two agents or more')
-    known = _entry_keys(version)
     for agent_id, entry in entries.items():
         place = f"agents.entries.{agent_id}"
         yield from _agent_id(place, agent_id)
-        yield from _entry(place, entry, known)
+        yield from _entry(place, entry)
         if isinstance(entry, dict) and entry.get("default") is True and "ownership" in agents:
             yield Finding(place=f"{place}.default", message="cannot be beside agents.ownership")
 
@@ -158,7 +196,6 @@ def _list(agents: Table, version: str | None) -> Iterator[Finding]:
     old = is_known(version) and shape_for(version) is Shape.LIST
     if "ownership" in agents and old:
         yield Finding(place="agents.ownership", message=f"is not known to gateway {version}")
-    known = _entry_keys(version) | {"id"}
     seen: set[str] = set()
     for index, entry in enumerate(listed):
         place = f"agents.list[{index}]"
@@ -167,7 +204,7 @@ def _list(agents: Table, version: str | None) -> Iterator[Finding]:
         if isinstance(agent_id, str) and agent_id in seen:
             yield Finding(place=place, message=f"{agent_id} is there twice")
         seen.add(str(agent_id))
-        yield from _entry(place, entry, known)
+        yield from _entry(place, entry)
     yield from _list_mark(agents, listed, old)
 
 
@@ -182,9 +219,9 @@ def _list_mark(agents: Table, listed: list[Plain], old: bool) -> Iterator[Findin
 
 
 def _entry_keys(version: str | None) -> frozenset[str]:
-    """Where nobody knows the version, a key that one of them has is no mistake."""
-    shapes = [shape_for(version)] if is_known(version) else list(VERSION_KEYS)
-    return ENTRY_KEYS.union(*(VERSION_KEYS[shape] for shape in shapes))
+    month = month_of(version)
+    only = [MONTH_KEYS[month]] if month in MONTH_KEYS else list(MONTH_KEYS.values())
+    return ENTRY_KEYS.union(*only)
 
 
 def _agent_id(place: str, agent_id: Plain) -> Iterator[Finding]:
@@ -195,11 +232,10 @@ def _agent_id(place: str, agent_id: Plain) -> Iterator[Finding]:
         yield Finding(place=place, message=message)
 
 
-def _entry(place: str, entry: Plain, known: frozenset[str]) -> Iterator[Finding]:
+def _entry(place: str, entry: Plain) -> Iterator[Finding]:
     if not isinstance(entry, dict):
         yield Finding(place=place, message="is not an object")
         return
-    yield from _unknown(place, entry, known)
     for key in ("name", "workspace", "description"):
         if not isinstance(entry.get(key, ""), str):
             yield Finding(place=f"{place}.{key}", message="is not a text")
@@ -207,7 +243,6 @@ def _entry(place: str, entry: Plain, known: frozenset[str]) -> Iterator[Finding]
     if not isinstance(identity, dict):
         yield Finding(place=f"{place}.identity", message="is not an object")
     else:
-        yield from _unknown(f"{place}.identity", identity, IDENTITY_KEYS)
         avatar = identity.get("avatar")
         if isinstance(avatar, str) and avatar and not usable_avatar(avatar.replace("$${", "{")):
             yield Finding(place=f"{place}.identity.avatar", message="leads out of the agent's workspace")
@@ -222,8 +257,9 @@ def _unknown(place: str, table: Table, known: frozenset[str]) -> Iterator[Findin
     for key in table:
         if key not in known:
             close = difflib.get_close_matches(key, known, 1)
-            hint = _WORDS_OF_ENTRY.get(key) or (f"Did you mean {close[0]}?" if close else "")
-            yield Finding(place=f"{place}.{key}", message=f"is not known to gateways. {hint}".rstrip())
+            hint = _WORDS_OF_KEY.get(key) or (f"Did you mean {close[0]}?" if close else "")
+            where = f"{place}.{key}" if place else key
+            yield Finding(place=where, message=f"is not known to gateways. {hint}".rstrip())
 
 
 def _system_agent(agents: Table, system: Plain, version: str | None) -> Iterator[Finding]:

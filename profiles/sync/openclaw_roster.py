@@ -68,17 +68,21 @@ class Merged(msgspec.Struct, frozen=True, kw_only=True):
     notes: tuple[str, ...] = ()
 
 
+def month_of(version: str | None) -> tuple[int, int] | None:
+    """Return year and month of a version, None where it tells none."""
+    found = _VERSION.match(version.strip()) if version else None
+    return (int(found[1]), int(found[2])) if found else None
+
+
 def shape_for(version: str | None) -> Shape:
     """Return the shape that a gateway of this version wants; `LIST`, which all take, where it is not known."""
-    found = _VERSION.match(version.strip()) if version else None
-    if found is None:
-        return Shape.LIST
-    return Shape.ENTRIES if (int(found[1]), int(found[2])) >= ENTRIES_SINCE else Shape.LIST
+    month = month_of(version)
+    return Shape.ENTRIES if month is not None and month >= ENTRIES_SINCE else Shape.LIST
 
 
 def is_known(version: str | None) -> bool:
     """Tell whether `shape_for` can judge by this version."""
-    return version is not None and _VERSION.match(version.strip()) is not None
+    return month_of(version) is not None
 
 
 def usable_avatar(avatar: str) -> bool:

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import json
 from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
+from aiohttp import web
 
 from hub.config import Openclaw
 from hub.contract import (
     AddGateway,
     AttentionQuery,
+    MessageChunk,
     PageQuery,
     ProfileText,
     ResolveSync,
@@ -139,7 +142,51 @@ async def test_switched_off_nothing_is_written(tmp_path: Path) -> None:
         assert list(tmp_path.iterdir()) == []
 
 
-async def test_a_gateway_is_synced_before_anything_else_of_the_hub_talks_to_it(tmp_path: Path) -> None:
+@contextlib.asynccontextmanager
+async def held_source() -> AsyncIterator[tuple[str, asyncio.Event, asyncio.Event]]:
+    """A Convex deployment that refuses, and says so when it is let; address, asked, let."""
+    asked, let = asyncio.Event(), asyncio.Event()
+
+    async def refuse(request: web.Request) -> web.Response:
+        asked.set()
+        await let.wait()
+        return web.json_response({"status": "error", "errorMessage": "wrong account"})
+
+    app = web.Application()
+    app.router.add_post("/{path:.*}", refuse)
+    runner = web.AppRunner(app)
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", 0).start()
+    try:
+        yield f"http://127.0.0.1:{runner.addresses[0][1]}", asked, let
+    finally:
+        let.set()
+        await runner.cleanup()
+
+
+async def test_nothing_is_said_to_a_gateway_before_its_first_sync(tmp_path: Path) -> None:
+    gateway = FakeGateway(roster=("ann",))
+    async with gateway.serving(), held_source() as (url, asked, let):
+        source = {"convex_url": url, "convex_account": "a", "convex_token": "convex-secret"}
+        config = environment(tmp_path, gateway_url=gateway.url, gateway_token=gateway.token, **source)
+        async with running_hub(openclaw=config, profiles_folder=None) as hub, asyncio.TaskGroup() as group:
+            heard = group.create_task(collected(hub.control.message(SendMessage(to="openclaw/ann", text="hello"))))
+            await asked.wait()
+            await asyncio.sleep(0.3)
+            assert gateway.calls == []
+            assert gateway.paths.count("/readyz") == 1
+            let.set()
+            assert (await heard)[-1].status == "completed"
+            await hub.until(lambda: gateway.paths.count("/readyz") > 1, "gateways are looked at")
+            (target,) = (await hub.control.sync_status(SyncQuery())).targets
+            assert "wrong account" in target.problem
+
+
+async def collected(chunks: AsyncIterator[MessageChunk]) -> list[MessageChunk]:
+    return [chunk async for chunk in chunks]
+
+
+async def test_a_persona_that_is_synced_can_be_spoken_to(tmp_path: Path) -> None:
     gateway = FakeGateway(roster=("ann",))
     async with gateway.serving():
         token = tmp_path / "token"

@@ -15,6 +15,9 @@ from profiles.sync.beneath import is_temporary
 from tests.profiles.sync.killed import SCENARIOS, prepare, run
 from tests.profiles.sync.place import contents
 
+pytestmark = pytest.mark.timeout(300)
+"""Hundreds of syncs, each of which waits for the disk many times: 4 s, and more where others use it too."""
+
 ROOT = Path(__file__).parents[3]
 MANIFEST = "agents/.clawtui-sync.json"
 
@@ -28,7 +31,7 @@ def scenario(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFa
     prepare(name, start)
     runs.mkdir()
     script = [sys.executable, "-m", "tests.profiles.sync.killed", name, str(start), str(runs)]
-    done = subprocess.run(script, cwd=ROOT, capture_output=True, text=True, check=True, timeout=50)
+    done = subprocess.run(script, cwd=ROOT, capture_output=True, text=True, check=True, timeout=250)
     return name, start, runs, int(done.stdout)
 
 

@@ -313,6 +313,13 @@ def test_a_mark_beside_the_newer_shape_goes() -> None:
     assert value(done.text)["agents"]["defaults"]["systemAgent"] == {"agentId": "a"}
 
 
+@pytest.mark.parametrize("text", ["{agents:{$include:'./a.json5'}}", "{'$include':['./a.json5'],agents:{}}"])
+def test_files_that_are_included_stay_and_that_is_said(text: str) -> None:
+    done = merged(text, roster("a"))
+    assert "./a.json5" in done.text
+    assert any("$include" in note for note in done.notes)
+
+
 # --- skills ------------------------------------------------------------------------------------------
 
 

@@ -40,6 +40,9 @@ def test_what_gateways_take_has_no_problem(text: str, version: str | None) -> No
     [
         ("{", "line 1, column 2: this is no valid JSON5"),
         ("[]", "the file is not an object"),
+        (f"{{{LOCAL},foo:1}}", "foo: is not known to gateways"),
+        (f"{{{LOCAL},load:{{extraDirs:[]}}}}", "load: is not known to gateways. It is skills.load."),
+        (f"{{{LOCAL},chanels:{{}}}}", "chanels: is not known to gateways. Did you mean channels?"),
         ("{gateway:5}", "gateway: is not an object"),
         ("{gateway:{mode:'local',bind:'127.0.0.1'}}", "gateway.bind: '127.0.0.1' is none of auto, custom, lan"),
         ("{gateway:{mode:'local',bind:[]}}", "gateway.bind: [] is none of"),
@@ -92,6 +95,21 @@ def test_what_gateways_refuse_is_named_with_its_place(text: str, said: str) -> N
 def test_what_only_older_gateways_refuse(text: str, said: str) -> None:
     assert any(said in problem for problem in check_config(text, OLD))
     assert check_config(text, NEW) == ()
+
+
+@pytest.mark.parametrize("version", ["2026.10.0", "2027.1.3"])
+def test_a_newer_gateway_may_know_more_keys(version: str) -> None:
+    text = "{gateway:{mode:'local'},new:1,agents:{entries:{a:{newer:1,identity:{newest:1}}}}}"
+    assert check_config(text, version) == ()
+    assert [finding.place for finding in inspect_config(text, version)] == [
+        "new", "agents.entries.a.newer", "agents.entries.a.identity.newest",
+    ]  # fmt: skip
+    assert len(check_config(text, NEW)) == 3
+    assert check_config(agents("entries:{a:{role:'x'},B:{}}"), version) != ()
+
+
+def test_a_version_between_may_have_the_keys_of_both_sides() -> None:
+    assert check_config(agents("entries:{a:{memorySearch:{},typingMode:'x'}}"), "2026.8.2") == ()
 
 
 def test_what_only_older_gateways_take() -> None:
