@@ -162,8 +162,12 @@ def _listed(draft: Draft, text: str, units: Sequence[Unit], task: Task) -> str:
     if [new for new, _ in kept] == [unit.text for unit in units]:
         return text
     # A folder is changed for what comes after it: alone it does nothing.
-    meaningful = [new for new, _ in kept if call_of(new).name not in ("cd", "set", "export", "true", "sleep", "echo")]
-    return join(kept) if meaningful else ""
+    return join(kept) if any(_does_something(new) for new, _ in kept) else ""
+
+
+def _does_something(text: str) -> bool:
+    name = call_of(text).name
+    return name not in ("cd", "set", "export", "true", "sleep") and (name != "echo" or ">" in text or "|" in text)
 
 
 def _asks(draft: Draft) -> int:
