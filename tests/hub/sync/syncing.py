@@ -100,6 +100,18 @@ class PlayedSource(FolderSource):
             self.at_once -= 1
 
 
+class HeardChanges(Changes):
+    """Remembers of which paths it was told."""
+
+    def __init__(self, hub: RunningHub) -> None:
+        super().__init__(hub.kernel.notices, hub.kernel.now)
+        self.heard: list[Path] = []
+
+    def tell(self, paths: Sequence[Path]) -> None:
+        self.heard += paths
+        super().tell(paths)
+
+
 class Syncing:
     """A loop that runs, with everything around it."""
 
@@ -109,7 +121,7 @@ class Syncing:
         self.personas.mkdir(exist_ok=True)
         self.gateway = PlayedGateway(self.config)
         self.source = PlayedSource(self.personas)
-        self.changes = Changes(hub.kernel.notices, hub.kernel.now)
+        self.changes = HeardChanges(hub)
         fields = {"interval_seconds": SLOW_TICK, "restart_command": ["restart-it"], **settings}
         self.settings = SyncSettings(
             source="folder", folder=str(self.personas), workspace_root=str(self.root), config_path=str(self.config),
