@@ -19,7 +19,8 @@ from profiles.migrate.shell import Call, Unit, call_of, join, short, split
 
 _HEREDOC: Final = re.compile(
     r"^[ \t]*(?:sudo\s+)?(?:(?:cat|tee)\s+(?:>\s*)?(?P<path>/[\w./@-]+)\s*(?:>\s*/dev/null\s*)?"
-    r"<<-?\s*(?P<q>['\"]?)(?P<end>\w+)(?P=q)(?:\s*>\s*/dev/null)?|cat\s*<<-?\s*(?P<q2>['\"]?)(?P<end2>\w+)(?P=q2)\s*(?:>|\|\s*(?:sudo\s+)?tee)\s*(?P<path2>/[\w./@-]+)"
+    r"<<-?\s*(?P<q>['\"]?)(?P<end>\w+)(?P=q)(?:\s*>\s*/dev/null)?|"
+    r"cat\s*<<-?\s*(?P<q2>['\"]?)(?P<end2>\w+)(?P=q2)\s*(?:>|\|\s*(?:sudo\s+)?tee)\s*(?P<path2>/[\w./@-]+)"
     r"(?:\s*>\s*/dev/null)?)[ \t]*\n(?P<body>.*?)^[ \t]*(?:(?P=end)|(?P=end2))[ \t]*(?:\n|$)",
     re.MULTILINE | re.DOTALL,
 )
