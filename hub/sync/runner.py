@@ -101,6 +101,7 @@ class Runner:
         if not wish.dry_run:
             self._written = bool(report.personas)
             self._known = await asyncio.to_thread(_after, built, report, before)
+        aim = await asyncio.to_thread(Aim.at, built.folders, {**source, **self._known})
         return Ran(
             built=built,
             report=report,
@@ -108,7 +109,7 @@ class Runner:
             problems=(*map(str, loaded.problems), *_missing(built, loaded)),
             hint=next((one.hint for one in loaded.problems if one.hint), ""),
             fingerprint=fingerprint,
-            aim=Aim(open=frozenset(built.folders), known={**source, **self._known}),
+            aim=aim,
         )
 
     async def load(self, built: Built, *, accept_empty: bool) -> Loaded:
