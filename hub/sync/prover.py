@@ -82,6 +82,8 @@ class Prover:
         if ran.built.reload is Reload.OFF or look is None:
             self._waiting, self.proof = None, Proof()
             self.words = OFF if ran.built.reload is Reload.OFF else NO_ADDRESS
+            if ran.report.config_changed and ran.built.reload is Reload.RESTART and ran.built.restart_command:
+                await self._restart_unseen(ran)
             return
         if ran.report.config_problem:
             # What the gateway has is not what it shall have; to wait for it is no use.
@@ -173,6 +175,15 @@ class Prover:
             down_since=None, busy_since=None,
         )  # fmt: skip
         self._say(f"the gateway was restarted for its new config ({self._restarts.count} of {self._rules.restarts})")
+
+    async def _restart_unseen(self, ran: Ran) -> None:
+        """A gateway without an address is restarted once per change; whether that helped nobody can see."""
+        self._shown = None
+        self.restarts_made += 1
+        await self._call(ran)
+        self.words = f"the gateway was restarted; {NO_ADDRESS}"
+        if self._command_trouble:
+            self._say("the gateway was not restarted for its new config")
 
     async def _call(self, ran: Ran) -> None:
         outcome = await self._command(ran.built.restart_command)

@@ -43,14 +43,16 @@ class PlayedGateway:
         self.version: str | None = "2026.9.6"
         self.roster: frozenset[str] | None = frozenset()
         self.hot = True
+        self.reachable = True
         self.refuses: Callable[[frozenset[str]], bool] = lambda agents: False
         self.restarts: list[tuple[str, ...]] = []
         self.restart_fails = ""
         self.looks = 0
-        self.seen_before_first_run: list[str] = []
 
     async def look(self, gateway: Gateway) -> Look | None:
         self.looks += 1
+        if not self.reachable:
+            return None
         if self.hot and self.state is GatewayState.READY:
             self._load()
         roster = self.roster if self.state is GatewayState.READY else None

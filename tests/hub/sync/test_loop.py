@@ -253,6 +253,20 @@ async def test_reload_says_what_is_done(tmp_path: Path, reload: str, restarts: i
         assert len(one.gateway.restarts) == restarts
 
 
+@pytest.mark.parametrize("fails", ["", "no such container"])
+async def test_a_gateway_without_an_address_is_restarted_where_that_is_wanted(tmp_path: Path, fails: str) -> None:
+    def unseen(one: Syncing) -> None:
+        one.gateway.reachable = False
+        one.gateway.restart_fails = fails
+
+    async with syncing(tmp_path, "ann", reload="restart", prepare=unseen) as one:
+        await one.until_states(ann="pending" if fails else "in-step")
+        assert len(one.gateway.restarts) == 1
+        assert (fails or "nothing is asked of the gateway: it has no address") in one.loop.state.proof
+        await one.run()
+        assert len(one.gateway.restarts) == 1
+
+
 @pytest.mark.parametrize("reload", ["hot", "auto", "restart"])
 async def test_a_config_that_the_gateway_refuses_is_put_back_and_not_written_again(tmp_path: Path, reload: str) -> None:
     async with syncing(tmp_path, "ann", reload=reload) as one:
