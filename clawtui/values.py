@@ -8,7 +8,7 @@ from __future__ import annotations
 import shlex
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 SIZE_UNITS: Final = {"": 1, "k": 1024, "m": 1024**2, "g": 1024**3, "t": 1024**4}
 PORT_MAX: Final = 65_535
@@ -155,3 +155,17 @@ KINDS: Final[dict[Parse, str]] = {
     as_command: "list or text",
 }
 """What a parser accepts, in a word for people."""
+
+
+class Row(NamedTuple):
+    """What a field of `Settings` says of itself. `hub`: the field of the hub's configuration it fills.
+
+    `flag`: the setting is a command-line option too. `env`: its variable where that is not CLAWTUI_ and its name.
+    """
+
+    help: str
+    parse: Parse = as_text
+    hub: str = ""
+    flag: bool = False
+    secret: bool = False
+    env: str = ""

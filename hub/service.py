@@ -6,6 +6,7 @@ import asyncio
 import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from functools import partial
 from typing import Self
 
 import structlog
@@ -23,13 +24,15 @@ from hub.config import HubConfig
 from hub.connections.server import AgentServer
 from hub.contract import API_VERSION, HubHealth
 from hub.control import Control, Principal
-from hub.core.model import Role, TaskState
+from hub.core.model import Role
 from hub.core.view import rfc3339
 from hub.disk.care import Care
 from hub.driverset import DriverSet
 from hub.errors import HubError, Unauthorized
 from hub.feed import Feed
 from hub.gateways.service import Gateways
+from hub.gauges import measure
+from hub.hub_id import lasting_hub_id
 from hub.image_jobs import KINDS as IMAGE_JOBS
 from hub.image_jobs import ImageJobs
 from hub.jobs import Jobs
@@ -154,7 +157,7 @@ class Hub:
     ) -> Self:
         clock = clock or SystemClock()
         metrics = Metrics(config.version)
-        hub_id = await _lasting_hub_id(folder, registry)
+        hub_id = await lasting_hub_id(folder, registry)
         feed = Feed(
             hub_id,
             clock.new_id("run"),
@@ -234,7 +237,8 @@ class Hub:
         kernel = self.kernel
         for warning in kernel.registry.warnings:
             log.warning("registry", text=warning)
-        kernel.metrics.add_source(self._measure)
+        for source in (partial(measure, kernel, self._stats), self.gateways.watch.measure, self.sync.measure):
+            kernel.metrics.add_source(source)
         raise_file_limit()
         self._group.create_task(kernel.run_pipeline(), name="pipeline")
         await kernel.restore()
@@ -348,28 +352,3 @@ class Hub:
             agents={"url": addresses["agents"]} if "agents" in addresses else {},
             api={"url": addresses["api"]} if "api" in addresses else {},
         )
-
-    def _measure(self, metrics: Metrics) -> None:
-        """Set the gauges when somebody reads them."""
-        kernel = self.kernel
-        agents = kernel.fleet.count_agents()
-        metrics.set_agents({status.value: count for status, count in agents.items()})
-        tasks = kernel.fleet.count_tasks()
-        active = tasks[TaskState.OFFERED] + tasks[TaskState.RUNNING]
-        metrics.set_tasks(tasks[TaskState.QUEUED], active)
-        metrics.set_connections(len(kernel.links))
-        metrics.set_watched_agents(self._stats.watched)
-        metrics.set_feed_subscribers(kernel.feed.subscribers)
-        self.gateways.watch.measure(metrics)
-        self.sync.measure(metrics)
-
-
-async def _lasting_hub_id(folder: StateFolder, registry: Registry) -> str:
-    """Return the hub's id: an empty registry takes over the one that the folder's agents are labelled with."""
-    stored, kept = await registry.load(), folder.read_hub_id()
-    if kept is None or kept == stored.hub_id or stored.agents or stored.tokens:
-        folder.write_hub_id(stored.hub_id)
-        return stored.hub_id
-    log.warning("registry_is_new", hub_id=kept, hint="clawtui adopt takes this hub's agents back")
-    await registry.set_meta("hub_id", kept)
-    return kept

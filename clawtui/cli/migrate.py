@@ -10,7 +10,7 @@ import msgspec
 from cyclopts import Parameter
 
 from clawtui.cli import exits
-from clawtui.cli.migrate_files import Change, FileChange, changes_of, write
+from clawtui.cli.migrate_files import ENDINGS, Change, FileChange, changes_of, write
 from clawtui.cli.output import Column, Mode, printable
 from clawtui.cli.world import Context, Ctx
 from clawtui.errors import UsageError
@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     from profiles.migrate import Migration
     from profiles.migrate.report import Row
 
-ENDINGS: Final = (".json", ".yaml", ".yml")
 COMPOSE: Final = ".compose.yml"
 STYLES: Final = {"ok": "green", "adapted": "yellow", "needs you": "bold red"}
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 import enum
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -16,6 +16,7 @@ from clawtui.errors import UsageError
 if TYPE_CHECKING:
     from profiles.migrate import Migration
 
+ENDINGS: Final = (".json", ".yaml", ".yml")
 MOST_DIFF_LINES: Final = 400
 MADE_BY_US: Final = {".Dockerfile": "# The image of the profile ", ".compose.yml": "# Side services of the profile "}
 """How files begin that only a migration writes; one that is not wanted any more would still be used."""
@@ -40,6 +41,7 @@ def changes_of(folder: Path, migration: Migration) -> tuple[FileChange, ...]:
     """Compare what a migration writes with what is in the folder. Raises UsageError for what cannot be read."""
     found: list[FileChange] = []
     wanted = wanted_in(folder, migration)
+    _check_alone(folder, migration.name, wanted)
     for path, content in wanted.items():
         there = _content(folder / path)
         if there is None:
@@ -62,11 +64,23 @@ def wanted_in(folder: Path, migration: Migration) -> dict[str, bytes]:
     from profiles.migrate.report import files
 
     wanted = files(migration)
+    short = f"{migration.name}.yml"
+    if migration.format == "yaml" and (folder / short).exists() and not (folder / f"{migration.name}.yaml").exists():
+        wanted[short] = wanted.pop(f"{migration.name}.yaml")
     report = f"{migration.name}.report.md"
     known = (_content(folder / report) or b"").decode(errors="replace")
     if section := section_of(known):
         wanted[report] = with_section(wanted[report].decode(), section).encode()
     return wanted
+
+
+def _check_alone(folder: Path, name: str, wanted: Collection[str]) -> None:
+    """Raises UsageError where another file would say what the profile is, too."""
+    for ending in ENDINGS:
+        path = f"{name}{ending}"
+        if path not in wanted and (folder / path).exists():
+            hint = "Move it away, or name another folder."
+            raise UsageError(f"{folder / path} says what {name} is too", field="out", hint=hint)
 
 
 def difference(path: str, there: bytes, wanted: bytes) -> str:
@@ -98,7 +112,7 @@ def write(folder: Path, migration: Migration, changes: Sequence[FileChange]) -> 
 def _written(
     folder: Path, name: str, wanted: dict[str, bytes], changes: Sequence[FileChange]
 ) -> Iterator[str]:  # fmt: skip
-    own = {f"{name}.json", f"{name}.yaml"}
+    own = {f"{name}{ending}" for ending in ENDINGS}
     for one in sorted(changes, key=lambda one: one.path in own):
         path = folder / one.path
         if one.change is Change.REMOVED:

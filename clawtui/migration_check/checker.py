@@ -132,10 +132,20 @@ class Checker:
     async def _start(self, one: _One, rows: Rows) -> None:
         async with self._step(rows, Step.AGENT, "is made and started") as told:
             one.made = True
-            job = await self._control.create_agent(CreateAgent(name=one.name, driver=DRIVER, profile=one.name))
-            done = await end_of(self._control, job, self._tell.say)
-            one.notes = [step.message for step in done.steps]
+            try:
+                await self._create(one)
+            except HubError as exc:
+                if "gpu" not in one.migration.profile or "GPU" not in exc.message:
+                    raise
+                rows.add(Step.RESOURCES, "GPU", Outcome.NOT_RUN, f"there is none here: {exc.message}")
+                await self._control.save_profile(one.name, plan.profile_text(one.migration, one.name, gpu=False)[0])
+                await self._create(one)
             told.detail = f"agent {one.name}"
+
+    async def _create(self, one: _One) -> None:
+        job = await self._control.create_agent(CreateAgent(name=one.name, driver=DRIVER, profile=one.name))
+        done = await end_of(self._control, job, self._tell.say)
+        one.notes = [step.message for step in done.steps]
 
     async def _connect(self, one: _One, rows: Rows) -> None:
         async with self._step(rows, Step.HUB, "the agent is online") as told:

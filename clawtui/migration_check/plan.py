@@ -79,14 +79,16 @@ def throw_away_name(name: str, token: str) -> str:
     return f"check-{name[:room].strip('-')}-{token}"
 
 
-def profile_text(migration: Migration, name: str) -> tuple[ProfileText, list[str]]:
-    """Return what is saved under a throw-away name, and what of the profile it does not have.
+def profile_text(migration: Migration, name: str, *, gpu: bool = True) -> tuple[ProfileText, list[str]]:
+    """Return what is saved under a throw-away name, and what of the profile it does not have. `gpu` False: without.
 
     Volumes are left out: the engine would make or share them, and they would outlive the check. So is the network of
     the side services, which may not be there: those of the check have one of their own.
     """
     raw: dict[str, Any] = {key: value for key, value in migration.profile.items() if key != "name"}
     left_out = [f"volume {volume}" for volume in _texts(raw.pop("volumes", ()))]
+    if not gpu:
+        raw.pop("gpu", None)
     if migration.sidecars:
         raw.pop("network", None)
     raw["restart"] = "no"

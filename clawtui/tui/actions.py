@@ -40,6 +40,7 @@ class Where(enum.StrEnum):
     PERSONA = "persona"
     GATEWAYS = "gateways"
     MESSAGES = "messages"
+    MIGRATION = "migration"
 
 
 class Action(NamedTuple):
@@ -136,7 +137,8 @@ ACTIONS: Final[tuple[Action, ...]] = (
     Action("palette", ("ctrl+p",), "Palette", "Find any action, place or agent", words=("palette",), hint=6),
     Action("menu", ("x",), "Actions", "What can be done with this",
            (*_TASKS, Where.OUTPUT, Where.JOURNAL, Where.JOBS, Where.HUB, Where.SNAPSHOTS,
-            Where.PROFILES, Where.DISK, Where.SYNC, Where.PERSONA, Where.GATEWAYS), words=("menu",), hint=1),
+            Where.PROFILES, Where.DISK, Where.SYNC, Where.PERSONA, Where.GATEWAYS, Where.MIGRATION),
+           words=("menu",), hint=1),
     Action("help", ("question_mark",), "Help", "All keys and words", words=("help",), hint=99),
     Action("copy", ("y",), "Copy", "Copy the line, the id or the error (OSC 52)", words=("copy",)),
     Action("undo", ("u",), "Undo", "Take back the act under the journal's cursor, elsewhere the last one; or by number",
@@ -211,6 +213,12 @@ ACTIONS: Final[tuple[Action, ...]] = (
            "NAME", hint=10),
     Action("profile.delete", ("D",), "Delete", "Delete a profile of your own", _PROFILES, Grade.LOSES,
            ("delete-profile",), "PROFILE", needs="profile"),
+    Action("profile.migrate", ("M",), "Migrate", "Make Docker profiles of VM profiles: files of this screen's machine",
+           (Where.PROFILES, Where.MIGRATION), words=("migrate",), argument="FILE-OR-FOLDER…", hint=11),
+    Action("migration.write", ("w",), "Write", "Write the profile or the marked ones, with all that belongs to it",
+           (Where.MIGRATION,), Grade.STOPS, ("write",), "DIR", hint=3, needs="migration"),
+    Action("migration.again", ("r",), "Look again", "Read the files again, and compare them again",
+           (Where.MIGRATION,), words=("migrate-again",), hint=4, needs="migration"),
     Action("image.push", (), "Push", "Put the profile's image into a registry, e.g. localhost:5000/team", _PROFILES,
            Grade.ACTS, ("push",), "REGISTRY", needs="profile"),
     Action("image.pull", (), "Pull", "Get the profile's image from a registry: then it need not be built", _PROFILES,

@@ -28,6 +28,7 @@ from clawtui.tui.keymap import Keymap
 from clawtui.tui.links import Link
 from clawtui.tui.memory import Memory
 from clawtui.tui.messages_acts import Messaging
+from clawtui.tui.migration_acts import Migrating
 from clawtui.tui.saving import Saving
 from clawtui.tui.screens.main import MainScreen
 from clawtui.tui.screens.pane import Pane
@@ -85,7 +86,7 @@ class ClawtuiApp(InOrder):
         self.doing, self.acting = Doing(self), Acting(self)
         self.going, self.choosing, self.undoing = Going(self), Choosing(self), Undoing(self)
         self.building, self.editing, self.saving = Building(self), Editing(self), Saving(self)
-        self.syncing, self.messaging = Syncing(self), Messaging(self)
+        self.syncing, self.messaging, self.migrating = Syncing(self), Messaging(self), Migrating(self)
         self.dresser = Dresser(self, plain=plain)
         self.dresser.put_on(self.choosing.first_theme())
         self.last_problem = ""
@@ -195,7 +196,7 @@ class ClawtuiApp(InOrder):
         name = f"do_{action.id.replace('.', '_').replace('-', '_')}"
         owners = (
             pane, self.doing, self.acting, self.saving, self.going, self.choosing, self.undoing, self.building,
-            self.editing, self.syncing, self.messaging,
+            self.editing, self.syncing, self.messaging, self.migrating,
         )  # fmt: skip
         handler = next((found for owner in owners if (found := getattr(owner, name, None))), None)
         if handler is None:  # its pane failed, and what stands in its place can do nothing

@@ -31,6 +31,7 @@ WHY_NOT = {
     "disk": "the disks were not looked at yet",
     "persona": "no persona is meant: put the cursor on one (F10 shows them)",
     "waiting": "no persona is meant: put the cursor on one whose files wait (F10 shows them)",
+    "migration": "nothing was migrated yet (M asks for files or a folder)",
     "gateway": "no gateway is meant: put the cursor on one (F11 shows them)",
     "undo": "nothing can be taken back now; the journal (F4) shows what can",
     "job": "no job is meant: put the cursor on one that runs",

@@ -233,7 +233,8 @@ def persona_fields(
     if persona.reason:
         fields.append(Field("Why", printable(persona.reason), sign.style))
     if persona.files:
-        fields.append(Field("Waiting", "\n".join(map(printable, persona.files)), "warn", what_helps(keys)))
+        fields.append(Field("Waiting", "\n".join(map(printable, persona.files)), "warn"))
+        fields += [Field("", said, "dim")] if (said := what_helps(keys)) else []
     known = (
         ("Model", persona.model or "the gateway's default"), ("Workspace", persona.workspace), ("Hash", persona.hash),
     )  # fmt: skip

@@ -14,17 +14,17 @@ from typing import Final, NamedTuple
 import msgspec
 
 from hub.contract import AttentionList, AttentionQuery, AttentionView, GatewayState, Severity, SuggestedAct
-from hub.core.attention_facts import FAILURES_MS, AgentFacts, Facts, Failure, JobFailure, SyncFacts
+from hub.core.attention_facts import FAILURES_MS, AgentFacts, Facts, Failure, JobFailure
+from hub.core.attention_finding import Finding
+from hub.core.attention_gateways import DRAIN_MS, gateways, sync_failed, sync_pending, sync_waits
 from hub.core.attention_words import WORDS
 from hub.core.model import (
     Agent,
     AgentStatus,
     CheckState,
     Desired,
-    JobId,
     Observed,
     Snooze,
-    TaskId,
     TaskState,
 )
 from hub.core.view import rfc3339
@@ -32,17 +32,12 @@ from runtime.wire import Disk
 
 SILENCE_MS: Final = 30_000
 """An agent may be away for so long before a person is called: a restart takes less."""
-DRAIN_MS: Final = 360_000
-"""An OpenClaw gateway that stops lets turns go on for up to 315 s; what is not ready for longer will not be."""
 DISK_LOW: Final = 0.90
 DISK_VERY_LOW: Final = 0.97
 """Used shares of a disk; the last per cents are needed to clean up."""
 DISK_ENOUGH_BYTES: Final = 50 * 1024**3
 """With so much free space a disk is not low, whatever its share."""
 TASKS_NAMED: Final = 20
-SLUGS_NAMED: Final = 5
-PENDING_MS: Final = 300_000
-"""A gateway with hundreds of agents takes minutes to reload; what takes longer does not happen by itself."""
 STARTING: Final = frozenset({"create", "start"})
 """Kinds of jobs that are made up for by an agent that is online."""
 
@@ -52,22 +47,6 @@ HUB: Final = "hub"
 
 
 # --- findings ----------------------------------------------------------------------------------
-
-
-class Finding(msgspec.Struct, frozen=True, kw_only=True):
-    """What a rule found. `since_ms` None: as long as it has been known. `newest_ms` is set for what
-    happens, not for what holds: the last time that it happened."""
-
-    target_kind: str
-    target: str
-    text: str
-    severity: Severity
-    since_ms: int | None = None
-    newest_ms: int | None = None
-    count: int = 1
-    tasks: Sequence[TaskId] = ()
-    jobs: Sequence[JobId] = ()
-    acts: Sequence[tuple[str, str]] = ()
 
 
 class Rule(NamedTuple):
@@ -310,63 +289,6 @@ def _jobs_told(failed: list[JobFailure]) -> str:
     return last if len(failed) == 1 else f"{len(failed)} jobs failed, last {last}"
 
 
-def _gateways(state: GatewayState, patience_ms: int) -> Callable[[Facts], Iterator[Finding]]:
-    def find(facts: Facts) -> Iterator[Finding]:
-        for one in facts.gateways:
-            if one.state is not state or facts.now_ms - one.since_ms < patience_ms:
-                continue
-            yield Finding(
-                target_kind="gateway",
-                target=one.name,
-                text=one.reason or "nothing says why",
-                severity=_W,
-                since_ms=one.since_ms,
-                acts=[("gateway.show", f"clawtui gateway show {one.name}")],
-            )
-
-    return find
-
-
-def _sync_failed(facts: Facts) -> Iterator[Finding]:
-    for one in facts.syncs:
-        if not one.problem and not one.failed:
-            continue
-        first = one.failed[0] if one.failed else None
-        text = one.problem or (f"{first[0]}: {first[1]}" if first is not None else "")
-        more = f" ({len(one.failed)} personas)" if len(one.failed) > 1 else ""
-        since = one.problem_ms if one.problem or first is None else first[2]
-        yield _sync(one, f"{text}{more}", _W, since, ("sync.show", f"clawtui sync status {one.gateway}"))
-
-
-def _sync_waits(facts: Facts) -> Iterator[Finding]:
-    for one in facts.syncs:
-        if one.waiting:
-            slug, reason, _ = one.waiting[0]
-            named = ", ".join(slug for slug, _, _ in one.waiting[:SLUGS_NAMED])
-            more = len(one.waiting) - SLUGS_NAMED
-            text = f"{named}{f' and {more} more' if more > 0 else ''}: {reason}"
-            act = ("sync.diff", f"clawtui sync diff {one.gateway}/{slug}")
-            yield _sync(one, text, _W, min(since for _, _, since in one.waiting), act, len(one.waiting))
-
-
-def _sync_pending(facts: Facts) -> Iterator[Finding]:
-    for one in facts.syncs:
-        late = [(slug, why, since) for slug, why, since in one.pending if facts.now_ms - since >= PENDING_MS]
-        if late:
-            text = f"{len(late)} personas wait for it: {late[0][1]}" if len(late) > 1 else f"{late[0][0]}: {late[0][1]}"
-            act = ("gateway.show", f"clawtui gateway show {one.gateway}")
-            yield _sync(one, text, _W, min(since for _, _, since in late), act, len(late))
-
-
-def _sync(
-    facts: SyncFacts, text: str, severity: Severity, since_ms: int | None, act: tuple[str, str], count: int = 1
-) -> Finding:
-    return Finding(
-        target_kind="gateway", target=facts.gateway, text=text, severity=severity, since_ms=since_ms, count=count,
-        acts=[act],
-    )  # fmt: skip
-
-
 RULES: Final[tuple[Rule, ...]] = (
     Rule("registry_read_only", _read_only),
     Rule("hub_disk", _hub_disk),
@@ -380,12 +302,12 @@ RULES: Final[tuple[Rule, ...]] = (
     Rule("unsupported_protocol", _unsupported),
     Rule("agent_silent", _silent),
     Rule("agent_disk", _agent_disk),
-    Rule("gateway_refused", _gateways(GatewayState.REFUSED, 0)),
-    Rule("gateway_down", _gateways(GatewayState.DOWN, SILENCE_MS)),
-    Rule("gateway_not_ready", _gateways(GatewayState.NOT_READY, DRAIN_MS)),
-    Rule("sync_failed", _sync_failed),
-    Rule("sync_waits", _sync_waits),
-    Rule("sync_pending", _sync_pending),
+    Rule("gateway_refused", gateways(GatewayState.REFUSED, 0)),
+    Rule("gateway_down", gateways(GatewayState.DOWN, SILENCE_MS)),
+    Rule("gateway_not_ready", gateways(GatewayState.NOT_READY, DRAIN_MS)),
+    Rule("sync_failed", sync_failed),
+    Rule("sync_waits", sync_waits),
+    Rule("sync_pending", sync_pending),
     Rule("job_failed", _jobs),
     Rule("tasks_lost", _failures(lost=True)),
     Rule("tasks_failed", _failures(lost=False)),

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
-from typing import Final
+from typing import Final, Self
 
 import msgspec
 import structlog
@@ -44,15 +44,21 @@ def stamps(paths: Iterable[Path]) -> dict[Path, Stamp | None]:
 
 
 class Aim(msgspec.Struct, frozen=True, kw_only=True):
-    """What is looked at. `open`: folders in which every file counts. `known`: files with how they were when the sync
-    saw or wrote them last."""
+    """What is looked at; made by `at`. `open`: folders in which every file counts. `known`: files with how they were
+    when the sync saw or wrote them last. `folders`: all that files are in. `watched`: those that are there, else the
+    nearest one above."""
 
     open: frozenset[Path] = frozenset()
     known: dict[Path, Stamp | None] = {}
+    folders: frozenset[Path] = frozenset()
+    watched: frozenset[Path] = frozenset()
 
-    @property
-    def folders(self) -> frozenset[Path]:
-        return self.open | {path.parent for path in self.known}
+    @classmethod
+    def at(cls, open: Iterable[Path], known: dict[Path, Stamp | None]) -> Self:
+        """Look around for the folders. Blocks: there may be thousands."""
+        opened = frozenset(open)
+        folders = opened | {path.parent for path in known}
+        return cls(open=opened, known=known, folders=folders, watched=frozenset(map(there, folders)))
 
     def counts(self, path: Path) -> bool:
         """Tell whether a change of this path is news. Looks at the file."""
@@ -92,7 +98,7 @@ class Changes:
             self._again.set()
 
     def _wanted(self) -> frozenset[Path]:
-        return frozenset(there(folder) for aim, _ in self._aims.values() for folder in aim.folders)
+        return frozenset[Path]().union(*(aim.watched for aim, _ in self._aims.values()))
 
     async def run(self) -> None:
         """Watch until cancelled."""

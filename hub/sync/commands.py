@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import hashlib
 import os
 import shutil
 import signal
@@ -169,14 +170,25 @@ def _answer(output: bytes) -> _Answer | None:
     return None
 
 
-def refusing(why: str) -> Callable[[Path], tuple[str, ...]]:
-    """Return a check that lets no config pass: it was refused before, and nothing in it has changed."""
+def refusing(why: str, refused: str, otherwise: Callable[[Path], tuple[str, ...]]) -> Callable[[Path], tuple[str, ...]]:
+    """Return a check that does not let the config pass whose SHA-256 is `refused`; of others `otherwise` judges.
+
+    It goes by the text: a person may have changed their part of it, which nobody but the gateway understands.
+    """
 
     def check(path: Path) -> tuple[str, ...]:
-        return (why,)
+        return (why,) if sha256_of(path) == refused else otherwise(path)
 
     return check
 
 
+def sha256_of(path: Path) -> str:
+    """Return the hash of a file as hex digits, empty where it cannot be read."""
+    try:
+        return hashlib.sha256(path.read_bytes()).hexdigest()
+    except OSError:
+        return ""
+
+
 Check = Callable[[Path], tuple[str, ...]]
-__all__ = ["Check", "Outcome", "Validator", "refusing", "run_command"]
+__all__ = ["Check", "Outcome", "Validator", "refusing", "run_command", "sha256_of"]

@@ -75,6 +75,11 @@ class TargetLoop:
 
     # --- for the desk
 
+    @property
+    def idle(self) -> bool:
+        """No change waits for a run."""
+        return self._timer.first_change is None
+
     def poke(self) -> None:
         """Something changed that the personas or their files are made of."""
         self._timer = changed(self._timer, self._mono())

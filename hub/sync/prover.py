@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable, Sequence
 import msgspec
 import structlog
 
-from hub.sync.commands import Outcome
+from hub.sync.commands import Outcome, sha256_of
 from hub.sync.policy import (
     Judged,
     Look,
@@ -30,7 +30,7 @@ from profiles.sync.once import restore_last_good
 NEVER = float("inf")
 OFF = "nothing is asked of the gateway: reload is off"
 NO_ADDRESS = "nothing is asked of the gateway: it has no address"
-CHANGE_HINT = "Change what the source or the gateway's sync settings say; then it is tried again."
+CHANGE_HINT = "Change your part of the config, the source or the gateway's sync settings; then it is tried again."
 
 log = structlog.get_logger("hub.sync")
 
@@ -77,11 +77,13 @@ class Prover:
     async def begin(self, ran: Ran, look: Look | None) -> None:
         """A run ended; `look` is from before it."""
         self._ran, self.proven = ran, False
-        if self.held is not None and self.held.fingerprint != ran.fingerprint:
+        if self.held is not None and (ran.report.config_changed or self.held.fingerprint != ran.fingerprint):
             self.held = None
         if ran.built.reload is Reload.OFF or look is None:
             self._waiting, self.proof = None, Proof()
             self.words = OFF if ran.built.reload is Reload.OFF else NO_ADDRESS
+            if ran.report.config_changed and ran.built.reload is Reload.RESTART and ran.built.restart_command:
+                await self._restart_unseen(ran)
             return
         if ran.report.config_problem:
             # What the gateway has is not what it shall have; to wait for it is no use.
@@ -174,6 +176,15 @@ class Prover:
         )  # fmt: skip
         self._say(f"the gateway was restarted for its new config ({self._restarts.count} of {self._rules.restarts})")
 
+    async def _restart_unseen(self, ran: Ran) -> None:
+        """A gateway without an address is restarted once per change; whether that helped nobody can see."""
+        self._shown = None
+        self.restarts_made += 1
+        await self._call(ran)
+        self.words = f"the gateway was restarted; {NO_ADDRESS}"
+        if self._command_trouble:
+            self._say("the gateway was not restarted for its new config")
+
     async def _call(self, ran: Ran) -> None:
         outcome = await self._command(ran.built.restart_command)
         log.info("gateway_restarted", gateway=self._gateway, code=outcome.code, said=outcome.said[:500])
@@ -182,12 +193,13 @@ class Prover:
         self._command_trouble = "" if outcome.ok else f"the restart command {ended}{said}"
 
     async def _restore(self, ran: Ran, judged: Judged) -> None:
+        refused = await asyncio.to_thread(sha256_of, ran.built.target.config)
         try:
             back = await asyncio.to_thread(restore_last_good, ran.built.target)
             done = "its config is as it was before" if back else "there is no earlier config to go back to"
         except SyncError as exc:
             back, done = False, f"its earlier config could not be put back: {exc.message}"
-        self.held = Held(ran.fingerprint, f"{judged.reason}; {done}", CHANGE_HINT)
+        self.held = Held(ran.fingerprint, refused, f"{judged.reason}; {done}", CHANGE_HINT)
         log.warning("config_restored", gateway=self._gateway, why=judged.reason, restored=back)
         self._waiting = None
         if back and ran.built.restart_command and ran.built.reload in (Reload.AUTO, Reload.RESTART):

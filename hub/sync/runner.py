@@ -30,9 +30,10 @@ Build = Callable[[], Built]
 
 
 class Held(NamedTuple):
-    """A config that the gateway did not take: what it was made of, why, and what to do."""
+    """A config that the gateway did not take: what it was made of, the SHA-256 of its text, why, and what to do."""
 
     fingerprint: str
+    refused: str
     why: str
     hint: str = ""
 
@@ -84,7 +85,7 @@ class Runner:
         fingerprint = fingerprint_of(built, loaded.personas)
         validate = self._validator.for_config(built.target.config)
         if held is not None and held.fingerprint == fingerprint:
-            validate = refusing(held.why)
+            validate = refusing(held.why, held.refused, validate)
         report = await asyncio.to_thread(
             sync_once,
             built.target,
@@ -96,21 +97,16 @@ class Runner:
             now=datetime.fromtimestamp(self._now_ms() / 1000, UTC),
             problems=loaded.problems,
         )
-        if report.config_problem and str(built.target.config) not in report.config_problem:
-            named = f"{built.target.config}: {report.config_problem}"
-            report = msgspec.structs.replace(report, config_problem=named)
-        problems = [str(one) for one in loaded.problems] + _missing(built, loaded)
-        aim = Aim()
+        report = _named(report, built.target.config)
         if not wish.dry_run:
             self._written = bool(report.personas)
-            known = await asyncio.to_thread(_after, built, report, before)
-            self._known = known
-            aim = Aim(open=frozenset(built.folders), known={**source, **known})
+            self._known = await asyncio.to_thread(_after, built, report, before)
+        aim = await asyncio.to_thread(Aim.at, built.folders, {**source, **self._known})
         return Ran(
             built=built,
             report=report,
             config=await asyncio.to_thread(config_facts, built.target.config),
-            problems=tuple(problems),
+            problems=(*map(str, loaded.problems), *_missing(built, loaded)),
             hint=next((one.hint for one in loaded.problems if one.hint), ""),
             fingerprint=fingerprint,
             aim=aim,
@@ -176,6 +172,13 @@ def known_slugs(root: Path) -> frozenset[str] | None:
         return None
     except OSError as exc:
         raise SyncError(f"{path} cannot be read: {exc.strerror}", "Let the hub's user read it.") from exc
+
+
+def _named(report: Report, config: Path) -> Report:
+    """With the file's name in what is wrong with it: a hub has many."""
+    if not report.config_problem or str(config) in report.config_problem:
+        return report
+    return msgspec.structs.replace(report, config_problem=f"{config}: {report.config_problem}")
 
 
 def _missing(built: Built, loaded: Loaded) -> list[str]:

@@ -13,6 +13,7 @@ import msgspec
 from profiles.migrate.databases import BY_NAME
 from profiles.migrate.draft import Draft, Program, Task
 from profiles.migrate.model import Probe, ProbeKind
+from profiles.migrate.paths import AGENT_HOME
 from profiles.migrate.shell import Call, call_of, split
 
 VERSIONS: Final = {
@@ -69,7 +70,7 @@ def _effect(task: Task) -> str:
         if len(unit.pieces) > 1 or re.search(r"[$`*?{]", unit.text) or call.user not in ("", "root", "agent"):
             continue
         if call.name == "cd" and call.plain():
-            folder = f"cd {shlex.quote(call.plain()[0])}"
+            folder = f"cd {_place(call.plain()[0])}"
         elif found := _seen(call):
             seen += [folder, *found] if folder else found
             folder = ""
@@ -101,7 +102,7 @@ def _seen(call: Call) -> list[str]:
 
 def _made(call: Call, words: Sequence[str]) -> list[str]:
     """Of commands that make or remove what has a name."""
-    places = [shlex.quote(word) for word in words if not re.fullmatch(r"[0-7]{3,4}|[ugoa]*[+=-].*", word)]
+    places = [_place(word) for word in words if not re.fullmatch(r"[0-7]{3,4}|[ugoa]*[+=-].*", word)]
     if call.name == "mkdir":
         return [f"test -d {place}" for place in places]
     if call.name == "touch":
@@ -122,14 +123,19 @@ def _made(call: Call, words: Sequence[str]) -> list[str]:
 def _fetched(call: Call, words: Sequence[str]) -> list[str]:
     if call.name == "git" and words[:1] == ["clone"] and not {"-b", "--branch", "--depth"} & set(call.rest):
         folder = words[2] if len(words) > 2 else words[-1].rsplit("/", 1)[-1].removesuffix(".git")
-        return [f"test -d {shlex.quote(folder)}/.git"]
+        return [f"test -d {_place(folder)}/.git"]
     if call.name in ("curl", "wget"):
         flag = "-o" if call.name == "curl" else "-O"
         places = [call.words[at + 1] for at, word in enumerate(call.words[:-1]) if word == flag]
-        return [f"test -s {shlex.quote(place)}" for place in places if not place.startswith(("-", "/dev/", "/tmp/"))]
+        return [f"test -s {_place(place)}" for place in places if not place.startswith(("-", "/dev/", "/tmp/"))]
     if call.name == "gem" and words[:1] == ["install"]:
         return [f"gem list -i {shlex.quote(f'^{word}$')}" for word in words[1:]]
     return []
+
+
+def _place(path: str) -> str:
+    """A path as one word; the home folder is named, because nothing within quotes is expanded."""
+    return shlex.quote(AGENT_HOME + path[1:] if path == "~" or path.startswith("~/") else path)
 
 
 def _without_version(package: str) -> str:

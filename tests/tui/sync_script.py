@@ -119,6 +119,13 @@ def difference(gateway: str, slug: str) -> PersonaDifference:
     return PersonaDifference(persona=persona, files=files if persona.files else [])
 
 
+ANSWER: Final = (
+    "Two of 412 fail:\n\n",
+    "  tests/api/test_tokens.py::test_a_revoked_token_is_refused\n  tests/web/test_login.py::test_logout\n\n",
+    "Both wait for the same thing: a token that is revoked is kept in the cache for a minute. I will clear the cache "
+    "where the token is revoked, run the two again, then all of them, and then the linter",
+)
+"""Pieces of an answer, as they come."""
 STEPS: Final = [
     SyncStep(slug="support", path="SOUL.md", action="create", reason="the persona is new"),
     SyncStep(slug="writer", path="TOOLS.md", action="write", reason="a skill was added"),

@@ -18,6 +18,7 @@ from clawtui.tui.editing import Editing
 from clawtui.tui.going import Going
 from clawtui.tui.keymap import Keymap
 from clawtui.tui.messages_acts import Messaging
+from clawtui.tui.migration_acts import Migrating
 from clawtui.tui.saving import Saving
 from clawtui.tui.screens.main import PANES
 from clawtui.tui.sync_acts import Syncing
@@ -41,7 +42,7 @@ from hub.errors import Conflict
 from tests.hub.api.scripted import WHEN, Stream
 from tests.tui.scripted import ScriptedHub, a_task, an_agent, sees, shown, stopped, text_of, typed, until
 
-OWNERS = (Doing, Acting, Saving, Going, Choosing, Undoing, Building, Editing, Syncing, Messaging)
+OWNERS = (Doing, Acting, Saving, Going, Choosing, Undoing, Building, Editing, Syncing, Messaging, Migrating)
 """Who carries out what no place has of its own, in the app's order."""
 SIZES = ((80, 24), (120, 40), (200, 60))
 

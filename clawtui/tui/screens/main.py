@@ -27,6 +27,7 @@ from clawtui.tui.screens.jobs import JobsPane
 from clawtui.tui.screens.journal import JournalPane
 from clawtui.tui.screens.logs import LogsPane
 from clawtui.tui.screens.messages import MessagesPane
+from clawtui.tui.screens.migration import MigrationPane
 from clawtui.tui.screens.output import OutputPane
 from clawtui.tui.screens.pane import Pane
 from clawtui.tui.screens.persona import PersonaPane
@@ -49,7 +50,7 @@ PANES: Final[dict[Where, Callable[..., Pane]]] = {
     Where.SNAPSHOTS: SnapshotsPane, Where.DIFFERENCE: DifferencePane,
     Where.PROFILES: ProfilesPane, Where.BUILD: BuildPane, Where.DISK: DiskPane,
     Where.SYNC: SyncPane, Where.PERSONA: PersonaPane, Where.GATEWAYS: GatewaysPane,
-    Where.MESSAGES: MessagesPane,
+    Where.MESSAGES: MessagesPane, Where.MIGRATION: MigrationPane,
 }  # fmt: skip
 """A pane is made when it is first gone to."""
 WIDE, MEDIUM = 120, 80

@@ -78,28 +78,26 @@ class ConvexSource:
 
     async def _answer(self, token: str) -> tuple[int, bytes]:
         """Ask until an answer comes. Only what happens on the way is tried again: the function may have run."""
+        # In a thread: it reads all certificates of authorities, in some 50 ms.
+        client = await asyncio.to_thread(httpx.AsyncClient, timeout=self._timeout, follow_redirects=False)
         attempt = 0
-        while True:
-            attempt += 1
-            try:
-                async with asyncio.timeout(self._timeout):
-                    return await self._ask(token)
-            except (httpx.TransportError, TimeoutError) as exc:
-                if attempt == ATTEMPTS or isinstance(exc, httpx.UnsupportedProtocol):
+        async with client:
+            while True:
+                attempt += 1
+                try:
+                    async with asyncio.timeout(self._timeout):
+                        return await self._ask(client, token)
+                except (httpx.TransportError, TimeoutError) as exc:
+                    if attempt == ATTEMPTS or isinstance(exc, httpx.UnsupportedProtocol):
+                        raise self._unreachable(exc, attempt) from None
+                    await self._sleep(delay_seconds(attempt, self._chance()))
+                except (httpx.HTTPError, httpx.InvalidURL) as exc:
                     raise self._unreachable(exc, attempt) from None
-                await self._sleep(delay_seconds(attempt, self._chance()))
-            except (httpx.HTTPError, httpx.InvalidURL) as exc:
-                raise self._unreachable(exc, attempt) from None
 
-    async def _ask(self, token: str) -> tuple[int, bytes]:
-        headers = {"Content-Type": "application/json", "Accept": "application/json"}
+    async def _ask(self, client: httpx.AsyncClient, token: str) -> tuple[int, bytes]:
+        url, headers = f"{self._url}/api/action", {"Content-Type": "application/json", "Accept": "application/json"}
         body = bytearray()
-        async with (
-            httpx.AsyncClient(timeout=self._timeout, follow_redirects=False) as client,
-            client.stream(
-                "POST", f"{self._url}/api/action", content=_request(self._account, token), headers=headers
-            ) as response,
-        ):
+        async with client.stream("POST", url, content=_request(self._account, token), headers=headers) as response:
             async for chunk in response.aiter_bytes():
                 body += chunk
                 if len(body) > MAX_BYTES:

@@ -206,6 +206,17 @@ def test_what_is_no_file_is_never_replaced(cli: CommandLine, old: Path, tmp_path
     assert set(os.listdir(out)) == {"web.json"}
 
 
+def test_a_profile_is_said_by_one_file_only(cli: CommandLine, tmp_path: Path) -> None:
+    (tmp_path / "web.yaml").write_text("packages: [nginx]\n")
+    (tmp_path / "done.yml").write_text("resources: {cpus: '1'}\n")
+    called = cli("profile", "migrate", str(tmp_path / "web.yaml"), "--out", str(tmp_path))
+    assert called.code == 1
+    assert "web.yaml says what web is too" in called.stderr
+    assert cli("profile", "migrate", str(tmp_path / "done.yml"), "--out", str(tmp_path)).code == 0
+    assert {"done.yml", "done.report.md"} < set(os.listdir(tmp_path))
+    assert "done.yaml" not in os.listdir(tmp_path)
+
+
 def test_a_place_that_cannot_be_written_is_told(cli: CommandLine, old: Path, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     called = cli("profile", "migrate", str(old / "web.json"), "--out", str(tmp_path / "file" / "new"))

@@ -41,18 +41,21 @@ Answer = tuple[int, str]
 
 
 class CheckedHub(Hub):
-    """`failing`: what a method raises; `tasks`: how commands end, all others with 0; `stuck`: these never return."""
+    """`failing`: what a method raises, `failing_once` at its first call only; `tasks`: how commands end, all others
+    with 0; `stuck`: these never return."""
 
     def __init__(
         self,
         failing: Mapping[str, HubError] = {},
         tasks: Mapping[str, Answer] = {},
         stuck: tuple[str, ...] = (),
+        failing_once: Mapping[str, HubError] = {},
         log: tuple[str, ...] = (),
         status: AgentStatus = AgentStatus.ONLINE,
     ) -> None:
         super().__init__()
         self._failing, self._tasks, self._stuck, self._log, self._status = failing, dict(tasks), stuck, log, status
+        self._failing_once = dict(failing_once)
         self.things: set[str] = set()
         self.saved: ProfileText | None = None
         self.reached = asyncio.Event()
@@ -64,6 +67,8 @@ class CheckedHub(Hub):
         if method in self._stuck:
             self.reached.set()
             await asyncio.Event().wait()
+        if method in self._failing_once:
+            raise self._failing_once.pop(method)
         if method in self._failing:
             raise self._failing[method]
         if removes:

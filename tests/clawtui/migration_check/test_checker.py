@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from pathlib import Path
 from typing import Any
 
@@ -82,6 +83,20 @@ async def test_an_agent_that_does_not_come_online_is_a_failure_with_its_reason()
     report = await checked(hub, migration(probes=(GIT,)), patience_seconds=0.0)
     assert failed(report) == [(Step.HUB, "it is crashed: it fell over")]
     assert ([name for name, _ in hub.calls if name == "submit"], hub.things) == ([], set())
+
+
+NO_GPU = DriverFailed("it was to have 1 GPUs, and the engine cannot start it so: no driver")
+
+
+async def test_without_a_gpu_the_rest_is_checked_all_the_same() -> None:
+    hub = CheckedHub(failing_once={"create_agent": NO_GPU})
+    report = await checked(hub, migration(profile={"gpu": "all", "packages": ["git"]}))
+    assert failed(report) == []
+    assert outcome(report, Step.RESOURCES, "GPU") == "not run"
+    assert hub.saved is not None
+    assert json.loads(hub.saved.text) == {"packages": ["git"], "restart": "no"}
+    plain = await checked(CheckedHub(failing_once={"create_agent": NO_GPU}))
+    assert failed(plain) == [(Step.AGENT, NO_GPU.message)], "a profile that asks for none has another fault"
 
 
 async def test_tasks_that_cannot_be_given_are_failures() -> None:

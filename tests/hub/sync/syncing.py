@@ -43,14 +43,16 @@ class PlayedGateway:
         self.version: str | None = "2026.9.6"
         self.roster: frozenset[str] | None = frozenset()
         self.hot = True
+        self.reachable = True
         self.refuses: Callable[[frozenset[str]], bool] = lambda agents: False
         self.restarts: list[tuple[str, ...]] = []
         self.restart_fails = ""
         self.looks = 0
-        self.seen_before_first_run: list[str] = []
 
     async def look(self, gateway: Gateway) -> Look | None:
         self.looks += 1
+        if not self.reachable:
+            return None
         if self.hot and self.state is GatewayState.READY:
             self._load()
         roster = self.roster if self.state is GatewayState.READY else None
@@ -100,6 +102,18 @@ class PlayedSource(FolderSource):
             self.at_once -= 1
 
 
+class HeardChanges(Changes):
+    """Remembers of which paths it was told."""
+
+    def __init__(self, hub: RunningHub) -> None:
+        super().__init__(hub.kernel.notices, hub.kernel.now)
+        self.heard: list[Path] = []
+
+    def tell(self, paths: Sequence[Path]) -> None:
+        self.heard += paths
+        super().tell(paths)
+
+
 class Syncing:
     """A loop that runs, with everything around it."""
 
@@ -109,7 +123,7 @@ class Syncing:
         self.personas.mkdir(exist_ok=True)
         self.gateway = PlayedGateway(self.config)
         self.source = PlayedSource(self.personas)
-        self.changes = Changes(hub.kernel.notices, hub.kernel.now)
+        self.changes = HeardChanges(hub)
         fields = {"interval_seconds": SLOW_TICK, "restart_command": ["restart-it"], **settings}
         self.settings = SyncSettings(
             source="folder", folder=str(self.personas), workspace_root=str(self.root), config_path=str(self.config),

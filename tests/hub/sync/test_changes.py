@@ -56,7 +56,7 @@ async def until_awake(woken: Woken, touch: Callable[[], object]) -> None:
 async def test_a_new_file_in_a_source_wakes_and_one_that_came_and_went_does_not(tmp_path: Path) -> None:
     woken = Woken()
     async with watching() as changes:
-        changes.aim("g", Aim(open=frozenset({tmp_path})), woken)
+        changes.aim("g", Aim.at({tmp_path}, {}), woken)
         await until_awake(woken, lambda: (tmp_path / f"{time.time_ns()}.json").write_text("{}"))
     changes.tell([tmp_path / "gone.tmp"])
     assert not woken.event.is_set()
@@ -66,7 +66,7 @@ async def test_a_humans_edit_wakes_and_our_own_write_does_not(tmp_path: Path) ->
     soul, woken = tmp_path / "SOUL.md", Woken()
     soul.write_text("ours")
     async with watching() as changes:
-        changes.aim("g", Aim(known=stamps([soul])), woken)
+        changes.aim("g", Aim.at((), stamps([soul])), woken)
         changes.tell([soul])
         assert woken.times == 0
         await until_awake(woken, lambda: soul.write_text(f"theirs {time.time_ns()}"))
@@ -75,7 +75,7 @@ async def test_a_humans_edit_wakes_and_our_own_write_does_not(tmp_path: Path) ->
 async def test_what_agents_write_beside_our_files_wakes_nobody(tmp_path: Path) -> None:
     soul, other, woken = tmp_path / "SOUL.md", tmp_path / "notes.md", Woken()
     soul.write_text("ours")
-    aim = Aim(known=stamps([soul]))
+    aim = Aim.at((), stamps([soul]))
     other.write_text("an agent's")
     assert not aim.counts(other)
     changes = Changes(Notices(), SystemClock().now)
@@ -89,7 +89,7 @@ def test_whatever_happens_to_a_file_of_ours_counts(tmp_path: Path, how: str) -> 
     soul = tmp_path / "w" / "SOUL.md"
     soul.parent.mkdir()
     soul.write_text("ours")
-    aim = Aim(known=stamps([soul]))
+    aim = Aim.at((), stamps([soul]))
     assert not aim.counts(soul)
     if how == "edited":
         soul.write_text("longer text")
@@ -105,7 +105,7 @@ def test_whatever_happens_to_a_file_of_ours_counts(tmp_path: Path, how: str) -> 
 
 def test_a_folder_that_goes_counts_and_a_source_that_comes(tmp_path: Path) -> None:
     soul, source = tmp_path / "w" / "SOUL.md", tmp_path / "profiles"
-    aim = Aim(known=stamps([soul]), open=frozenset({source}))
+    aim = Aim.at({source}, stamps([soul]))
     assert aim.counts(soul.parent)
     assert not aim.counts(tmp_path)
     source.mkdir()
@@ -122,10 +122,10 @@ async def test_a_new_aim_is_watched_and_a_dropped_one_is_not(tmp_path: Path) -> 
     (tmp_path / "one").mkdir()
     (tmp_path / "two").mkdir()
     async with watching() as changes:
-        changes.aim("a", Aim(open=frozenset({tmp_path / "one"})), first)
+        changes.aim("a", Aim.at({tmp_path / "one"}, {}), first)
         await until_awake(first, lambda: (tmp_path / "one" / f"{time.time_ns()}").touch())
         changes.drop("a")
-        changes.aim("b", Aim(open=frozenset({tmp_path / "two"})), second)
+        changes.aim("b", Aim.at({tmp_path / "two"}, {}), second)
         before = first.times
         (tmp_path / "one" / "x").touch()
         await until_awake(second, lambda: (tmp_path / "two" / f"{time.time_ns()}").touch())
@@ -134,7 +134,7 @@ async def test_a_new_aim_is_watched_and_a_dropped_one_is_not(tmp_path: Path) -> 
 
 async def test_the_watch_ends_at_once(tmp_path: Path) -> None:
     async with watching() as changes:
-        changes.aim("a", Aim(open=frozenset({tmp_path})), Woken())
+        changes.aim("a", Aim.at({tmp_path}, {}), Woken())
         await asyncio.sleep(0)
         began = time.monotonic()
     assert time.monotonic() - began < 3

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from hub.sync.commands import Validator, refusing, run_command
+from hub.sync.commands import Validator, refusing, run_command, sha256_of
 from tests.end_to_end.harness import eventually
 
 
@@ -118,5 +118,10 @@ def test_no_program_is_no_objection(tmp_path: Path) -> None:
     assert validator.for_config(tmp_path / "x")(tmp_path / "y") == ("it is not valid",)
 
 
-def test_what_was_refused_once_is_refused_without_asking(tmp_path: Path) -> None:
-    assert refusing("it did not come back")(tmp_path) == ("it did not come back",)
+def test_what_was_refused_once_is_refused_without_asking_and_another_text_is_not(tmp_path: Path) -> None:
+    config = tmp_path / "openclaw.json"
+    config.write_text("refused")
+    check = refusing("it did not come back", sha256_of(config), lambda path: (f"asked about {path.read_text()}",))
+    assert check(config) == ("it did not come back",)
+    config.write_text("mended")
+    assert check(config) == ("asked about mended",)

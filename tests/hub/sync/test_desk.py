@@ -172,7 +172,9 @@ async def test_nothing_is_said_to_a_gateway_before_its_first_sync(tmp_path: Path
         async with running_hub(openclaw=config, profiles_folder=None) as hub, asyncio.TaskGroup() as group:
             heard = group.create_task(collected(hub.control.message(SendMessage(to="openclaw/ann", text="hello"))))
             await asked.wait()
-            await asyncio.sleep(0.3)
+            for _ in range(20):
+                # Time enough for whatever would go there too early.
+                await asyncio.sleep(0.02)
             assert gateway.calls == []
             assert gateway.paths.count("/readyz") == 1
             let.set()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import json
 import shutil
 from pathlib import Path
@@ -79,23 +80,19 @@ async def test_a_persona_that_goes_leaves_the_roster_and_its_workspace_is_archiv
 async def test_a_change_of_the_source_and_of_a_workspace_wakes_it_and_its_own_writes_do_not(tmp_path: Path) -> None:
     async with syncing(tmp_path, "ann", watch=True) as one:
         await one.until_states(ann="in-step")
-        await one.until(lambda: one.changes._watched, "files are watched")
-        # A watch begins a moment after it was aimed; until then a change would be seen by the next tick only.
-        for number in range(100):
-            one.write("ann", soul=f"Number {number}.\n")
-            runs = one.source.loads
-            try:
-                async with asyncio.timeout(0.5):
-                    while one.source.loads == runs:
-                        await asyncio.sleep(0.01)
-                break
-            except TimeoutError:
-                continue
-        await one.until(lambda: one.soul("ann").read_text().startswith("Number"), "the new soul is written")
-        await asyncio.sleep(1.0)
-        loads = one.source.loads
-        await asyncio.sleep(1.5)
-        assert one.source.loads == loads
+        numbers = itertools.count()
+
+        def edited() -> bool:
+            # A watch begins a moment after it was aimed; until then a change would be seen by the next tick only.
+            one.write("ann", soul=f"Number {next(numbers)}.\n")
+            return one.soul("ann").read_text().startswith("Number")
+
+        await one.until(edited, "a new soul is written")
+        await one.until(lambda: one.soul("ann") in one.changes.heard, "the sync's own write is seen")
+        await one.run()
+        await one.until(lambda: one.loop.idle, "all edits are seen")
+        one.changes.tell([one.soul("ann"), one.config, one.root / "ann" / "AGENTS.md", one.personas / "ann.json"])
+        assert one.loop.idle
         one.soul("ann").write_text("A human's.\n")
         await one.until_states(ann="drifted")
         assert one.view("ann").files == ["SOUL.md"]
@@ -256,6 +253,20 @@ async def test_reload_says_what_is_done(tmp_path: Path, reload: str, restarts: i
         assert len(one.gateway.restarts) == restarts
 
 
+@pytest.mark.parametrize("fails", ["", "no such container"])
+async def test_a_gateway_without_an_address_is_restarted_where_that_is_wanted(tmp_path: Path, fails: str) -> None:
+    def unseen(one: Syncing) -> None:
+        one.gateway.reachable = False
+        one.gateway.restart_fails = fails
+
+    async with syncing(tmp_path, "ann", reload="restart", prepare=unseen) as one:
+        await one.until_states(ann="pending" if fails else "in-step")
+        assert len(one.gateway.restarts) == 1
+        assert (fails or "nothing is asked of the gateway: it has no address") in one.loop.state.proof
+        await one.run()
+        assert len(one.gateway.restarts) == 1
+
+
 @pytest.mark.parametrize("reload", ["hot", "auto", "restart"])
 async def test_a_config_that_the_gateway_refuses_is_put_back_and_not_written_again(tmp_path: Path, reload: str) -> None:
     async with syncing(tmp_path, "ann", reload=reload) as one:
@@ -280,6 +291,25 @@ async def test_a_config_that_the_gateway_refuses_is_put_back_and_not_written_aga
         one.write("eve")
         await one.run()
         await one.until_states(ann="in-step", eve="in-step")
+        assert one.loop.state.problem == ""
+
+
+async def test_a_refused_config_is_tried_again_when_a_person_changed_their_part_of_it(
+    tmp_path: Path,
+) -> None:
+    async with syncing(tmp_path, "ann", reload="hot") as one:
+        await one.until_states(ann="in-step")
+        one.gateway.refuses = lambda agents: "bob" in agents
+        one.write("bob")
+        await one.run()
+        await one.until(lambda: "bob" not in agents(one), "the config is as it was")
+        await one.until(lambda: one.loop.state.problem, "the problem is told")
+        one.gateway.refuses = lambda agents: False
+        await one.run()
+        assert "bob" not in agents(one), "nothing was changed, so nothing is tried"
+        one.config.write_text("// mended\n" + one.config.read_text())
+        await one.run()
+        await one.until_states(ann="in-step", bob="in-step")
         assert one.loop.state.problem == ""
 
 
