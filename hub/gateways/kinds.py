@@ -125,7 +125,7 @@ def image_reference(kind: ImageKind, image: str = "", version: str = "") -> str:
 
 
 def check_reference(image: str) -> str:
-    """Return the reference with a tag, `latest` where it has neither tag nor digest. Raises BadRequest (field image)."""
+    """Return the reference, with the tag latest where it has no tag and no digest. Raises BadRequest (field image)."""
     if len(image) > MOST_REFERENCE or _REFERENCE.fullmatch(image) is None:
         hint = "REPOSITORY:TAG or REPOSITORY@sha256:DIGEST, such as ghcr.io/openclaw/openclaw:2026.9.6."
         raise BadRequest(f"{image[:100]!r} is not the name of an image", field="image", hint=hint)
