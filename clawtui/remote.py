@@ -15,6 +15,7 @@ from clawtui.remote_calls import path as _path
 from clawtui.remote_calls import plain
 from clawtui.remote_disk import DiskCalls
 from clawtui.remote_gateways import GatewayCalls
+from clawtui.remote_instances import InstanceCalls
 from clawtui.remote_networks import NetworkCalls
 from clawtui.remote_snapshots import SnapshotCalls
 from clawtui.remote_sync import SyncCalls
@@ -82,7 +83,7 @@ ALL_LINES = 2**31 - 1
 """More than any log keeps, and what every part on the way takes for a number."""
 
 
-class RemoteControl(SnapshotCalls, NetworkCalls, DiskCalls, GatewayCalls, SyncCalls):
+class RemoteControl(SnapshotCalls, NetworkCalls, DiskCalls, GatewayCalls, InstanceCalls, SyncCalls):
     """Control over one hub's HTTP API. Use `open_remote`, which closes it."""
 
     # --- the hub

@@ -4,8 +4,13 @@ from __future__ import annotations
 
 from hub.operations.attention import AttentionOperations
 from hub.operations.disk import DiskOperations
+from hub.operations.gateway_health import GatewayHealthOperations
+from hub.operations.gateway_upgrades import GatewayUpgradeOperations
 from hub.operations.gateways import GatewayOperations
+from hub.operations.hosts import HostOperations
 from hub.operations.images import ImageOperations
+from hub.operations.ingress import IngressOperations
+from hub.operations.instances import InstanceOperations
 from hub.operations.journal import JournalOperations
 from hub.operations.networks import NetworkOperations
 from hub.operations.snapshots import SnapshotOperations
@@ -22,6 +27,11 @@ class LocalControl(
     NetworkOperations,
     DiskOperations,
     GatewayOperations,
+    InstanceOperations,
+    GatewayHealthOperations,
+    GatewayUpgradeOperations,
+    IngressOperations,
+    HostOperations,
     SyncOperations,
 ):
     """`Control` on a hub in this process, bound to one principal."""

@@ -12,6 +12,7 @@ from typing import Any, Final, Generic, TypeVar
 import msgspec
 
 from hub.core.gateways import StoredGateway
+from hub.core.instances import StoredBackup, StoredInstance
 from hub.core.model import (
     TERMINAL,
     Agent,
@@ -128,6 +129,22 @@ SNAPSHOTS: Final = Table(
 )
 SNAPSHOT_LINES: Final = Table("snapshot_lines", SnapshotLine, ("uid",), lambda line: (line.uid,))
 GATEWAYS: Final = Table("gateways", StoredGateway, ("name",), lambda gateway: (gateway.name,))
+INSTANCES: Final = Table(
+    "instances",
+    StoredInstance,
+    ("name",),
+    lambda instance: (instance.name,),
+    changing=("uid",),
+    columns=lambda instance: (instance.uid,),
+)
+BACKUPS: Final = Table(
+    "backups",
+    StoredBackup,
+    ("id",),
+    lambda backup: (backup.id,),
+    fixed=("gateway",),
+    columns=lambda backup: (backup.gateway,),
+)
 IDEMPOTENCY: Final = Table(
     "idempotency",
     IdempotencyKey,
@@ -151,6 +168,8 @@ TABLES: Final[dict[type[Record], Table[Any]]] = {
         SNAPSHOTS,
         SNAPSHOT_LINES,
         GATEWAYS,
+        INSTANCES,
+        BACKUPS,
         IDEMPOTENCY,
     )
 }

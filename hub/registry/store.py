@@ -19,6 +19,7 @@ from hub.contract import TaskQuery
 from hub.core.attention_facts import FAILURES_MS, Failure, JobFailure
 from hub.core.effects import Delete, Save
 from hub.core.gateways import StoredGateway
+from hub.core.instances import StoredBackup, StoredInstance
 from hub.core.model import (
     AuditEntry,
     Dispatch,
@@ -37,7 +38,18 @@ from hub.registry.load import Snapshot as Loaded
 from hub.registry.migrations import MIGRATIONS, Migration
 from hub.registry.opening import prepare
 from hub.registry.purge import Purged
-from hub.registry.rows import DISPATCHES, GATEWAYS, JOBS, SNAPSHOT_LINES, SNAPSHOTS, SNOOZES, TASKS, TOKENS
+from hub.registry.rows import (
+    BACKUPS,
+    DISPATCHES,
+    GATEWAYS,
+    INSTANCES,
+    JOBS,
+    SNAPSHOT_LINES,
+    SNAPSHOTS,
+    SNOOZES,
+    TASKS,
+    TOKENS,
+)
 from hub.registry.writer import LOG_LIMIT_BYTES, Writer
 
 T = TypeVar("T")
@@ -195,6 +207,14 @@ class Registry:
     async def gateways(self) -> list[StoredGateway]:
         """Return every gateway that was named, by name."""
         return await self._read(lambda connection: load.everything(connection, GATEWAYS, "ORDER BY name"))
+
+    async def instances(self) -> list[StoredInstance]:
+        """Return every gateway that this hub runs, by name."""
+        return await self._read(lambda connection: load.everything(connection, INSTANCES, "ORDER BY name"))
+
+    async def backups(self) -> list[StoredBackup]:
+        """Return every backup of such a gateway, oldest first."""
+        return await self._read(lambda connection: load.everything(connection, BACKUPS, "ORDER BY n"))
 
     async def idempotency(self, who: str, key: str) -> IdempotencyKey | None:
         return await self._read(lambda connection: queries.idempotency(connection, who, key))

@@ -1,0 +1,104 @@
+"""OpenClaw gateways that the hub runs: what the registry keeps of one, and of a backup of one.
+
+No secret is part of a record: keys and the token are in the files of the instance's folder.
+"""
+
+from __future__ import annotations
+
+import enum
+from typing import Final
+
+from hub.contract import InstancePhase
+from hub.core.model import Record
+
+LOCAL_HOST: Final = "local"
+"""The engine of the hub's own machine."""
+
+
+class Wanted(enum.StrEnum):
+    """What the operator wants of an instance when nothing is done with it."""
+
+    RUNNING = "running"
+    STOPPED = "stopped"
+
+
+BUSY: Final = frozenset(
+    {
+        InstancePhase.PROVISIONING,
+        InstancePhase.UPGRADING,
+        InstancePhase.BACKING_UP,
+        InstancePhase.RESTORING,
+        InstancePhase.DESTROYING,
+    }
+)
+"""A job works on it: nobody else starts, stops or judges it."""
+
+
+class StoredInstance(Record, frozen=True):
+    """An instance; its gateway in the book has the same name. Times are ms since the epoch.
+
+    `uid` tells incarnations of a name apart: the labels of the container, the network and the volumes have both.
+    `container` is the engine's id of the container that serves, empty before it is made. `image` is a reference by tag
+    or digest, `image_id` what that was when the container was made. `volumes`: their names in the order of the kind's;
+    `adopted`: they were there before us (an import) and are not removed without being told.
+    `memory_bytes`, `cpus`: as in force. `notes`: what was limited, and what of the tier is not enforced.
+    `reason`: why it is as it is; with phase FAILED why it failed. `previous_image`, `previous_container`: what a
+    rollback goes back to, empty where there is nothing.
+    """
+
+    name: str
+    uid: str
+    tier: str
+    image_kind: str
+    image: str
+    port: int
+    phase: InstancePhase = InstancePhase.PROVISIONING
+    wanted: Wanted = Wanted.RUNNING
+    host: str = LOCAL_HOST
+    customer: str = ""
+    subdomain: str = ""
+    version: str = ""
+    platform: str = ""
+    image_id: str = ""
+    container: str = ""
+    container_name: str = ""
+    network: str = ""
+    network_gateway: str = ""
+    volumes: tuple[str, ...] = ()
+    adopted: bool = False
+    cpus: float | None = None
+    memory_bytes: int | None = None
+    sessions: int | None = None
+    workspace_bytes: int | None = None
+    created_at: int = 0
+    deploy_seconds: float | None = None
+    exit_code: int | None = None
+    oom_killed: bool = False
+    notes: tuple[str, ...] = ()
+    reason: str = ""
+    restarts: int = 0
+    given_up: bool = False
+    previous_image: str = ""
+    previous_image_id: str = ""
+    previous_container: str = ""
+
+    @property
+    def busy(self) -> bool:
+        return self.phase in BUSY
+
+
+class StoredBackup(Record, frozen=True):
+    """A saved instance: the folder `path` on the hub's machine. `complete` is False while it is being made."""
+
+    id: str
+    gateway: str
+    uid: str
+    created_at: int
+    image_kind: str = ""
+    image: str = ""
+    tier: str = ""
+    consistency: str = "stopped"
+    path: str = ""
+    size_bytes: int = 0
+    files: int = 0
+    complete: bool = False
