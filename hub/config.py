@@ -44,7 +44,7 @@ class Timing(msgspec.Struct, frozen=True, kw_only=True):
     drain_seconds: float = 5.0
     snapshots_seconds: float = 10.0
     """How often schedules, retention and what is left to remove of snapshots are looked at."""
-    gateway_seconds: float = 15.0
+    gateway_seconds: float = 30.0
     """How often every OpenClaw gateway is looked at."""
 
 

@@ -1026,12 +1026,14 @@ class RepairRequest(Request, frozen=True):
 
 class GatewayState(enum.StrEnum):
     """What was seen of an OpenClaw gateway. `NOT_READY`: it lives and says that it is not ready (yet, or because it
-    drains); `REFUSED`: it answers and does not take our token; `UNKNOWN`: nobody has looked yet, or nobody can."""
+    drains); `WEDGED`: it lives and does not answer in time, or says for too long that it is not ready; `REFUSED`: it
+    answers and does not take our token; `UNKNOWN`: nobody has looked yet, or nobody can."""
 
     UNKNOWN = "unknown"
     STARTING = "starting"
     READY = "ready"
     NOT_READY = "not-ready"
+    WEDGED = "wedged"
     REFUSED = "refused"
     DOWN = "down"
 

@@ -16,6 +16,7 @@ from hub.contract import GatewayState, GatewayView, PersonaSync, SyncSettings, S
 
 SIGNS: Final[dict[GatewayState, Sign]] = {
     GatewayState.DOWN: Sign("×", "bad"),
+    GatewayState.WEDGED: Sign("#", "bad"),
     GatewayState.REFUSED: Sign("!", "bad"),
     GatewayState.NOT_READY: Sign("▲", "warn"),
     GatewayState.STARTING: Sign("◔", "accent"),

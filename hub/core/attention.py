@@ -304,6 +304,7 @@ RULES: Final[tuple[Rule, ...]] = (
     Rule("agent_disk", _agent_disk),
     Rule("gateway_refused", gateways(GatewayState.REFUSED, 0)),
     Rule("gateway_down", gateways(GatewayState.DOWN, SILENCE_MS)),
+    Rule("gateway_wedged", gateways(GatewayState.WEDGED, SILENCE_MS)),
     Rule("gateway_not_ready", gateways(GatewayState.NOT_READY, DRAIN_MS)),
     Rule("sync_failed", sync_failed),
     Rule("sync_waits", sync_waits),

@@ -27,6 +27,7 @@ WORDS: Final[dict[str, Words]] = {
     "agent_disk": Words("Agent's disk is full", "Make room on its disk, for instance through a shell."),
     "gateway_refused": Words("Gateway refuses us", "Read why; mostly its token file holds another token."),
     "gateway_down": Words("Gateway is away", "Start it, or name the address under which it answers."),
+    "gateway_wedged": Words("Gateway hangs", "Read its log, then start it again; the hub restarts those that it runs."),
     "gateway_not_ready": Words("Gateway is not ready", "Read its log; start it again when it does not come to itself."),
     "sync_failed": Words("Sync failed", "Read why, mend it; the next run goes on by itself."),
     "sync_waits": Words("Somebody changed files", "Look at the difference, then keep, apply or adopt it."),

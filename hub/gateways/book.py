@@ -35,6 +35,8 @@ class Gateway(msgspec.Struct, frozen=True, kw_only=True):
     token_file: str = ""
     token: Secret = Secret("")
     """From the settings themselves, where they name no file."""
+    user: str = ""
+    """Where what is in front of it wants HTTP Basic: the token is the password."""
     sync: SyncSettings | None = None
     environment: bool = False
     added_at: int = 0

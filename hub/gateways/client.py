@@ -7,6 +7,7 @@ forwarding header would make the gateway refuse us.
 from __future__ import annotations
 
 import asyncio
+import base64
 import contextlib
 import os
 import socket
@@ -50,13 +51,18 @@ class GatewayClient:
         if http is not None:
             await http.aclose()
 
-    async def probe(self, url: str, token: Secret) -> Seen:
-        """Look at a gateway; whatever goes wrong is what was seen."""
+    async def probe(self, url: str, token: Secret, user: str = "") -> Seen:
+        """Look at a gateway; whatever goes wrong is what was seen. `user`: what is in front of it wants HTTP Basic on
+        every path, with the token as the password."""
         try:
             async with asyncio.timeout(self._look_seconds):
-                return await self._look(url, token)
+                return await self._look(url, token, user)
+        except (httpx.ConnectTimeout, httpx.PoolTimeout):
+            return Seen(state=GatewayState.DOWN, reason=f"no connection to it within {self._step_seconds:g} s")
         except (TimeoutError, httpx.TimeoutException):
-            return Seen(state=GatewayState.DOWN, reason=f"it does not answer within {self._step_seconds:g} s")
+            # Somebody took the connection: what hangs lives, which is another thing than a port nobody listens at.
+            reason = f"it takes connections and does not answer within {self._step_seconds:g} s"
+            return Seen(state=GatewayState.WEDGED, reason=reason)
         except (httpx.HTTPError, httpx.InvalidURL, TooMuch) as exc:
             return Seen(state=GatewayState.DOWN, reason=trouble(exc))
 
@@ -72,28 +78,29 @@ class GatewayClient:
         async with self._client().stream("POST", url, headers=headers, content=content, timeout=timeout) as response:
             yield response
 
-    async def _look(self, url: str, token: Secret) -> Seen:
+    async def _look(self, url: str, token: Secret, user: str) -> Seen:
         began = time.monotonic()
-        first = await self._get(f"{url}/readyz")
+        open_token = token if user else _NO_TOKEN
+        first = await self._get(f"{url}/readyz", open_token, user)
         response_ms = round((time.monotonic() - began) * 1000, 1)
         found = looks.readiness(first)
         if found is None:
-            found = looks.liveness(await self._get(f"{url}/healthz"), first)
+            found = looks.liveness(await self._get(f"{url}/healthz", open_token, user), first)
         if found.state is not GatewayState.READY:
-            return Seen(state=found.state, reason=found.reason, response_ms=response_ms)
-        version, older = looks.startup(await self._get(f"{url}/startupz"))
+            return Seen(state=found.state, reason=found.reason, draining=found.draining, response_ms=response_ms)
+        version, older = looks.startup(await self._get(f"{url}/startupz", open_token, user))
         if older:
-            version = looks.interface_version(await self._get(f"{url}/control-ui-config.json", token))
-        slugs, told = looks.roster(await self._get(f"{url}/v1/models", token))
+            version = looks.interface_version(await self._get(f"{url}/control-ui-config.json", token, user))
+        slugs, told = looks.roster(await self._get(f"{url}/v1/models", token, user))
         told = told or Finding(GatewayState.READY)
         return Seen(
             state=told.state, reason=told.reason, version=version, before_2026_8=older, response_ms=response_ms,
             roster=slugs,
         )  # fmt: skip
 
-    async def _get(self, url: str, token: Secret = _NO_TOKEN) -> Reply:
+    async def _get(self, url: str, token: Secret = _NO_TOKEN, user: str = "") -> Reply:
         timeout = httpx.Timeout(self._step_seconds)
-        async with self._client().stream("GET", url, headers=authorized(token), timeout=timeout) as response:
+        async with self._client().stream("GET", url, headers=authorized(token, user), timeout=timeout) as response:
             return await whole(response)
 
     def _client(self) -> httpx.AsyncClient:
@@ -108,7 +115,11 @@ class GatewayClient:
         return self._http
 
 
-def authorized(token: Secret) -> dict[str, str]:
+def authorized(token: Secret, user: str = "") -> dict[str, str]:
+    """Return the header for a bearer token, or for HTTP Basic where there is a user."""
+    if token and user:
+        told = base64.b64encode(f"{user}:{token!s}".encode()).decode()
+        return {"Authorization": f"Basic {told}"}
     return {"Authorization": f"Bearer {token!s}"} if token else {}
 
 

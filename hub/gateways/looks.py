@@ -17,6 +17,8 @@ NO_AGENT: Final = frozenset({"default"})
 """What follows the prefix in `GET /v1/models` without being an agent."""
 OLDER: Final = "2026.7"
 """Stands for every version that has no `/startupz`; the first that has it is 2026.8."""
+WEDGED_MS: Final = 180_000
+"""A start takes 15 s; what lives and is not ready for so much longer does not come to itself."""
 TOKEN_HINT: Final = (
     "check the token file; a token in the gateway's own config (gateway.auth.token) wins over OPENCLAW_GATEWAY_TOKEN"
 )
@@ -51,12 +53,14 @@ class Reply(NamedTuple):
 class Seen(msgspec.Struct, frozen=True, kw_only=True):
     """What one look found. `reason`: why it is not ready, or what a person should know although it is.
 
+    `draining`: it is stopping and lets what runs come to its end.
     `before_2026_8`: it is older than the first version that tells its version to everybody. `roster`: the slugs it
     answers for, None where it did not tell. `response_ms`: until the first answer, None where there was none.
     """
 
     state: GatewayState = GatewayState.UNKNOWN
     reason: str = ""
+    draining: bool = False
     version: str = ""
     before_2026_8: bool = False
     response_ms: float | None = None
@@ -67,6 +71,11 @@ class Seen(msgspec.Struct, frozen=True, kw_only=True):
         return self.state is GatewayState.READY
 
     @property
+    def answers(self) -> bool:
+        """It is a gateway that speaks, whatever it says."""
+        return self.response_ms is not None and self.state not in (GatewayState.DOWN, GatewayState.UNKNOWN)
+
+    @property
     def shape_version(self) -> str | None:
         """The version by which the shape of its config is chosen; None where nothing tells."""
         return self.version or (OLDER if self.before_2026_8 else None)
@@ -75,6 +84,7 @@ class Seen(msgspec.Struct, frozen=True, kw_only=True):
 class Finding(NamedTuple):
     state: GatewayState
     reason: str = ""
+    draining: bool = False
 
 
 def refusal(reply: Reply) -> Finding | None:
@@ -101,7 +111,7 @@ def readiness(reply: Reply) -> Finding | None:
         return Finding(GatewayState.READY)
     failing = [str(one)[:80] for one in told.get("failing") or ()] if isinstance(told.get("failing"), list) else []
     if "gateway-draining" in failing:
-        return Finding(GatewayState.NOT_READY, "it is stopping: it finishes what runs and takes nothing new")
+        return Finding(GatewayState.NOT_READY, "it is stopping: it finishes what runs and takes nothing new", True)
     if any(one.startswith("startup") for one in failing):
         return Finding(GatewayState.STARTING, f"it is starting ({', '.join(failing[:5])})")
     return Finding(GatewayState.NOT_READY, f"it is not ready ({', '.join(failing[:5]) or f'HTTP {reply.status}'})")
@@ -118,6 +128,20 @@ def liveness(reply: Reply, before: Reply) -> Finding:
         # What a proxy says for a gateway behind it that does not answer.
         return Finding(GatewayState.STARTING, "what answers for it says that it is starting; nothing tells more")
     return Finding(GatewayState.DOWN, f"/readyz {_odd(before)}")
+
+
+def unready(seen: Seen) -> bool:
+    """It lives, and is not ready (yet)."""
+    return seen.state in (GatewayState.STARTING, GatewayState.NOT_READY)
+
+
+def too_long(seen: Seen, since_ms: int, now_ms: int) -> Seen:
+    """Return what a look means for a gateway that has lived without being ready since a moment (ms since the epoch):
+    it is wedged when no start and no trouble that passes takes so long. A drain ends by itself, and has its time."""
+    if not unready(seen) or seen.draining or now_ms - since_ms < WEDGED_MS:
+        return seen
+    reason = f"it has lived for over {WEDGED_MS // 1000} s without being ready: {seen.reason}"
+    return msgspec.structs.replace(seen, state=GatewayState.WEDGED, reason=reason)
 
 
 def startup(reply: Reply) -> tuple[str, bool]:

@@ -181,7 +181,7 @@ class Messenger:
 
     def _post(self, message: Message) -> contextlib.AbstractAsyncContextManager[httpx.Response]:
         headers = {
-            **authorized(message.token),
+            **authorized(message.token, message.gateway.user),
             "Accept": "text/event-stream",
             "x-openclaw-session-key": message.key,
         }

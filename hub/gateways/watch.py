@@ -15,6 +15,7 @@ from hub.core.attention_facts import GatewayFacts
 from hub.core.effects import Kind, Publish
 from hub.core.view import rfc3339
 from hub.errors import BadRequest
+from hub.gateways import looks
 from hub.gateways.book import Gateway, GatewayBook
 from hub.gateways.client import GatewayClient
 from hub.gateways.looks import Seen
@@ -24,21 +25,25 @@ from hub.keylock import KeyLocks
 from hub.metrics import Metrics
 from hub.surviving import surviving
 
-AT_ONCE: Final = 8
-"""Gateways that are looked at at the same time."""
+AT_ONCE: Final = 32
+"""Gateways that are looked at at the same time; a round over those that hang takes five seconds for as many."""
+
+SHORTEST_SECONDS: Final = 0.01
+"""Between two rounds in any case: everything else of the hub runs in the same loop."""
 
 log = structlog.get_logger("hub.gateways")
 
 
 class Sight(msgspec.Struct, frozen=True, kw_only=True):
     """What is known of one gateway. Times are ms since the epoch: of the last look, of the first look that found this
-    state, of the last look that found it ready. `version`, `shape_version`: the last that was told, also while it is
-    away."""
+    state, of the last look that found it ready, and since when it has lived without being ready. `version`,
+    `shape_version`: the last that was told, also while it is away."""
 
     seen: Seen = Seen()
     at_ms: int | None = None
     since_ms: int | None = None
     ready_ms: int | None = None
+    unready_ms: int | None = None
     version: str = ""
     shape_version: str | None = None
 
@@ -57,6 +62,7 @@ class GatewayWatch:
         """By gateway, the place in the order of its last look's beginning."""
         self._wake = asyncio.Event()
         self._observers: list[Callable[[str], None]] = []
+        self._takers: list[Callable[[Gateway, Sight], None]] = []
         book.on_change(self._forget)
 
     def sight(self, name: str) -> Sight:
@@ -66,6 +72,10 @@ class GatewayWatch:
     def on_change(self, observer: Callable[[str], None]) -> None:
         """`observer` is called with the name of a gateway that is otherwise than before; it must not block."""
         self._observers.append(observer)
+
+    def on_look(self, taker: Callable[[Gateway, Sight], None]) -> None:
+        """`taker` is called with what every look found, whether or not it is as before; it must not block."""
+        self._takers.append(taker)
 
     def view(self, gateway: Gateway) -> GatewayView:
         """Return a gateway as front ends show it."""
@@ -103,16 +113,21 @@ class GatewayWatch:
             # Changed or removed meanwhile: what was seen is of another one.
             return
         before, now_ms = self.sight(gateway.name), self._kernel.now().wall_ms
+        unready_ms = (before.unready_ms or now_ms) if looks.unready(seen) else None
+        seen = looks.too_long(seen, unready_ms or now_ms, now_ms)
         same_state = before.at_ms is not None and before.seen.state is seen.state
         sight = Sight(
             seen=seen,
             at_ms=now_ms,
             since_ms=before.since_ms if same_state else now_ms,
             ready_ms=now_ms if seen.ready else before.ready_ms,
+            unready_ms=unready_ms,
             version=seen.version if seen.ready else before.version,
             shape_version=seen.shape_version if seen.ready else before.shape_version,
         )
         self._sights[gateway.name] = sight
+        for taker in self._takers:
+            taker(gateway, sight)
         if _told(before) != _told(sight):
             log.info("gateway", name=gateway.name, state=seen.state.value, reason=seen.reason)
             self._kernel.push([Publish(Kind.GATEWAY, gateway.name)])
@@ -120,12 +135,14 @@ class GatewayWatch:
                 observer(gateway.name)
 
     async def run(self) -> None:
-        """Look again and again until cancelled."""
+        """Look again and again until cancelled; a round that takes its time does not put off the next."""
         while True:
             self._wake.clear()
+            began = self._kernel.now().mono
             await self.look_at_all()
+            spent = self._kernel.now().mono - began
             try:
-                async with asyncio.timeout(self._kernel.config.timing.gateway_seconds):
+                async with asyncio.timeout(max(self._kernel.config.timing.gateway_seconds - spent, SHORTEST_SECONDS)):
                     await self._wake.wait()
             except TimeoutError:
                 continue
@@ -169,7 +186,7 @@ class GatewayWatch:
             token = await gateway.read_token()
         except BadRequest as exc:
             return Seen(state=GatewayState.REFUSED, reason=exc.message)
-        seen = await self._client.probe(gateway.url, token)
+        seen = await self._client.probe(gateway.url, token, gateway.user)
         warning = await asyncio.to_thread(exposed, gateway.token_file) if gateway.token_file else ""
         return msgspec.structs.replace(seen, reason=warning) if seen.ready and warning and not seen.reason else seen
 

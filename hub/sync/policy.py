@@ -133,7 +133,12 @@ class Look(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def is_up(self) -> bool:
-        return self.state in (GatewayState.READY, GatewayState.NOT_READY, GatewayState.STARTING, GatewayState.REFUSED)
+        return self.state not in (GatewayState.DOWN, GatewayState.UNKNOWN)
+
+    @property
+    def is_busy(self) -> bool:
+        """It lives and is not ready, or does not answer: what it says of its roster is not known yet."""
+        return self.state in (GatewayState.NOT_READY, GatewayState.STARTING, GatewayState.WEDGED)
 
 
 class Waiting(msgspec.Struct, frozen=True, kw_only=True):
@@ -188,7 +193,7 @@ def noted(waiting: Waiting, look: Look, now: float, rules: Rules) -> Waiting:
     """
     down = not look.is_up
     since = now if waiting.down_since is not None and not down else waiting.since
-    busy = look.state in (GatewayState.NOT_READY, GatewayState.STARTING)
+    busy = look.is_busy
     pause = min(rules.first_look_seconds * 2.0 ** min(waiting.looks, 16), rules.most_look_seconds)
     return msgspec.structs.replace(
         waiting,

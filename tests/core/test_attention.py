@@ -167,6 +167,7 @@ WRONG: list[tuple[str, Facts, str, Severity, str]] = [
     ("waits", facts(agent(told={"wellness": BAD_BUSY}, **RUNS)), "unhealthy:a", Severity.WARNING, "tasks have ended"),
     ("refused", gateway(GatewayState.REFUSED, 0), "gateway_refused:g", Severity.WARNING, "it is so"),
     ("down", gateway(GatewayState.DOWN, 30), "gateway_down:g", Severity.WARNING, "it is so"),
+    ("wedged", gateway(GatewayState.WEDGED, 30), "gateway_wedged:g", Severity.WARNING, "it is so"),
     ("not ready", gateway(GatewayState.NOT_READY, 360, ""), "gateway_not_ready:g", Severity.WARNING, "nothing says"),
     ("sync", sync(problem="Convex is down", problem_ms=NOW), "sync_failed:g", Severity.WARNING, "Convex is down"),
     ("persona", sync(failed=[late(0)]), "sync_failed:g", Severity.WARNING, "p0: it is so"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import contextlib
 import enum
 from collections import Counter
@@ -33,6 +34,8 @@ class Condition(enum.Enum):
     REDIRECTING = "redirecting"
     ENDLESS = "endless"
     """Answers that never end."""
+    TRICKLING = "trickling"
+    """The same, slowly."""
 
 
 class Turn(msgspec.Struct, frozen=True, kw_only=True):
@@ -89,7 +92,10 @@ class FakeGateway:
         token: str = "gateway-token",
         version: str = "2026.9.6",
         roster: tuple[str, ...] = ("engineer", "qa"),
+        user: str = "",
     ) -> None:
+        """`user`: nginx in front of it wants HTTP Basic on every path."""
+        self.user = user
         self.token = token
         self.version = version
         self.roster = list(roster)
@@ -166,6 +172,8 @@ class FakeGateway:
         return _page()
 
     async def _as_a_whole(self, request: web.Request) -> web.StreamResponse | None:
+        if self.user and not self._admits(request):
+            return web.Response(status=401, headers={"WWW-Authenticate": "Basic"})
         match self.condition:
             case Condition.PAGES:
                 return _page()
@@ -180,16 +188,19 @@ class FakeGateway:
                 await self._stopping.wait()
                 return web.Response(status=503)
             case Condition.ENDLESS:
-                return await self._endless(request)
+                return await self._endless(request, 65536, 0.0)
+            case Condition.TRICKLING:
+                return await self._endless(request, 1, 0.05)
             case _:
                 return None
 
-    async def _endless(self, request: web.Request) -> web.StreamResponse:
+    async def _endless(self, request: web.Request, size: int, pause_seconds: float) -> web.StreamResponse:
         response = web.StreamResponse(headers={"Content-Type": "application/json"})
         await response.prepare(request)
         with contextlib.suppress(ConnectionError):
             while not self._stopping.is_set():
-                await response.write(b" " * 65536)
+                await response.write(b" " * size)
+                await asyncio.sleep(pause_seconds)
         return response
 
     def _readyz(self) -> web.Response:
@@ -218,6 +229,9 @@ class FakeGateway:
         return _json({"object": "list", "data": [{"id": one, "object": "model"} for one in ids]})
 
     def _admits(self, request: web.Request) -> bool:
+        if self.user:
+            told = base64.b64encode(f"{self.user}:{self.token}".encode()).decode()
+            return request.headers.get("Authorization") == f"Basic {told}"
         return not self.token or request.headers.get("Authorization") == f"Bearer {self.token}"
 
     # --- agents

@@ -91,9 +91,32 @@ async def test_a_gateway_that_hangs_is_given_up() -> None:
         began = time.monotonic()
         seen = await look(gateway, step_seconds=0.2)
 
-    assert seen.state is GatewayState.DOWN
-    assert "does not answer within 0.2 s" in seen.reason
+    assert seen.state is GatewayState.WEDGED
+    assert seen.reason == "it takes connections and does not answer within 0.2 s"
+    assert not seen.answers
     assert time.monotonic() - began < 5
+
+
+async def test_what_sends_its_answer_byte_by_byte_is_given_up_as_a_whole() -> None:
+    async with FakeGateway().serving() as gateway:
+        gateway.condition = Condition.TRICKLING
+        client = GatewayClient(step_seconds=5, look_seconds=0.3)
+        seen = await client.probe(gateway.url, TOKEN)
+        await client.close()
+
+    assert seen.state is GatewayState.WEDGED
+
+
+async def test_a_user_means_that_every_path_is_asked_with_basic() -> None:
+    async with FakeGateway(user="admin").serving() as gateway:
+        client = GatewayClient()
+        seen = await client.probe(gateway.url, TOKEN, "admin")
+        refused = await client.probe(gateway.url, TOKEN)
+        await client.close()
+
+    assert seen.ready
+    assert (seen.roster, seen.version) == (("engineer", "qa"), "2026.9.6")
+    assert refused.state is GatewayState.REFUSED
 
 
 async def test_nobody_there() -> None:

@@ -90,11 +90,21 @@ async def test_what_is_wrong_for_long_asks_for_a_person() -> None:
 
         gateway.condition = Condition.SIDECARS
         await seen_as(hub, GatewayState.NOT_READY)
+        hub.move(170)
+        assert await attention(hub) == []
+        hub.move(15)
+        wedged = await seen_as(hub, GatewayState.WEDGED)
+        assert wedged.reason.startswith("it has lived for over 180 s without being ready: it is not ready (channels)")
+        hub.move(31)
+        assert [one.kind for one in await attention(hub)] == ["gateway_wedged"]
+
+        gateway.condition = Condition.DRAINING
+        await seen_as(hub, GatewayState.NOT_READY)
         hub.move(300)
         assert await attention(hub) == []
         hub.move(61)
-        (not_ready,) = await attention(hub)
-        assert not_ready.kind == "gateway_not_ready"
+        (draining,) = await attention(hub)
+        assert draining.kind == "gateway_not_ready"
 
         gateway.condition = Condition.READY
         await seen_as(hub, GatewayState.READY)
@@ -128,7 +138,7 @@ class HeldClient(GatewayClient):
         self.begun = 0
         self.go_on = asyncio.Semaphore(0)
 
-    async def probe(self, url: str, token: Secret) -> Seen:
+    async def probe(self, url: str, token: Secret, user: str = "") -> Seen:
         self.begun += 1
         number = self.begun
         await self.go_on.acquire()
@@ -159,7 +169,7 @@ class BrokenClient(GatewayClient):
         super().__init__()
         self.asked = 0
 
-    async def probe(self, url: str, token: Secret) -> Seen:
+    async def probe(self, url: str, token: Secret, user: str = "") -> Seen:
         self.asked += 1
         raise ZeroDivisionError
 
