@@ -16,7 +16,7 @@ from clawtui.tui.widgets.lines_view import LinesView
 from clawtui.tui.widgets.topbar import Line
 from hub.errors import HubError
 
-KEYS = "enter sends · ^j new line · tab reads above"
+KEYS = "enter sends · ^j new line · tab reads"
 NOBODY = "No conversation is open."
 
 
