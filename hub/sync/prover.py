@@ -202,7 +202,10 @@ class Prover:
         self.held = Held(ran.fingerprint, refused, f"{judged.reason}; {done}", CHANGE_HINT)
         log.warning("config_restored", gateway=self._gateway, why=judged.reason, restored=back)
         self._waiting = None
-        if back and ran.built.restart_command and ran.built.reload in (Reload.AUTO, Reload.RESTART):
+        allowed = self._restarts.count <= self._rules.restarts and ran.built.reload in (Reload.AUTO, Reload.RESTART)
+        if back and allowed and ran.built.restart_command:
+            # Counted too: whoever else writes the config must not make us restart the gateway again and again.
+            self._restarts = restarted(self._restarts, self._mono())
             self.restarts_made += 1
             await self._call(ran)
         self._say(self.held.why)

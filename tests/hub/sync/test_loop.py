@@ -345,6 +345,20 @@ async def test_agents_of_others_stay_and_are_no_difference(tmp_path: Path) -> No
         assert agents(one) == {"ann", "theirs"}
 
 
+async def test_who_else_writes_a_refused_config_does_not_make_the_gateway_restart_for_ever(tmp_path: Path) -> None:
+    async with syncing(tmp_path, "ann") as one:
+        await one.until_states(ann="in-step")
+        one.gateway.refuses = lambda agents: "bad" in agents
+        one.write("bad")
+        for number in range(8):
+            # As a gateway does that notes in its config when it was started.
+            config = json.loads(one.config.read_text())
+            one.config.write_text(json.dumps({**config, "meta": {"lastTouchedVersion": f"2026.9.{number}"}}))
+            await one.run()
+            await one.until(lambda: one.loop.settled, "nothing is waited for")
+        assert len(one.gateway.restarts) <= FAST.restarts + 1
+
+
 # --- decisions
 
 
