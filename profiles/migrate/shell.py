@@ -199,8 +199,9 @@ def call_of(piece: str) -> Call:
 
 def script_in(call: Call) -> str:
     """Return the text that `bash -c` or `sh -c` runs; empty for every other call."""
-    runs = call.name in ("bash", "sh") and len(call.words) > 2 and re.fullmatch(r"-[a-z]*c", call.words[1])
-    return call.words[2] if runs else ""
+    if call.name not in ("bash", "sh") or len(call.words) < 3:
+        return ""
+    return call.words[2] if re.fullmatch(r"-[a-z]*c", call.words[1]) else ""
 
 
 def calls_in(text: str) -> Iterator[Call]:

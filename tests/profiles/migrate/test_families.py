@@ -442,3 +442,14 @@ def test_packages_within_a_shells_script_are_packages_too() -> None:
 def test_units_find_node_where_the_base_image_has_it() -> None:
     migration = unit("[Service]\nExecStart=/usr/bin/node /home/ubuntu/app.js\n", "systemctl enable app")
     assert 'CMD ["/usr/local/bin/node", "/workspace/app.js"]' in (migration.dockerfile or "")
+
+
+@pytest.mark.parametrize(("lines", "restart", "seconds"), [
+    ("Restart=always", "true", 1), ("Restart=on-failure", "unexpected", 1), ("", "unexpected", 1),
+    ("Type=oneshot", "false", 0),
+])  # fmt: skip
+def test_a_process_manager_starts_again_what_systemd_did(lines: str, restart: str, seconds: int) -> None:
+    files = [{"path": f"/etc/systemd/system/{name}.service", "content": f"[Service]\nExecStart=/bin/{name}\n{lines}\n"}
+             for name in ("one", "two")]  # fmt: skip
+    configuration = tasks("systemctl enable one two", files=files).context["supervisord.conf"].decode()
+    assert configuration.count(f"autorestart={restart}\nstartsecs={seconds}\n") == 2
