@@ -8,6 +8,7 @@ import json
 import shutil
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from hub.contract import GatewayState
@@ -308,6 +309,24 @@ async def test_a_refused_config_is_tried_again_when_a_person_changed_their_part_
         await one.run()
         assert "bob" not in agents(one), "nothing was changed, so nothing is tried"
         one.config.write_text("// mended\n" + one.config.read_text())
+        await one.run()
+        await one.until_states(ann="in-step", bob="in-step")
+        assert one.loop.state.problem == ""
+
+
+async def test_what_a_person_changed_in_a_config_that_is_refused_is_not_taken_back(tmp_path: Path) -> None:
+    rules = msgspec.structs.replace(FAST, take_seconds=2.0)
+    async with syncing(tmp_path, "ann", reload="hot", rules=rules) as one:
+        await one.until_states(ann="in-step")
+        one.gateway.refuses = lambda agents: "bob" in agents
+        one.write("bob")
+        await one.run()
+        mine = one.config.read_text() + "\n\n"
+        one.config.write_text(mine)
+        await one.until(lambda: one.loop.state.problem, "the problem is told")
+        assert "left as it is" in one.loop.state.problem
+        assert one.config.read_text() == mine
+        one.gateway.refuses = lambda agents: False
         await one.run()
         await one.until_states(ann="in-step", bob="in-step")
         assert one.loop.state.problem == ""
