@@ -16,6 +16,10 @@ SECRET: Final = re.compile(r"\b(ct[jau]_)[A-Za-z0-9_-]+")
 """Our tokens are recognised by their prefix, wherever in a text they are."""
 SECRET_NAMES: Final = frozenset({"token", "secret", "authorization", "password", "join_token", "credential"})
 
+CHATTY: Final = ("httpx", "httpcore", "watchfiles")
+"""Libraries that tell every request and every changed file at the level `info`: several lines for each look at a
+gateway. They are heard from `warning` on, and wholly at `debug`."""
+
 Fields = MutableMapping[str, Any]
 
 
@@ -58,6 +62,7 @@ def hub_log(level: str, file: Path | None) -> Iterator[None]:
     before = root.level
     root.addHandler(handler)
     root.setLevel(level.upper())
+    _quieten(logging.WARNING if root.level > logging.DEBUG else logging.NOTSET)
     structlog.configure(
         processors=[*shared, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
         wrapper_class=structlog.make_filtering_bound_logger(level),
@@ -70,8 +75,14 @@ def hub_log(level: str, file: Path | None) -> Iterator[None]:
         structlog.reset_defaults()
         root.removeHandler(handler)
         root.setLevel(before)
+        _quieten(logging.NOTSET)
         if file is not None:
             stream.close()
+
+
+def _quieten(level: int) -> None:
+    for name in CHATTY:
+        logging.getLogger(name).setLevel(level)
 
 
 def _opened(file: Path) -> TextIO:

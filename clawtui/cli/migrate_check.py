@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from profiles.migrate import Migration
 
 REPORT_SUFFIX: Final = ".report.md"
-STYLES: Final = {"passed": "green", "failed": "bold red", "not run": "yellow"}
+STYLES: Final = {"passed": "green", "failed": "bold red", "differs": "yellow", "not run": "yellow"}
 
 
 class LiveRows:

@@ -94,11 +94,13 @@ class AgentChecks:
         except HubError as exc:
             self._rows.add(Step.COMPARISON, probe.subject, Outcome.NOT_RUN, f"agent {self._against}: {exc.message}")
             return
-        same = here.exit_code == there.exit_code and plan.same_words(here.stdout, there.stdout)
-        told = f"container: {plan.last_words(here.stdout) or here.exit_code}, VM: " + (
-            plan.last_words(there.stdout) or str(there.exit_code)
-        )
-        self._rows.add(Step.COMPARISON, probe.subject, _outcome(same), "the same" if same else told, field=probe.field)
+        works, worked = (one.status == TaskState.SUCCEEDED for one in (here, there))
+        if works and worked and plan.same_words(here.stdout, there.stdout):
+            outcome, detail = Outcome.PASSED, "the same"
+        else:
+            outcome = Outcome.FAILED if worked and not works else Outcome.DIFFERS
+            detail = f"container: {_said(here)}, VM: {_said(there)}"
+        self._rows.add(Step.COMPARISON, probe.subject, outcome, detail, field=probe.field)
 
     async def sample(self) -> None:
         """A file is written by one task and read, changed and removed by another."""
@@ -170,6 +172,11 @@ def _until(test: str, seconds: int) -> str:
 
 def _outcome(good: bool) -> Outcome:
     return Outcome.PASSED if good else Outcome.FAILED
+
+
+def _said(task: TaskView) -> str:
+    """What a task answered, in a few words."""
+    return _why(task) or plan.first_words(task.stdout)
 
 
 def _why(task: TaskView) -> str:

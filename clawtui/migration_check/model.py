@@ -9,10 +9,14 @@ import msgspec
 
 
 class Outcome(enum.StrEnum):
-    """`NOT_RUN`: it could not be tried here, which `detail` explains; no proof, and no failure either."""
+    """`DIFFERS`: VM and container work and answer differently, as two versions do; for a person to look at.
+
+    `NOT_RUN`: it could not be tried here, which `detail` explains; no proof, and no failure either.
+    """
 
     PASSED = "passed"
     FAILED = "failed"
+    DIFFERS = "differs"
     NOT_RUN = "not run"
 
 

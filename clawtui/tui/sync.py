@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+import math
+from collections.abc import Container, Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Final, NamedTuple
 
@@ -41,6 +42,11 @@ LEAST_COLUMNS: Final = (_STATE, _SLUG._replace(grow=True), _FILES, _SINCE)
 SORTS: Final = tuple(column.key for column in COLUMNS)
 KEYS: Final = frozenset({"gateway", "state", "persona", "name", "model", "file", "reason"})
 WIDE_CELLS, MEDIUM_CELLS = 116, 64
+AGE_STEPS: Final = ((86_400.0, 3_600.0), (3_600.0, 60.0), (60.0, 10.0), (0.0, 1.0))
+"""From so many seconds on an age is looked at again after so many."""
+AGED_AT_ONCE: Final = 200
+WARM_AT_ONCE: Final = 250
+"""So many rows are made in one go."""
 OTHERS: Final = 3
 """So many gateways have their problem in one line above the list; the rest is counted."""
 NAMED: Final = 8
@@ -85,10 +91,11 @@ def sorted_by(personas: Iterable[PersonaSync], key: str, *, descending: bool) ->
 
 
 class _Kept(NamedTuple):
+    """`since`: POSIX seconds, 0 when it is not known; `until`: when the row's age is another one."""
+
     persona: PersonaSync
     since: float
-    """POSIX seconds; 0 when it is not known."""
-    age: str
+    until: float
     fields: Mapping[str, str]
     row: Row
 
@@ -103,22 +110,49 @@ class PersonaRows:
     def make(
         self, personas: Sequence[PersonaSync], columns: Sequence[Column], now: datetime, stale: bool
     ) -> list[tuple[Mapping[str, str], Row]]:
-        """With the fields that a filter looks at, in the given order."""
-        look = (tuple(columns), stale)
-        before = self._kept if look == self._look else {}
-        keys = [column.key for column in columns]
-        self._look, self._kept, clock = look, {}, now.timestamp()
+        """With the fields that a filter looks at, in the given order. Of many whose age has become another one, some
+        wait for the next time: nobody sees them all."""
+        self.warm(personas, columns, now, stale)
+        keys, clock, left = [column.key for column in columns], now.timestamp(), AGED_AT_ONCE
+        found: list[tuple[Mapping[str, str], Row]] = []
         for persona in personas:
-            key = address(persona)
-            kept = before.get(key)
-            if kept is None or kept.persona != persona:
-                since = datetime.fromisoformat(persona.at).timestamp() if persona.at else 0.0
-                age = age_text(clock - since) if since else ""
-                kept = _Kept(persona, since, age, _fields(persona), _row(persona, keys, age, stale))
-            elif kept.since and (age := age_text(clock - kept.since)) != kept.age:
-                kept = kept._replace(age=age, row=_row(persona, keys, age, stale))
-            self._kept[key] = kept
-        return [(kept.fields, kept.row) for kept in self._kept.values()]
+            kept = self._kept[address(persona)]
+            if clock >= kept.until and left:
+                left -= 1
+                kept = self._kept[address(persona)] = _kept(kept.persona, keys, clock, stale)
+            found.append((kept.fields, kept.row))
+        return found
+
+    def warm(self, personas: Sequence[PersonaSync], columns: Sequence[Column], now: datetime, stale: bool) -> None:
+        """Make what is new or has changed; of many, a part at a time, so that the screen does not stand still."""
+        look = (tuple(columns), stale)
+        if look != self._look:
+            self._look, self._kept = look, {}
+        keys, clock = [column.key for column in columns], now.timestamp()
+        for persona in personas:
+            kept = self._kept.get(address(persona))
+            if kept is None or (kept.persona is not persona and kept.persona != persona):
+                self._kept[address(persona)] = _kept(persona, keys, clock, stale)
+            elif kept.persona is not persona:
+                self._kept[address(persona)] = kept._replace(persona=persona)  # the same is known at once next time
+
+    def forget(self, known: Container[str]) -> None:
+        """Rows of personas that are gone, by their addresses."""
+        self._kept = {key: kept for key, kept in self._kept.items() if key in known}
+
+
+def _kept(persona: PersonaSync, keys: Sequence[str], clock: float, stale: bool) -> _Kept:
+    since = datetime.fromisoformat(persona.at).timestamp() if persona.at else 0.0
+    seconds = max(clock - since, 0.0)
+    until = clock + next((step - seconds % step for least, step in AGE_STEPS if seconds >= least), 0.0)
+    age = short_age(seconds) if since else ""
+    return _Kept(persona, since, until if since else math.inf, _fields(persona), _row(persona, keys, age, stale))
+
+
+def short_age(seconds: float) -> str:
+    """`45s`, `14m`, `2h`, `3d`: what a list needs, and seldom another one."""
+    units = ((86_400, "d"), (3_600, "h"), (60, "m"), (1, "s"))
+    return next((f"{int(seconds // size)}{unit}" for size, unit in units if seconds >= size), "0s")
 
 
 def _fields(persona: PersonaSync) -> Mapping[str, str]:
@@ -143,14 +177,13 @@ def _row(persona: PersonaSync, keys: Sequence[str], age: str, stale: bool) -> Ro
 
 
 def target_lines(
-    status: SyncStatus, front: str, now: datetime, cells: int
+    status: SyncStatus, peopled: Container[str], front: str, now: datetime, cells: int
 ) -> list[Piece]:  # fmt: skip
-    """The sync of the gateway `front` in full, and of those of which no persona is known; the others only where
-    something is wrong. In lines of at most `cells`."""
+    """The sync of the gateway `front` in full, and of those that are not `peopled` by any persona; the others only
+    where something is wrong. In lines of at most `cells`."""
     if not status.enabled:
         return [(" ■ switched off by the hub's settings: nothing is written", "warn")]
-    known = {persona.gateway for persona in status.personas}
-    whole = [one for one in status.targets if one.gateway == front or one.gateway not in known]
+    whole = [one for one in status.targets if one.gateway == front or one.gateway not in peopled]
     others = [one for one in status.targets if one not in whole and one.problem]
     pieces: list[Piece] = []
     for target in sorted(whole, key=lambda one: one.gateway != front):
@@ -291,7 +324,7 @@ def report_said(report: SyncReport) -> str:
     would = "would be " if report.dry_run else ""
     parts = [f"{count} {would}{word}" for action, word in DONE.items() if (count := actions.count(action))]
     waiting = sum(action in WAITING for action in actions)
-    parts += [f"{waiting} wait for you"] if waiting else []
+    parts += [f"{waiting} {'waits' if waiting == 1 else 'wait'} for you"] if waiting else []
     parts += [f"{len(report.archived)} {would}archived"] if report.archived else []
     parts += [f"config {would}changed"] if report.config_changed else []
     parts += ["gateway restarted"] if report.restarted else []
@@ -322,7 +355,8 @@ def _plan_said(report: SyncReport) -> str:
     waiting = sum(step.action in WAITING for step in report.steps)
     doing = len(report.steps) - waiting + len(report.archived) + report.config_changed
     said = "nothing to do" if not doing else f"{doing} thing{'s' if doing != 1 else ''} to do"
-    return f"{report.gateway}: {said}{f', {waiting} wait for you and stay as they are' if waiting else ''}"
+    stays = "waits for you and stays as it is" if waiting == 1 else "wait for you and stay as they are"
+    return f"{report.gateway}: {said}{f', {waiting} {stays}' if waiting else ''}"
 
 
 def _wrapped(text: Text, words: str, style: str, cells: int, indent: int) -> None:

@@ -20,7 +20,7 @@ from hub.sync.built import Built
 from hub.sync.changes import Changes
 from hub.sync.commands import Validator
 from hub.sync.policy import Cause, Look, Rules, Timer, begun, changed, due_at, ran
-from hub.sync.prover import Command, Prover
+from hub.sync.prover import NEVER, Command, Prover
 from hub.sync.runner import Ran, Runner, Wish
 from hub.sync.state import State, report_view, with_problem, with_proof, with_report
 from profiles.sync.errors import SyncError
@@ -79,6 +79,11 @@ class TargetLoop:
     def idle(self) -> bool:
         """No change waits for a run."""
         return self._timer.first_change is None
+
+    @property
+    def settled(self) -> bool:
+        """No look at the gateway is due before the next run."""
+        return self._prover.next_look == NEVER
 
     def poke(self) -> None:
         """Something changed that the personas or their files are made of."""

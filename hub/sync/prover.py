@@ -58,6 +58,8 @@ class Prover:
         self.proven = False
         """The gateway showed it at the last look."""
         self.held: Held | None = None
+        self._wrote = ""
+        """SHA-256 of the config as it was written last."""
         self.restarts_made = 0
 
     @property
@@ -77,6 +79,8 @@ class Prover:
     async def begin(self, ran: Ran, look: Look | None) -> None:
         """A run ended; `look` is from before it."""
         self._ran, self.proven = ran, False
+        if ran.report.config_changed:
+            self._wrote = await asyncio.to_thread(sha256_of, ran.built.target.config)
         if self.held is not None and (ran.report.config_changed or self.held.fingerprint != ran.fingerprint):
             self.held = None
         if ran.built.reload is Reload.OFF or look is None:
@@ -156,7 +160,7 @@ class Prover:
                 await self._restore(ran, judged)
 
     def _taken(self, agents: int) -> None:
-        self._waiting, self.proof, self._command_trouble = None, Proof(), ""
+        self._waiting, self.proof, self._command_trouble, self.held = None, Proof(), "", None
         self.words, self.proven = f"{PROVEN} ({agents} agents); names and models it does not tell", True
 
     def _say(self, reason: str) -> None:
@@ -192,17 +196,27 @@ class Prover:
         said = f": {outcome.said[-300:]}" if outcome.said else ""
         self._command_trouble = "" if outcome.ok else f"the restart command {ended}{said}"
 
-    async def _restore(self, ran: Ran, judged: Judged) -> None:
-        refused = await asyncio.to_thread(sha256_of, ran.built.target.config)
+    async def _put_back(self, ran: Ran, present: str) -> tuple[bool, str]:
+        """Return whether the earlier config is back, and what was done. `present`: SHA-256 of the one that is there."""
+        if present != self._wrote:
+            # Somebody is about to mend it; to put back what was before would throw that away.
+            return False, "somebody else changed its config meanwhile, so it is left as it is"
         try:
             back = await asyncio.to_thread(restore_last_good, ran.built.target)
-            done = "its config is as it was before" if back else "there is no earlier config to go back to"
         except SyncError as exc:
-            back, done = False, f"its earlier config could not be put back: {exc.message}"
+            return False, f"its earlier config could not be put back: {exc.message}"
+        return back, "its config is as it was before" if back else "there is no earlier config to go back to"
+
+    async def _restore(self, ran: Ran, judged: Judged) -> None:
+        refused = await asyncio.to_thread(sha256_of, ran.built.target.config)
+        back, done = await self._put_back(ran, refused)
         self.held = Held(ran.fingerprint, refused, f"{judged.reason}; {done}", CHANGE_HINT)
         log.warning("config_restored", gateway=self._gateway, why=judged.reason, restored=back)
         self._waiting = None
-        if back and ran.built.restart_command and ran.built.reload in (Reload.AUTO, Reload.RESTART):
+        allowed = self._restarts.count <= self._rules.restarts and ran.built.reload in (Reload.AUTO, Reload.RESTART)
+        if back and allowed and ran.built.restart_command:
+            # Counted too: whoever else writes the config must not make us restart the gateway again and again.
+            self._restarts = restarted(self._restarts, self._mono())
             self.restarts_made += 1
             await self._call(ran)
         self._say(self.held.why)

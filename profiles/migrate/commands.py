@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shlex
 from collections.abc import Sequence
 from typing import Final
 
@@ -15,7 +16,7 @@ from profiles.migrate.model import Area, Severity, VmTask
 from profiles.migrate.packages import place
 from profiles.migrate.paths import AGENT_HOME, VM_USERS, rewrite, rewrite_tilde
 from profiles.migrate.rules import BY_NAME, SERVER_TOOLS, SYSTEMD
-from profiles.migrate.shell import Call, Unit, call_of, join, short, split
+from profiles.migrate.shell import Call, Unit, call_of, calls_in, join, script_in, short, split
 
 _HEREDOC: Final = re.compile(
     r"^[ \t]*(?:sudo\s+)?(?:(?:cat|tee)\s+(?:>\s*)?(?P<path>/[\w./@-]+)\s*(?:>\s*/dev/null\s*)?"
@@ -63,10 +64,9 @@ def hoist(draft: Draft) -> None:
             _note(draft, f"{task.field}.{name}", name)
         text = _HEREDOC.sub(lambda match, task=task: _unit_of(draft, match, task), task.command)
         draft.sources.append(msgspec.structs.replace(task, command=text))
-        for unit in split(text) or ():
-            for call in map(call_of, unit.pieces):
-                for package in installed(call):
-                    place(draft, package, where_of(task))
+        for call in calls_in(text):
+            for package in installed(call):
+                place(draft, package, where_of(task))
 
 
 def _title(given: VmTask) -> str:
@@ -106,7 +106,7 @@ def settle_tasks(draft: Draft) -> None:
         new = _opaque(draft, text, task) if units is None else _listed(draft, text, units, task)
         if new.strip():
             if text != task.command:
-                reason = "they point to the VM's home, to data folders or to files that moved"
+                reason = "they point to the VM's home, to data folders, to files that moved or to Node.js"
                 draft.adapted(Area.SETUP_TASKS, where_of(task), "paths are rewritten", reason)
             new = _with_home(draft, new, where_of(task))
             draft.tasks.append(msgspec.structs.replace(task, command=new))
@@ -126,10 +126,7 @@ def _listed(draft: Draft, text: str, units: Sequence[Unit], task: Task) -> str:
     lost, asked = False, _asks(draft)
     for unit in units:
         calls = tuple(call_of(piece) for piece in unit.pieces)
-        new = next(
-            (done for handler in HANDLERS if (done := handler(draft, unit, calls, where_of(task))) is not None),
-            unit.text,
-        )
+        new = _decided(draft, unit, calls, task)
         if calls[0].name == "cd" and calls[0].plain():
             draft.folder = calls[0].plain()[0]
         lost = unit.before == "&&" and lost
@@ -146,6 +143,29 @@ def _listed(draft: Draft, text: str, units: Sequence[Unit], task: Task) -> str:
         return text
     # A folder is changed for what comes after it: alone it does nothing.
     return join(kept) if any(_does_something(new) for new, _ in kept) else ""
+
+
+def _decided(draft: Draft, unit: Unit, calls: Sequence[Call], task: Task) -> str:
+    """What takes a unit's place, as the first who knows it says; empty = nothing."""
+    if (inner := _within(draft, unit, calls[0], task)) is not None:
+        return inner
+    answers = (handler(draft, unit, calls, where_of(task)) for handler in HANDLERS)
+    return next((answer for answer in answers if answer is not None), unit.text)
+
+
+def _within(draft: Draft, unit: Unit, call: Call, task: Task) -> str | None:
+    """What becomes of `bash -c '…'`, when something of the script in it changes; else None."""
+    script = script_in(call)
+    units = split(script) if script and len(unit.pieces) == 1 and call.user in ("", "root") else None
+    if not units:
+        return None
+    new = _listed(draft, script, units, task)
+    if new == script:
+        return None
+    if new and call.sudo:
+        reason = "setup tasks run as root while the image is built, and the image has no sudo"
+        draft.adapted(Area.SETUP_TASKS, where_of(task), "sudo is left out", reason)
+    return f"{call.assignments}{' '.join(call.words[:2])} {shlex.quote(new)}" if new else ""
 
 
 def _does_something(text: str) -> bool:

@@ -103,7 +103,7 @@ def _manager(programs: list[Program]) -> str:
         name = _file_name(program)
         parts.append(
             f"[program:{name}]\ncommand=/bin/bash {MANAGER_FOLDER}/{PROGRAMS}/{name}\ndirectory={WORKSPACE}\n"
-            "autorestart=true\nstopasgroup=true\nkillasgroup=true\n"
+            f"autorestart={program.restart}\nstartsecs={0 if program.once else 1}\nstopasgroup=true\nkillasgroup=true\n"
             "stdout_logfile=/dev/fd/1\nstdout_logfile_maxbytes=0\nredirect_stderr=true\n"
         )
     return "\n".join(parts)

@@ -21,12 +21,16 @@ class Task(msgspec.Struct, frozen=True):
 
 
 class Program(msgspec.Struct, frozen=True, kw_only=True):
-    """A program that runs beside the agent. `argv` as for exec; `ports`: where it listens, as far as known."""
+    """A program that runs beside the agent. `argv` as for exec; `ports`: where it listens, as far as known.
+    `restart`: when a process manager starts it again, as supervisord says it; `once`: it does its work and ends.
+    """
 
     name: str
     argv: tuple[str, ...]
     field: str = ""
     ports: tuple[int, ...] = ()
+    restart: str = "true"
+    once: bool = False
 
 
 @dataclass(slots=True)

@@ -64,7 +64,7 @@ def settle_environment(draft: Draft) -> None:
 def _value(draft: Draft, where: str, name: str, value: str) -> str:
     led = rewrite(value, draft.moved)
     if led != value:
-        reason = "the VM's home, its data folders and files that moved are below the workspace"
+        reason = "the VM's home, its data folders and files that moved are in the workspace now"
         draft.adapted(Area.ENVIRONMENT, where, f"the path is now {led}", reason)
     new = _of_name(name, hosts(led, draft.beside), draft.beside)
     if new != led:

@@ -200,7 +200,7 @@ def _rewritten(draft: Draft, where: str, file: VmFile) -> bytes:
         return file.content
     led = rewrite(text, draft.moved)
     if led != text:
-        reason = "they point to the VM's home, to data folders or to files that moved"
+        reason = "they point to the VM's home, to data folders, to files that moved or to Node.js"
         draft.adapted(Area.FILES, f"{where}.content", f"paths in {file.path} are rewritten", reason)
     led = _fitted(draft, where, file, led)
     new = hosts(led, draft.beside)

@@ -64,6 +64,22 @@ def _node_source(draft: Draft, unit: Unit, calls: Sequence[Call], where: str) ->
     return ""
 
 
+def _fetched_script(draft: Draft, unit: Unit, calls: Sequence[Call], where: str) -> str | None:
+    """Install scripts from the net that set up a machine, piped into a shell."""
+    if len(calls) < 2 or calls[0].name not in ("curl", "wget"):
+        return None
+    for pattern, name in (
+        (r"get\.docker\.com", "docker"),
+        (r"get\.k3s\.io", "k3s"),
+        (r"\.deb\.sh|packagecloud\.io", "apt-key"),
+    ):
+        if re.search(pattern, unit.text):
+            rule = BY_NAME[name]
+            draft.find(rule.severity, rule.area, where, f"{short(unit.text)} is left out", rule.reason, rule.todo)
+            return ""
+    return None
+
+
 def _database(draft: Draft, unit: Unit, calls: Sequence[Call], where: str) -> str | None:
     return "" if carry(draft, unit, calls, where) else None
 
@@ -180,5 +196,5 @@ def _plain_text(draft: Draft, unit: Unit, calls: Sequence[Call], where: str) -> 
 
 
 HANDLERS: Final[tuple[Handler, ...]] = (
-    _node_source, _writes, _apt, _database, _systemd, _ruled, _zone, _process_manager, _plain_text,
+    _node_source, _fetched_script, _writes, _apt, _database, _systemd, _ruled, _zone, _process_manager, _plain_text,
 )  # fmt: skip

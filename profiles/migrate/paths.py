@@ -19,6 +19,8 @@ OWNED: Final = ("/opt", "/app", "/usr/src")
 _END: Final = r"(?![\w-]|\.\w)"
 _BEGIN: Final = r"(?<![\w/.@-])"
 
+_NODE: Final = re.compile(rf"{_BEGIN}/usr/bin/(node|npm|npx|yarn|pnpm|pm2|tsc|tsx|ts-node){_END}")
+
 
 def new_path(path: str, agent_home: bool = False) -> str:
     """Return where a file of the VM is put: always below the workspace.
@@ -78,12 +80,17 @@ def rewrite(text: str, moved: Mapping[str, str]) -> str:
     for home in HOMES:
         if home in text:
             text = _home(text, re.escape(home))
-    return text
+    return _node(text)
 
 
 def rewrite_tilde(text: str) -> str:
     """The same for `~/x` and `$HOME/x` in shell text; what is hidden stays with the agent's home."""
     return _home(text, r"~(?=[/\s;&|\"']|$)|\$HOME(?!\w)|\$\{HOME\}", shell=True)
+
+
+def _node(text: str) -> str:
+    """The base image has Node.js, and what npm installs for everybody, below /usr/local."""
+    return _NODE.sub(r"/usr/local/bin/\1", text) if "/usr/bin/" in text else text
 
 
 def _replace(text: str, old: str, new: str) -> str:

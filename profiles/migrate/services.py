@@ -175,7 +175,9 @@ def _own(draft: Draft, stem: str, text: str, where: str) -> None:
             Area.SYSTEMD, where, f"{stem}.service is left out", "its ExecStart names no program", "Name one."
         )
         return
-    draft.programs.append(Program(name=stem, argv=argv, field=where, ports=ports))
+    once = service.kind == "oneshot"
+    restart = "true" if service.restart == "always" else "false" if once else "unexpected"
+    draft.programs.append(Program(name=stem, argv=argv, field=where, ports=ports, restart=restart, once=once))
     draft.ports += [port for port in ports if port not in draft.ports]
     draft.adapted(Area.SYSTEMD, where, f"{stem}.service becomes a program of the image: {_shown(service)}", _FOREGROUND)
     if service.user not in ("", "agent", "ubuntu"):

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 import shlex
+from collections.abc import Iterator
 from typing import Final
 
 import msgspec
@@ -19,11 +20,15 @@ KEYWORDS: Final = frozenset({
 _FUNCTION: Final = re.compile(r"\s*[\w-]+\s*\(\)")
 _ASSIGNMENTS: Final = re.compile(r"(?:[A-Za-z_]\w*=(?:\"[^\"]*\"|'[^']*'|[^\s\"']*)\s+)+")
 _SUDO: Final = re.compile(
-    r"sudo(?:\s+(?:-u\s*(?P<user>\S+)|--user(?:=|\s+)(?P<long>\S+)|(?P<login>-i|--login)|-g\s*\S+|-[EHnkSP]+"
-    r"|--(?:preserve-env(?:=\S+)?|set-home|non-interactive)|--(?=\s)|[A-Za-z_]\w*=\S*))*\s+(?=\S)"
+    r"sudo(?:\s+(?:-[EHnkSPi]*u\s*(?P<user>\S+)|--user(?:=|\s+)(?P<long>\S+)|-g\s*\S+|-[EHnkSPi]+"
+    r"|--(?:preserve-env(?:=\S+)?|set-home|non-interactive|login)|--(?=\s)|[A-Za-z_]\w*=\S*))*\s+(?=\S)"
 )
 _SU: Final = re.compile(
     r"(?:su|runuser)\s+(?:(?:-|-l|--login)\s+)?(?P<user>[a-z_][\w-]*)\s+(?:-c|--command)\s*(?=['\"\w])"
+)
+_SU_LATE: Final = re.compile(
+    r"su\s+(?:(?:-|-l|--login)\s+)?(?:-c|--command)[\s=]*(?P<text>'[^']*'|\"(?:[^\"\\]|\\.)*\")\s+"
+    r"(?:-\s+)?(?P<user>[a-z_][\w-]*)\s*$"
 )
 _SECRETS: Final = (
     re.compile(r"((?:PASSWORD|IDENTIFIED (?:WITH \w+ )?BY)\s*(?:=\s*)?)('[^']*'|\"[^\"]*\")", re.IGNORECASE),
@@ -184,12 +189,28 @@ def call_of(piece: str) -> Call:
             text = text[match.end() :]
         elif match := _RUNUSER.match(text):
             user, text = match["user"], text[match.end() :]
-        elif match := _SU.match(text):
-            inner = words_of(text[match.end() :])
+        elif match := _SU_LATE.match(text) or _SU.match(text):
+            inner = words_of(match["text"] if match.re is _SU_LATE else text[match.end() :])
             user, quoted, text = match["user"], True, inner[0] if inner else ""
         else:
             break
     return Call(words_of(text), text, user.strip("'\""), sudo, quoted, assignments)
+
+
+def script_in(call: Call) -> str:
+    """Return the text that `bash -c` or `sh -c` runs; empty for every other call."""
+    if call.name not in ("bash", "sh") or len(call.words) < 3:
+        return ""
+    return call.words[2] if re.fullmatch(r"-[a-z]*c", call.words[1]) else ""
+
+
+def calls_in(text: str) -> Iterator[Call]:
+    """Yield every call of a plain list, those within `bash -c` too."""
+    for unit in split(text) or ():
+        for call in map(call_of, unit.pieces):
+            yield call
+            if (script := script_in(call)) and len(script) < len(text):
+                yield from calls_in(script)
 
 
 def words_of(text: str) -> tuple[str, ...]:

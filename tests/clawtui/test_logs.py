@@ -6,6 +6,7 @@ import json
 import logging
 from pathlib import Path
 
+import pytest
 import structlog
 
 from clawtui.logs import hub_log, redacted
@@ -57,3 +58,15 @@ def test_afterwards_logging_is_as_before(tmp_path: Path) -> None:
     with hub_log("debug", tmp_path / "x.log"):
         assert len(logging.getLogger().handlers) == len(before) + 1
     assert logging.getLogger().handlers == before
+
+
+@pytest.mark.parametrize(("level", "heard"), [("info", ["late"]), ("debug", ["every request", "late"])])
+def test_libraries_that_tell_everything_are_heard_when_something_is_wrong(
+    tmp_path: Path, level: str, heard: list[str]
+) -> None:
+    file = tmp_path / "hub.log"
+    with hub_log(level, file):
+        logging.getLogger("httpx").info("every request")
+        logging.getLogger("httpx").warning("late")
+    assert [line["event"] for line in lines(file)] == heard
+    assert logging.getLogger("httpx").level == logging.NOTSET

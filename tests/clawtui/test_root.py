@@ -47,7 +47,7 @@ def test_what_the_settings_leave_out_of_the_hubs_configuration_is_left_out_on_pu
     missing = {f"{name}.{field}" for name, kind in groups.items() for field in kind.__struct_fields__} - named
     assert missing == {
         "timing.ping_seconds", "timing.pong_seconds", "timing.handshake_seconds", "timing.retention_seconds",
-        "timing.drain_seconds", "timing.snapshots_seconds", "limits.outbox_frames",
+        "timing.drain_seconds", "timing.snapshots_seconds", "timing.gateway_seconds", "limits.outbox_frames",
         "limits.outbox_bytes", "limits.unauthenticated_sockets",
         "limits.handshakes_per_second", "limits.feed_events",
     }  # fmt: skip

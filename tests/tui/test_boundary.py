@@ -74,3 +74,13 @@ async def test_an_exception_on_a_tick_costs_the_pane_only() -> None:
         app.main.pane.focus_first()
         await pilot.press("enter")
         await until(pilot, sees(app, "a-1", "● online"))
+
+
+async def test_keys_of_a_place_that_failed_are_answered_with_what_to_do() -> None:
+    hub = ScriptedHub(an_agent("a-1"))
+    hub.answers["disk"] = ValueError("no answer that can be read")
+    async with shown(hub) as (app, pilot):
+        await pilot.press("f9")
+        await until(pilot, sees(app, "The disk pane failed"))
+        await pilot.press("r")
+        await until(pilot, sees(app, "look again: this place failed; load it again first"))

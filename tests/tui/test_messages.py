@@ -213,6 +213,22 @@ async def test_several_lines_are_said_as_they_are() -> None:
         assert hub.called("message")[0][0].text == "a\nb"
 
 
+async def test_what_was_begun_for_one_is_never_sent_to_another() -> None:
+    hub = with_answers(Stream([END]))
+    async with shown(hub) as (app, pilot):
+        await app.do_words("message main/engineer")
+        await until(pilot, sees(app, "session clawtui"))
+        await typed(pilot, "for the engineer")
+        await app.do_words("message main/writer")
+        await until(pilot, sees(app, "main/writer session"))
+        assert app.main.pane.query_one(Draft).text == ""
+        await pilot.press("x", "enter")
+        await until(pilot, lambda: hub.called("message"))
+        assert hub.called("message") == [(SendMessage(to="main/writer", text="x"),)]
+        await app.do_words("message main/engineer")
+        await until(pilot, lambda: app.main.pane.query_one(Draft).text == "for the engineer")
+
+
 @pytest.mark.parametrize("size", SIZES)
 async def test_on_a_gateway_one_of_its_roster_is_chosen(size: tuple[int, int]) -> None:
     async with shown(with_answers(), size) as (app, pilot):

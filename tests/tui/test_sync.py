@@ -24,6 +24,7 @@ from hub.contract import (
     ProfileView,
     ResolveSync,
     Severity,
+    SuggestedAct,
     SyncReport,
     SyncReports,
     SyncRun,
@@ -78,15 +79,33 @@ def test_rows_of_what_did_not_change_stay_the_same_objects() -> None:
     first = [row for _, row in rows.make(many, words.COLUMNS, NOW, stale=False)]
     again = [row for _, row in rows.make(many, words.COLUMNS, NOW + timedelta(seconds=2), stale=False)]
     assert all(before is after for before, after in zip(first, again, strict=True))
-    later = [row for _, row in rows.make(many, words.COLUMNS, NOW + timedelta(hours=1), stale=False)]
-    assert not any(before is after for before, after in zip(first, later, strict=True))
-    many[7] = replace(many[7], state=SyncState.IN_STEP)
-    changed = [row for _, row in rows.make(many, words.COLUMNS, NOW + timedelta(hours=1), stale=False)]
-    assert [n for n, (a, b) in enumerate(zip(later, changed, strict=True)) if a is not b] == [7]
+    copies = [replace(one) for one in many]  # as they are read again
+    again = [row for _, row in rows.make(copies, words.COLUMNS, NOW + timedelta(seconds=4), stale=False)]
+    assert all(before is after for before, after in zip(first, again, strict=True))
+    copies[4_000] = replace(copies[4_000], state=SyncState.IN_STEP)
+    changed = [row for _, row in rows.make(copies, words.COLUMNS, NOW + timedelta(seconds=6), stale=False)]
+    assert [n for n, (a, b) in enumerate(zip(first, changed, strict=True)) if a is not b] == [4_000]
+
+
+def test_when_all_ages_become_others_some_wait() -> None:
+    rows = words.PersonaRows()
+    many = [replace(DRIFTED, slug=f"p-{number}", at=ago(86_400 * 3)) for number in range(1_000)]
+    first = [row for _, row in rows.make(many, words.COLUMNS, NOW, stale=False)]
+    later = NOW + timedelta(hours=30)
+    seen = [row for _, row in rows.make(many, words.COLUMNS, later, stale=False)]
+    assert sum(before is not after for before, after in zip(first, seen, strict=True)) == words.AGED_AT_ONCE
+    for _ in range(4):
+        seen = [row for _, row in rows.make(many, words.COLUMNS, later, stale=False)]
+    assert {row.cells[6].text for row in seen} == {"4d"}
+
+
+def test_ages_in_a_list_are_short() -> None:
+    assert [words.short_age(one) for one in (0.2, 45, 840, 7_300, 86_400 * 3)] == ["0s", "45s", "14m", "2h", "3d"]
 
 
 def told(status: SyncStatus, front: str, cells: int = 400) -> str:
-    return "".join(text for text, _ in words.target_lines(status, front, NOW, cells))
+    peopled = {one.gateway for one in status.personas}
+    return "".join(text for text, _ in words.target_lines(status, peopled, front, NOW, cells))
 
 
 def test_the_gateway_in_front_is_told_in_full_and_of_the_others_what_is_wrong() -> None:
@@ -115,15 +134,15 @@ def test_a_sync_that_is_switched_off_says_so() -> None:
 
 def test_what_a_run_did_or_would_do_is_counted() -> None:
     did = SyncReport(gateway="main", dry_run=False, steps=sync_script.STEPS, archived=["x"], config_changed=True)
-    assert words.report_said(did) == "main: 1 created, 1 written, 1 wait for you, 1 archived, config changed"
+    assert words.report_said(did) == "main: 1 created, 1 written, 1 waits for you, 1 archived, config changed"
     would = words.report_said(replace(did, dry_run=True))
     assert would == (
-        "main: 1 would be created, 1 would be written, 1 wait for you, 1 would be archived, config would be changed"
+        "main: 1 would be created, 1 would be written, 1 waits for you, 1 would be archived, config would be changed"
     )
     nothing = SyncReport(gateway="main", dry_run=False, steps=[])
     assert words.report_said(nothing) == "main: nothing to do, all is as the source says"
     text = words.reports_text([replace(did, problem="the disk is full")], 60).plain
-    assert "4 things to do, 1 wait for you and stay as they are" in text
+    assert "4 things to do, 1 waits for you and stays as it is" in text
     assert "× the disk is full" in text
     assert "- archive  x" in text
 
@@ -381,7 +400,7 @@ async def test_a_run_says_what_it_did_and_what_waits() -> None:
         await pilot.press("f10")
         await until(pilot, sees(app, "engineer"))
         await pilot.press("j", "j", "r")
-        await until(pilot, sees(app, "√ main: 1 created, 1 written, 1 wait for you", "clawtui sync run main"))
+        await until(pilot, sees(app, "√ main: 1 created, 1 written, 1 waits for you", "clawtui sync run main"))
         assert hub.called("sync_run") == [(SyncRun(gateway="main"),)]
         hub.answers["sync_run"] = SyncReports(
             reports=[SyncReport(gateway="main", dry_run=False, steps=[], problem="the disk is full")]
@@ -444,17 +463,23 @@ async def test_a_read_only_screen_looks_and_decides_nothing() -> None:
 async def test_what_needs_a_person_leads_to_the_difference_or_to_the_gateway() -> None:
     hub = with_sync()
     need = AttentionView(
-        id="persona_drifted:main/engineer", kind="persona_drifted", severity=Severity.WARNING, target_kind="persona",
-        target="main/engineer", since=WHEN, text="SOUL.md was changed",
+        id="sync_waits:main", kind="sync_waits", severity=Severity.WARNING, target_kind="gateway", target="main",
+        since=WHEN, text="engineer: SOUL.md was changed",
+        acts=[SuggestedAct(act="sync.diff", command="clawtui sync diff main/engineer")],
     )  # fmt: skip
-    broken = replace(need, id="sync_failed:edge", target_kind="gateway", target="edge", text="Convex answered 503")
-    hub.answers["attention"] = AttentionList(attention=[need, broken])
+    act = SuggestedAct(act="sync.show", command="clawtui sync status edge")
+    broken = replace(need, id="sync_failed:edge", target="edge", text="Convex answered 503", acts=[act])
+    act = SuggestedAct(act="gateway.show", command="clawtui gateway show lab")
+    down = replace(need, id="gateway_down:lab", target="lab", text="nothing listens there", acts=[act])
+    hub.answers["attention"] = AttentionList(attention=[need, broken, down])
     async with shown(hub) as (app, pilot):
         await until(pilot, sees(app, "SOUL.md was changed"))
         await pilot.press("A", "enter")
         await until(pilot, sees(app, "Difference of main/engineer", "-You build"))
         await pilot.press("A", "j", "enter")
         await until(pilot, sees(app, "/gateway:edge", "porter"))
+        await pilot.press("A", "j", "j", "enter")
+        await until(pilot, sees(app, "▸ lab", "nothing listens there: connection refused"))
 
 
 async def test_the_profile_tab_of_an_agent_says_how_its_persona_is() -> None:

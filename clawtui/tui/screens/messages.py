@@ -16,7 +16,7 @@ from clawtui.tui.widgets.lines_view import LinesView
 from clawtui.tui.widgets.topbar import Line
 from hub.errors import HubError
 
-KEYS = "enter sends · ^j new line · tab reads above"
+KEYS = "enter sends · ^j new line · tab reads"
 NOBODY = "No conversation is open."
 
 
@@ -48,6 +48,8 @@ class MessagesPane(Pane):
     def __init__(self, id: str) -> None:
         super().__init__(id=id)
         self._to = ""
+        self._drafts: dict[str, str] = {}
+        """What was begun for personas that are not in front."""
         self._shown: tuple[object, ...] = ()
 
     def compose(self) -> ComposeResult:
@@ -68,6 +70,11 @@ class MessagesPane(Pane):
         return self.query_one(Draft)
 
     def point_at(self, key: str) -> None:
+        if key != self._to and self.is_mounted:
+            # What was begun for one persona is never sent to another.
+            self._drafts[self._to] = self.draft.text
+            self.draft.load_text(self._drafts.pop(key, ""))
+            self.draft.move_cursor(self.draft.document.end)
         self._to, self._shown = key, ()
         self.ui.refresh_now()
 
@@ -133,6 +140,7 @@ class MessagesPane(Pane):
             self.ui.problem(error)  # what was typed stays
             return
         self.draft.load_text("")
+        self.ui.say("")
         self.said.scroll_end(animate=False)
         self.show()
 

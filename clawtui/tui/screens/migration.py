@@ -17,7 +17,7 @@ from clawtui.tui.widgets.lines_view import LinesView
 from clawtui.tui.widgets.table_layout import Row
 from clawtui.tui.widgets.topbar import Line
 
-PROOF = "files of this machine · proved on a real engine by: clawtui profile migrate --check"
+PROOF = "this machine's files · clawtui profile migrate --check proves one on an engine"
 
 
 class MigrationPane(Listing):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping
 from functools import partial
 
@@ -43,6 +44,9 @@ class SyncPane(DetailedListing):
         self._known: dict[str, PersonaSync] = {}
         self._ordered: list[PersonaSync] = []
         self._rows = words.PersonaRows()
+        self._peopled: frozenset[str] = frozenset()
+        """Gateways with personas."""
+        self._counts = ""
         self._sort, self._descending = "state", False
         self._pointed = ""
 
@@ -69,10 +73,22 @@ class SyncPane(DetailedListing):
             self._too_old = False
         except (NotFound, NotAvailable):
             self._status, self._too_old = SyncStatus(enabled=True, targets=[], personas=[]), True
-        self._known = {words.address(one): one for one in self._status.personas}
+        known = {words.address(one): one for one in self._status.personas}
+        await self._warm(store, known)
+        self._known, self._peopled = known, frozenset(one.gateway for one in known.values())
+        self._counts = words.counts_said(words.counted(known.values()))
+        self._rows.forget(known)
         self._order()
         self.table.keep_marks(self._known)
         self.changed()
+
+    async def _warm(self, store: FleetStore, known: Mapping[str, PersonaSync]) -> None:
+        """Make the rows a part at a time: the hub shares this loop."""
+        personas = list(known.values())
+        for start in range(0, len(personas), words.WARM_AT_ONCE):
+            part = personas[start : start + words.WARM_AT_ONCE]
+            self._rows.warm(part, self.table.columns, store.now(), not store.live)
+            await asyncio.sleep(0)
 
     def _order(self) -> None:
         self._ordered = words.sorted_by(self._known.values(), self._sort, descending=self._descending)
@@ -89,7 +105,7 @@ class SyncPane(DetailedListing):
             self.table.cursor_key, self._pointed = self._pointed, ""
         if self._status is not None:
             front = self._cursor_gateway()
-            lines = words.target_lines(self._status, front, store.now(), self.app.size.width)
+            lines = words.target_lines(self._status, self._peopled, front, store.now(), self.app.size.width)
             paper = self.query_one("#sync-targets", Paper)
             paper.set_pieces(lines)
             paper.display = bool(lines)
@@ -104,9 +120,8 @@ class SyncPane(DetailedListing):
         return self._rows.make(self._ordered, self.table.columns, store.now(), not store.live)
 
     def notes(self) -> tuple[str, ...]:
-        counts = words.counts_said(words.counted(self._known.values()))
         order = f"by {self._sort}{' reversed' if self._descending else ''}"
-        return (counts, order) if counts else ()
+        return (self._counts, order) if self._counts else ()
 
     def empty_text(self) -> str:
         if self._too_old:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import ClassVar, Final, NamedTuple
+from typing import ClassVar, NamedTuple
 
 from rich.text import Text
 from textual import on
@@ -28,10 +28,6 @@ PAGE_SHARE, PAGE_FRAME_CELLS = 0.96, 8
 """Width of a page in the style sheet, and what its frame, its padding and the list's own take of it."""
 
 
-OTHER_PLACES: Final = {"dispatch": Where.ROLLOUT, "persona": Where.PERSONA, "gateway": Where.SYNC}
-"""By what a need is about: where that is looked at, where it is neither a job nor an agent."""
-
-
 class Answer(NamedTuple):
     """What was chosen, and what to do with it."""
 
@@ -48,11 +44,23 @@ def place_of(need: AttentionView) -> tuple[Where, str]:
     """Where it is looked at, and what to point at there: what failed in full, else whom it is about."""
     if need.jobs:
         return Where.JOBS, need.jobs[0]
-    if need.target_kind in OTHER_PLACES:
-        return OTHER_PLACES[need.target_kind], need.target
+    if need.target_kind == "dispatch":
+        return Where.ROLLOUT, need.target
+    if need.target_kind == "gateway":
+        return _of_gateway(need)
     if need.tasks:
         return Where.OUTPUT, need.tasks[0]
     return (Where.FLEET, need.target) if need.target_kind == "agent" else (Where.HUB, "")
+
+
+def _of_gateway(need: AttentionView) -> tuple[Where, str]:
+    """The difference where one persona waits, the gateway's personas where several do, else the gateway."""
+    act = need.acts[0] if need.acts else None
+    if act is None or not act.act.startswith("sync."):
+        return Where.GATEWAYS, need.target
+    if act.act == "sync.diff" and need.count == 1:
+        return Where.PERSONA, act.command.rpartition(" ")[2]
+    return Where.SYNC, need.target
 
 
 INDENT = 2

@@ -181,14 +181,21 @@ async def test_the_program_of_the_image_must_run(log: tuple[str, ...], passes: b
 # --- comparison ---
 
 
-@pytest.mark.parametrize(("there", "same"), [("git version 2\n", True), ("git version 1\n", False)])
-async def test_the_same_command_runs_in_the_vm(there: str, same: bool) -> None:
-    hub = CheckedHub(tasks={"vm: git --version": (0, there), "git --version": (0, "git version 2 \n")})
+@pytest.mark.parametrize(
+    ("there", "here", "result", "detail"),
+    [
+        ((0, "git version 2\n"), (0, "git version 2 \n"), "passed", "the same"),
+        ((0, "git version 1\n"), (0, "git version 2\n"), "differs", "container: git version 2, VM: git version 1"),
+        ((127, ""), (0, "git version 2\n"), "differs", "container: git version 2, VM: exit code 127: no such thing"),
+        ((0, "git version 2\n"), (127, ""), "failed", "container: exit code 127: no such thing, VM: git version 2"),
+    ],
+)
+async def test_the_same_command_runs_in_the_vm(there: Any, here: Any, result: str, detail: str) -> None:
+    hub = CheckedHub(tasks={"vm: git --version": there, "git --version": here})
     report = await checked(hub, migration(probes=(GIT,)), against="vm")
     row = next(row for row in report.rows if row.step is Step.COMPARISON)
-    assert (row.outcome is Outcome.PASSED, row.subject) == (same, "git")
-    if not same:
-        assert row.detail == "container: git version 2, VM: git version 1"
+    assert (row.outcome.value, row.detail, row.subject) == (result, detail, "git")
+    assert report.passed is (here[0] == 0)
 
 
 async def test_with_nothing_to_compare_that_is_said() -> None:

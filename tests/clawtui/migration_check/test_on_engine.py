@@ -3,21 +3,23 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import shutil
 import uuid
 from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
+import msgspec
 import pytest
 
 from clawtui.migration_check import Checker, Outcome, Step
 from clawtui.migration_check.sidecars import find_compose
 from hub.drivers.base import Driver
 from hub.drivers.docker import DockerDriver
+from hub.drivers.docker.docker_py import Connector
 from hub.drivers.docker.engine import Call
 from profiles.migrate import Migration, Probe, ProbeKind, Sidecar
 from tests.clawtui.migration_check.checked_hub import Heard
-from tests.drivers.docker_bench import Outside
 from tests.hub.running import RunningHub, running_hub, short_folder
 
 pytestmark = pytest.mark.docker
@@ -56,11 +58,21 @@ async def running() -> AsyncIterator[RunningHub]:
             yield running
 
 
+class Outside:
+    """The engine as somebody else sees it."""
+
+    def __init__(self) -> None:
+        self.engine = Connector(None, os.environ)()
+
+    def get(self, path: str, **params: str) -> Any:
+        return msgspec.json.decode(self.engine.call(Call("GET", path, params)))
+
+
 @pytest.fixture
 def outside() -> Iterator[Outside]:
     outside = Outside()
     yield outside
-    outside.close()
+    outside.engine.close()
 
 
 @pytest.fixture
@@ -70,7 +82,7 @@ async def image(running: RunningHub, outside: Outside) -> AsyncIterator[str]:
 
     built = (await running.control.job((await running.control.build_image(BuildImage())).id, 300)).result["image"]
     name = f"test-store-{uuid.uuid4().hex[:8]}"
-    outside.post(f"/images/{built}/tag", repo=name, tag="7")
+    outside.engine.call(Call("POST", f"/images/{built}/tag", {"repo": name, "tag": "7"}))
     yield f"{name}:7"
     outside.engine.call(Call("DELETE", f"/images/{name}:7"))
 

@@ -60,6 +60,13 @@ async def test_the_base_has_the_tools_that_setup_tasks_need(bench: ImageBench) -
     assert bench.inspect(ensured.image)["Size"] - debian < 350_000_000
 
 
+async def test_packages_that_link_their_manuals_can_be_installed(bench: ImageBench) -> None:
+    """The alternatives system does not make the folder of a manual, and the packages of Java fail without it."""
+    recipe = bench.recipe(setup_tasks=[{"command": "update-alternatives --install /usr/bin/x1 x1 /bin/true 1 --slave "
+                                        "/usr/share/man/man1/x1.1.gz x1.1.gz /etc/hostname"}])  # fmt: skip
+    assert (await bench.build(recipe)).built
+
+
 async def test_only_what_changed_is_built_again_and_latest_moves(bench: ImageBench) -> None:
     recipe = bench.recipe(setup_tasks=[{"command": "date +%s%N > /opt/when"}])
     first = await bench.build(recipe)

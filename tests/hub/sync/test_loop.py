@@ -8,6 +8,7 @@ import json
 import shutil
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from hub.contract import GatewayState
@@ -313,6 +314,24 @@ async def test_a_refused_config_is_tried_again_when_a_person_changed_their_part_
         assert one.loop.state.problem == ""
 
 
+async def test_what_a_person_changed_in_a_config_that_is_refused_is_not_taken_back(tmp_path: Path) -> None:
+    rules = msgspec.structs.replace(FAST, take_seconds=2.0)
+    async with syncing(tmp_path, "ann", reload="hot", rules=rules) as one:
+        await one.until_states(ann="in-step")
+        one.gateway.refuses = lambda agents: "bob" in agents
+        one.write("bob")
+        await one.run()
+        mine = one.config.read_text() + "\n\n"
+        one.config.write_text(mine)
+        await one.until(lambda: one.loop.state.problem, "the problem is told")
+        assert "left as it is" in one.loop.state.problem
+        assert one.config.read_text() == mine
+        one.gateway.refuses = lambda agents: False
+        await one.run()
+        await one.until_states(ann="in-step", bob="in-step")
+        assert one.loop.state.problem == ""
+
+
 async def test_an_older_gateway_gets_a_list(tmp_path: Path) -> None:
     def older(one: Syncing) -> None:
         one.gateway.version = "2026.7"
@@ -343,6 +362,20 @@ async def test_agents_of_others_stay_and_are_no_difference(tmp_path: Path) -> No
     async with syncing(tmp_path, "ann") as one:
         await one.until_states(ann="in-step")
         assert agents(one) == {"ann", "theirs"}
+
+
+async def test_who_else_writes_a_refused_config_does_not_make_the_gateway_restart_for_ever(tmp_path: Path) -> None:
+    async with syncing(tmp_path, "ann") as one:
+        await one.until_states(ann="in-step")
+        one.gateway.refuses = lambda agents: "bad" in agents
+        one.write("bad")
+        for number in range(8):
+            # As a gateway does that notes in its config when it was started.
+            config = json.loads(one.config.read_text())
+            one.config.write_text(json.dumps({**config, "meta": {"lastTouchedVersion": f"2026.9.{number}"}}))
+            await one.run()
+            await one.until(lambda: one.loop.settled, "nothing is waited for")
+        assert len(one.gateway.restarts) <= FAST.restarts + 1
 
 
 # --- decisions

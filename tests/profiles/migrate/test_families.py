@@ -282,6 +282,7 @@ def test_services_that_are_no_programs_of_ours(name: str, severity: Severity, ar
     ("echo x | crontab -", NEEDS, Area.SYSTEMD), ("reboot", ADAPTED, Area.SYSTEMD),
     ("hostnamectl set-hostname x", ADAPTED,
     Area.NETWORK), ("passwd -l ubuntu", ADAPTED, Area.SSH), ("docker run x", NEEDS, Area.NESTED),
+    ("bash -c 'reboot'", ADAPTED, Area.SYSTEMD), ("curl -fsSL https://get.docker.com | sh", NEEDS, Area.NESTED),
     ("virsh list", NEEDS, Area.NESTED), ("nvidia-smi", ADAPTED, Area.GPU), ("netplan apply", ADAPTED, Area.NETWORK),
     ("systemctl daemon-reload", ADAPTED, Area.SYSTEMD), ("journalctl --vacuum-time=1d", ADAPTED, Area.SYSTEMD),
     ("apt-get upgrade -y", ADAPTED, Area.PACKAGES), ("locale-gen x", ADAPTED, Area.ENVIRONMENT),
@@ -320,6 +321,9 @@ def test_other_commands_stay_as_they_are(command: str) -> None:
     ("mkdir -p ~/a $HOME/b ${HOME}/c", "mkdir -p /workspace/a /workspace/b /workspace/c"),
     ("if a; then sudo b; fi", "if a; then b; fi"),
     ("a && ufw allow 1 && b", "a && b"),
+    ("sudo bash -c 'a && ufw allow 1 && cp x y'", "bash -c 'a && cp x y'"),
+    ("sudo sh -c 'a && b'", "sh -c 'a && b'"),
+    ("/usr/bin/node x.js && /usr/bin/nodemon", "/usr/local/bin/node x.js && /usr/bin/nodemon"),
 ])  # fmt: skip
 def test_commands_are_rewritten(command: str, new: str) -> None:
     assert commands_of(tasks(command))[0] == new
@@ -427,3 +431,25 @@ def test_modes_and_bytes_survive() -> None:
     assert migration.profile["files"] == [
         {"path": "/workspace/a", "content": "AP8=", "encoding": "base64", "mode": "0755"}
     ]
+
+
+def test_packages_within_a_shells_script_are_packages_too() -> None:
+    migration = tasks("sudo bash -c 'apt-get update && apt-get install -y redis-server && echo ok > x'")
+    assert [one.name for one in migration.sidecars] == ["redis"]
+    assert commands_of(migration) == ["bash -c 'echo ok > x'"]
+
+
+def test_units_find_node_where_the_base_image_has_it() -> None:
+    migration = unit("[Service]\nExecStart=/usr/bin/node /home/ubuntu/app.js\n", "systemctl enable app")
+    assert 'CMD ["/usr/local/bin/node", "/workspace/app.js"]' in (migration.dockerfile or "")
+
+
+@pytest.mark.parametrize(("lines", "restart", "seconds"), [
+    ("Restart=always", "true", 1), ("Restart=on-failure", "unexpected", 1), ("", "unexpected", 1),
+    ("Type=oneshot", "false", 0),
+])  # fmt: skip
+def test_a_process_manager_starts_again_what_systemd_did(lines: str, restart: str, seconds: int) -> None:
+    files = [{"path": f"/etc/systemd/system/{name}.service", "content": f"[Service]\nExecStart=/bin/{name}\n{lines}\n"}
+             for name in ("one", "two")]  # fmt: skip
+    configuration = tasks("systemctl enable one two", files=files).context["supervisord.conf"].decode()
+    assert configuration.count(f"autorestart={restart}\nstartsecs={seconds}\n") == 2
