@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import enum
 from collections.abc import AsyncIterator, Callable
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import msgspec
 
@@ -26,6 +26,9 @@ from hub.drivers.upkeep import DiskKeeper, Repairs, Usage
 from hub.errors import NotFound
 from profiles.image import Recipe
 from profiles.model import Machine
+
+if TYPE_CHECKING:
+    from hub.drivers.cells import Cells
 
 
 class AgentGone(NotFound):
@@ -227,6 +230,11 @@ class Driver(Protocol):
     @property
     def repairs(self) -> Repairs | None:
         """Puts the ownership of workspaces right."""
+        ...
+
+    @property
+    def cells(self) -> Cells | None:
+        """How OpenClaw gateways are run; None on platforms without containers."""
         ...
 
     @property

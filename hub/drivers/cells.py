@@ -105,9 +105,10 @@ class CellPlan(msgspec.Struct, frozen=True, kw_only=True):
 
     `name` begins with PREFIX. `environment` and `secrets` together are what the container sees; the values of both are
     secret: they are never printed, logged or put into an error, and CellSeen has names only. Like in an env-file, names
-    are [A-Za-z_][A-Za-z0-9_]* and values are one line. `command` () = the image's own program with its arguments.
+    are [A-Za-z_][A-Za-z0-9_]* and values are one line. `command` () = the image's own.
     `cpus` 1.0 = one core; None = no limit. There is no swap beyond `memory_bytes`. `user` "" = the image's own.
-    `network` is one that `ensure_network` made, or "bridge". Always: no-new-privileges, an init as process 1 unless
+    `network` is one that `ensure_network` made, or "bridge". `command` are arguments to the image's entrypoint, as in
+    Compose. Always: no-new-privileges, an init as process 1 unless
     `init` is False (images that bring their own). `capabilities`: which are given back after all were dropped.
     """
 
@@ -266,7 +267,7 @@ class Bounds(msgspec.Struct, frozen=True):
 
 class CellArchive(msgspec.Struct, frozen=True):
     """A tar archive that is on the hub's disk, complete and checked. `size_bytes`: the file's, `content_bytes`: of what
-    is in it; `notes`: files that changed while they were read."""
+    is in it; `notes`: files that changed while they were read, and what an `unarchive` would leave out."""
 
     path: Path
     sha256: str
@@ -437,11 +438,13 @@ class Cells(Protocol):
 
     async def unarchive(
         self, cell: CellId, volume: str, archive: Path, sha256: str, bounds: Bounds, progress: Progress
-    ) -> None:
+    ) -> tuple[str, ...]:
         """Fill an empty volume of the instance from an archive, through a helper without network.
 
         Everything in the archive is looked at before anything is written: ways out of the volume (.., absolute names,
-        links that leave it), devices and more than the bounds are refused.
+        names below a link, hard links that leave it) and more than the bounds are refused. Devices, pipes and symbolic
+        links that lead out are left out; the lines that say so are returned. Set-uid bits are not taken over. After a
+        failure in the middle the volume is not empty: remove it and make it anew.
 
         Raises:
             BadRequest: the archive is not what `archive` makes (code archive_damaged, with what is wrong).

@@ -188,6 +188,11 @@ class System(Pascal, frozen=True):
     cgroup_version: str = ""
     security_options: list[str] | None = None
     plugins: Plugins = Plugins()
+    name: str = ""
+    containers_running: int = 0
+    memory_limit: bool = True
+    cpu_cfs_quota: bool = True
+    pids_limit: bool = True
 
     @property
     def is_desktop(self) -> bool:

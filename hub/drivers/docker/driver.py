@@ -28,6 +28,7 @@ from hub.drivers.base import (
 )
 from hub.drivers.docker import steps
 from hub.drivers.docker.answers import Container, System
+from hub.drivers.docker.cells import DockerCells
 from hub.drivers.docker.checks import features_of, fingerprint_of, host_of
 from hub.drivers.docker.compose import DockerComposer, check_token_place
 from hub.drivers.docker.custom_networks import CustomNetworks
@@ -105,6 +106,10 @@ class DockerDriver:
         self._snapshots = DockerSnapshots(
             Shop(self._pool, self._streams, hub.hub_id, self._lock, self._plain_image, self._planned, connector.local)
         )
+        self.cells = DockerCells(
+            self._pool, self._streams, self.images, hub.hub_id, self._snapshots.run, self._plain_image,
+            local=connector.local,
+        )  # fmt: skip
         self.usage = DockerUsage(self._pool, hub.hub_id)
         self.disk = DockerDisk(self._pool, connect or connector, hub.hub_id)
         self.repairs = DockerRepairs(self._snapshots, hub.hub_id, self._pool, self._plain_image)
@@ -316,6 +321,7 @@ class DockerDriver:
     async def stop_driver(self) -> None:
         self._watch.stop()
         self._snapshots.close()
+        await self.cells.close()
         await self.disk.close()
         await self._streams.close()
         await self._pool.close()

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from hub.drivers.docker.engine import NAME
+from hub.drivers.docker.labels import PREFIX
 from hub.errors import DriverFailed
 
 KEPT_LINES: Final = 15
@@ -34,7 +35,7 @@ def build_failed(name: str, step: str, error: str, output: Sequence[str]) -> Dri
     """
     last = [line for line in output if line.strip()][-KEPT_LINES:]
     text = "\n".join(last)
-    log = f"The whole output: clawtui image log {name.partition(':')[0].removeprefix('openclaw-agent-')}"
+    log = _where_log(name)
     if _DISK_FULL.search(f"{error}\n{text}"):
         message = f"the image {name} cannot be built: no space left on the engine's disk, in {step or 'a step'}"
         hint = f"`docker system df` says what takes the space. {log}"
@@ -58,6 +59,12 @@ def build_failed(name: str, step: str, error: str, output: Sequence[str]) -> Dri
     why = error or "the builder did not say why"
     return DriverFailed(_with(f"the image {name} cannot be built{where}: {why}", text), code="build_failed",
                         hint=f"{PROXY_HINT} {log}", driver=NAME)  # fmt: skip
+
+
+def _where_log(name: str) -> str:
+    if not name.startswith(PREFIX):
+        return "The whole output is in the folder logs/builds of the hub's state."
+    return f"The whole output: clawtui image log {name.partition(':')[0].removeprefix(PREFIX)}"
 
 
 def _unknown_packages(output: Sequence[str]) -> list[str]:

@@ -33,6 +33,7 @@ PROXY_VARIABLES: Final = ("http_proxy", "https_proxy", "no_proxy", "HTTP_PROXY",
 CA_VARIABLES: Final = ("PIP_CERT", "REQUESTS_CA_BUNDLE", "SSL_CERT_FILE")
 EXTRA_CA: Final = "extra.crt"
 PIP_CONF: Final = "pip.conf"
+NPM_CONF: Final = "npmrc"
 
 SUDO_DOCKERFILE: Final = """\
 FROM {base}
@@ -73,25 +74,28 @@ class BuildOptions(msgspec.Struct, frozen=True, kw_only=True):
     """What a build needs of this host's surroundings.
 
     `extra_ca`: PEM certificates of a private CA or an intercepting proxy, trusted in the build and
-    by the agents. `pip_config`: pip's configuration for the build, never part of the image.
+    by the agents. `pip_config`: pip's configuration for the build, never part of the image; `npm_config`: npm's, the
+    same, for gateways' images.
     """
 
     extra_ca: Path | None = None
     pip_config: Path | None = None
+    npm_config: Path | None = None
     build_arguments: dict[str, str] = {}
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str]) -> BuildOptions:
-        """Read CLAWTUI_EXTRA_CA, CLAWTUI_PIP_CONFIG and the usual proxy variables.
+        """Read CLAWTUI_EXTRA_CA, CLAWTUI_PIP_CONFIG, CLAWTUI_NPM_CONFIG and the usual proxy variables.
 
         Without CLAWTUI_EXTRA_CA the certificates count that this host's own tools are told to
         trust (CA_VARIABLES): where they need these, a build needs them too. Empty = none.
         """
-        pip_config = environment.get("CLAWTUI_PIP_CONFIG")
+        pip_config, npm_config = environment.get("CLAWTUI_PIP_CONFIG"), environment.get("CLAWTUI_NPM_CONFIG")
         arguments = {name: environment[name] for name in PROXY_VARIABLES if environment.get(name)}
         return cls(
             extra_ca=_extra_ca(environment),
             pip_config=Path(pip_config) if pip_config else None,
+            npm_config=Path(npm_config) if npm_config else None,
             build_arguments=arguments,
         )
 
@@ -106,15 +110,21 @@ def _extra_ca(environment: Mapping[str, str]) -> Path | None:
 def context_files(runtime: Traversable, options: BuildOptions) -> dict[str, bytes]:
     """Return the build's files by path; raises DriverFailed when an option's file cannot be read."""
     files = {f"runtime/{path}": content for path, content in _walk(runtime)}
-    for name, path in ((EXTRA_CA, options.extra_ca), (PIP_CONF, options.pip_config)):
+    return files | host_files({EXTRA_CA: options.extra_ca, PIP_CONF: options.pip_config})
+
+
+def host_files(wanted: Mapping[str, Path | None]) -> dict[str, bytes]:
+    """Return the contents of these files of the hub's machine by name; raises DriverFailed when one cannot be read."""
+    files: dict[str, bytes] = {}
+    for name, path in wanted.items():
         if path is None:
             continue
         try:
             files[name] = path.read_bytes()
         except OSError as exc:
             raise DriverFailed(
-                f"{path} for the build of agents' images cannot be read: {exc.strerror}",
-                hint="Look at CLAWTUI_EXTRA_CA and CLAWTUI_PIP_CONFIG.",
+                f"{path} for the build of images cannot be read: {exc.strerror}",
+                hint="Look at CLAWTUI_EXTRA_CA, CLAWTUI_PIP_CONFIG and CLAWTUI_NPM_CONFIG.",
                 retryable=False,
                 driver=NAME,
             ) from exc
@@ -131,9 +141,9 @@ def _walk(folder: Traversable, prefix: str = "") -> Iterator[tuple[str, bytes]]:
 
 
 def content_hash(files: Mapping[str, bytes]) -> str:
-    """Return the hash of what gets into the image: pip's configuration does not."""
+    """Return the hash of what gets into the image: pip's and npm's configuration do not."""
     digest = hashlib.sha256()
-    for name in sorted(files.keys() - {PIP_CONF}):
+    for name in sorted(files.keys() - {PIP_CONF, NPM_CONF}):
         digest.update(f"{name}\0{len(files[name])}\0".encode())
         digest.update(files[name])
     return digest.hexdigest()[:12]

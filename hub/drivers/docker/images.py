@@ -110,6 +110,21 @@ class DockerImages:
     def log(self, repository: str, tag: str | None, lines: int, follow: bool) -> AsyncIterator[str]:
         return self._logs.read(repository, tag, lines, follow=follow)
 
+    @property
+    def options(self) -> BuildOptions:
+        return self._options
+
+    async def ensure_other(self, wanted: ImageBuild, progress: Progress, *, rebuild: bool, platform: str) -> bool:
+        """Build an image that is no agent's; return whether it had to be built. Raises as `ensure`."""
+        check_platform(platform)
+        how = BuildHow(arguments=self._options.build_arguments, platform=platform, without_cache=rebuild)
+        return await self._ensure(wanted, await self._find_builder(), how, rebuild, progress)
+
+    async def fetch(self, reference: str, progress: Progress, platform: str) -> None:
+        """Pull somebody's image under its own name; see `Registries.fetch`."""
+        check_platform(platform)
+        await self._registries.fetch(reference, progress, platform)
+
     async def _prepared(self, order: ImageOrder, *, lends: bool) -> list[ImageBuild]:
         check_platform(order.platform)
         return await self._pool.run(

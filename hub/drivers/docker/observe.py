@@ -64,8 +64,8 @@ def observe(container: Container) -> Observation | None:
         out_of_memory=container.state.oom_killed,
         reason=_reason(container),
         started_at=time_ms(container.state.started_at),
-        check=_check(container.state.health) if state is Observed.RUNNING else None,
-        check_why=_words(container.state.health),
+        check=check_of(container.state.health) if state is Observed.RUNNING else None,
+        check_why=check_words(container.state.health),
         restarts=container.restart_count,
     )
 
@@ -87,8 +87,8 @@ def _reason(container: Container) -> str:
             return "" if state.status in STATES else f"the engine says {state.status!r}"
 
 
-def _check(health: Health | None) -> CheckState | None:
-    """None without a check. A container that was frozen counts as unhealthy until its next probe: nothing is known."""
+def check_of(health: Health | None) -> CheckState | None:
+    """Return None without a check. One that was frozen counts as unhealthy until its next probe: nothing is known."""
     if health is None or health.status in ("", "none"):
         return None
     if health.status == "unhealthy":
@@ -96,8 +96,8 @@ def _check(health: Health | None) -> CheckState | None:
     return CheckState.HEALTHY if health.status == "healthy" else CheckState.STARTING
 
 
-def _words(health: Health | None) -> str:
-    """The last line of the last probe that failed, or of the last one."""
+def check_words(health: Health | None) -> str:
+    """Return the last line of the last probe that failed, or of the last one."""
     probes = (health.log if health is not None else None) or []
     failed = [probe for probe in probes if probe.exit_code != 0] if _unhealthy(health) else []
     lines = (failed or probes)[-1].output.strip().splitlines() if probes else []

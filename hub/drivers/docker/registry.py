@@ -28,6 +28,9 @@ from hub.errors import BadRequest, Conflict, DriverFailed, HubError, NotFound
 from hub.keylock import KeyLocks
 
 TRANSFER_DEADLINE_SECONDS: Final = 3_600.0
+ASK_SECONDS: Final = 120.0
+"""The engine asks a registry far away before it begins to answer."""
+_NOT_THERE: Final = re.compile(r"manifest unknown|manifest for .* not found|repository does not exist|name unknown")
 _REGISTRY: Final = re.compile(
     r"([A-Za-z0-9](?:[A-Za-z0-9.-]{0,251}[A-Za-z0-9])?|\[[0-9a-fA-F:]{2,45}\])(:\d{1,5})?(/[a-z0-9]+(?:[._-][a-z0-9]+)*){0,8}"
 )
@@ -103,6 +106,34 @@ class Registries:
         progress(1.0, f"{name} is here")
         return image
 
+    async def fetch(self, reference: str, progress: Progress, platform: str) -> None:
+        """Get an image, not necessarily one of ours, that keeps its name; `platform` "" = the engine's own.
+
+        Raises:
+            NotFound: the registry has no such image (code image_missing).
+        """
+        repository, tag = split_reference(reference)
+        host = repository.partition("/")[0] if "/" in repository else ""
+        params = {"fromImage": repository, "tag": tag, **({"platform": platform} if platform else {})}
+        # Without a host it is Docker Hub's, whose logins have an empty name here.
+        headers = await self._login(host if _is_host(host) else "")
+        progress(0.0, f"pulling {reference}")
+        transfer = Transfer(f"pulling {reference}", progress)
+        try:
+            async with self._names.hold(reference):
+                await self._transfer(
+                    Call("POST", "/images/create", params, timeout_seconds=ASK_SECONDS, headers=headers), transfer
+                )
+        except EngineNotFound as exc:
+            raise _not_there(reference) from exc
+        except DriverFailed as exc:
+            if _NOT_THERE.search(exc.message):
+                raise _not_there(reference) from exc
+            if exc.code == "image_transfer_failed":
+                raise
+            raise transfer.failed(exc.message) from exc
+        progress(1.0, f"{reference} is here")
+
     async def _transfer(self, call: Call, transfer: Transfer) -> None:
         try:
             async with asyncio.timeout(TRANSFER_DEADLINE_SECONDS):
@@ -118,6 +149,21 @@ class Registries:
         # The engine wants the header for a push, also when there is nothing to say.
         config = await self._pool.run(lambda _engine: _credentials(registry.partition("/")[0], self._environment))
         return {"X-Registry-Auth": base64.urlsafe_b64encode(msgspec.json.encode(config)).decode()}
+
+
+def split_reference(reference: str) -> tuple[str, str]:
+    """Return repository, and tag or digest."""
+    repository, at, digest = reference.partition("@")
+    plain, colon, tag = repository.rpartition(":")
+    if not colon or "/" in tag:
+        plain, tag = repository, "" if at else "latest"
+    return plain, digest if at else tag
+
+
+def _not_there(reference: str) -> NotFound:
+    return NotFound(
+        f"the registry has no image {reference}", code="image_missing", hint="Look at its name and tag.", driver=NAME
+    )
 
 
 class _Progress(msgspec.Struct):

@@ -50,6 +50,8 @@ _FRAME: Final = struct.Struct(">BxxxL")
 _log = structlog.get_logger(__name__)
 
 Sink = Callable[[bytes], Awaitable[None]]
+Make = Callable[[Meter, Callable[[bytes], None]], None]
+"""Writes an archive, piece by piece."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,6 +106,14 @@ class Helpers:
                     hint="Restore another snapshot; delete this one.",
                     retryable=False,
                 )
+
+        return await self._run(errand, _drop, send)
+
+    async def carry_made(self, errand: Errand, make: Make, watch: Callable[[int], None]) -> Outcome:
+        """Run a helper that reads what `make` writes, which runs in a thread and may raise to end it all."""
+
+        async def send(stream: LiveStream) -> None:
+            await self._workers.watched(watch, _feed, stream, make)
 
         return await self._run(errand, _drop, send)
 
@@ -192,6 +202,23 @@ def _send(meter: Meter, stream: LiveStream, archive: Path) -> str:
                     taken = False
             meter.advance(len(data))
     return digest.hexdigest()
+
+
+def _feed(meter: Meter, stream: LiveStream, make: Make) -> None:
+    """Send what `make` writes; a helper that has ended already takes no more. Blocks."""
+    meter.on_cancel = stream.cancel
+    taken = True
+
+    def write(data: bytes) -> None:
+        nonlocal taken
+        if taken:
+            try:
+                stream.write(data)
+            except HubError:
+                # Why it ended before is in its exit code.
+                taken = False
+
+    make(meter, write)
 
 
 # --- blocking steps ----------------------------------------------------------------------------

@@ -110,7 +110,7 @@ class _Reader:
         except EngineNotFound:
             return None
         with contextlib.closing(stream):
-            file: Any = _Bytes(stream)
+            file: Any = StreamFile(stream)
             try:
                 with tarfile.open(fileobj=file, mode="r|") as tar:
                     return self._entry(path, tar)
@@ -136,7 +136,7 @@ class _Reader:
         return SystemChange(path, "file", member.size, member.mode, digest)
 
 
-class _Bytes:
+class StreamFile:
     """An engine's stream as the file that the tar library wants."""
 
     def __init__(self, stream: EngineStream) -> None:

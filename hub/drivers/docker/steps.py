@@ -213,18 +213,19 @@ def start(engine: Engine, identity: Identity) -> None:
 
 def stop(engine: Engine, identity: Identity, grace_seconds: float) -> None:
     container = _thawed(engine, identity)
-    _on_agent(engine, _ending("stop", container, grace_seconds), identity)
+    _on_agent(engine, ending("stop", container.id, grace_seconds), identity)
 
 
 def restart(engine: Engine, identity: Identity, grace_seconds: float) -> None:
     container = _thawed(engine, identity)
-    _on_agent(engine, _ending("restart", container, grace_seconds), identity)
+    _on_agent(engine, ending("restart", container.id, grace_seconds), identity)
 
 
-def _ending(verb: str, container: Container, grace_seconds: float) -> Call:
+def ending(verb: str, container_id: str, grace_seconds: float) -> Call:
+    """Return the call that stops or restarts."""
     # The engine counts whole seconds and answers after the end.
     seconds = max(0, round(grace_seconds + 0.49))
-    return Call("POST", f"/containers/{container.id}/{verb}", {"t": str(seconds)}, timeout_seconds=seconds + 30.0)
+    return Call("POST", f"/containers/{container_id}/{verb}", {"t": str(seconds)}, timeout_seconds=seconds + 30.0)
 
 
 def _thawed(engine: Engine, identity: Identity) -> Container:
@@ -241,9 +242,14 @@ def pause(engine: Engine, identity: Identity) -> None:
         return
     if container.state.status != "running":
         raise _not_running(identity)
+    freeze(lambda: _on_agent(engine, Call("POST", f"/containers/{container.id}/pause"), identity))
+
+
+def freeze(pause_it: Callable[[], None]) -> None:
+    """Pause, again where the processes of the container do not stand still at once."""
     for left in reversed(range(FREEZE_ATTEMPTS)):
         try:
-            _on_agent(engine, Call("POST", f"/containers/{container.id}/pause"), identity)
+            pause_it()
         except EngineRefused as exc:
             if not left or "unable to freeze" not in exc.message:
                 raise

@@ -84,6 +84,10 @@ class ProcessDriver:
         """Agents have this machine's."""
 
     @property
+    def cells(self) -> None:
+        """Gateways run in containers."""
+
+    @property
     def compose(self) -> None:
         """No Compose file can make such agents."""
 
