@@ -21,7 +21,7 @@ from prometheus_client import (
     generate_latest,
 )
 
-from hub.contract import Severity, SyncState
+from hub.contract import GatewayFigures, Severity, SyncState
 from hub.core.model import TERMINAL, AgentStatus, TaskState
 from hub.recent import Recent
 
@@ -98,6 +98,23 @@ METRICS: Final[tuple[MetricSpec, ...]] = (
     MetricSpec("clawtui_snapshot_bytes", _G, "What snapshots take: archives on the hub's disk and images' own layers."),
     MetricSpec("clawtui_gateway_up", _G, "1 while an OpenClaw gateway is ready, else 0.", ("gateway",)),
     MetricSpec("clawtui_gateway_response_seconds", _G, "Time of a gateway's last answer to a look.", ("gateway",)),
+    MetricSpec("clawtui_gateway_checks_total", _C, "Looks at gateways: pass, fail, excused.", ("gateway", "result")),
+    MetricSpec("clawtui_gateway_pass_rate", _G, "Share of a gateway's checks of a day that passed.", ("gateway",)),
+    MetricSpec(
+        "clawtui_gateway_answer_seconds",
+        _G,
+        "Time of a gateway's answers over a day: mean, p50, p95.",
+        ("gateway", "figure"),
+    ),
+    MetricSpec("clawtui_gateway_deploy_seconds", _G, "From the order to ready, of a gateway of ours.", ("gateway",)),
+    MetricSpec(
+        "clawtui_gateway_restarts_total",
+        _C,
+        "Restarts of a gateway by monitor or engine, and whether it came back.",
+        ("gateway", "by", "outcome"),
+    ),
+    MetricSpec("clawtui_gateway_restart_success_rate", _G, "Share of a day's restarts that worked.", ("gateway",)),
+    MetricSpec("clawtui_gateway_given_up", _G, "1 while the monitor has given a gateway up.", ("gateway",)),
     MetricSpec("clawtui_persona_messages_total", _C, "Messages to personas of gateways, by their end.", ("outcome",)),
     MetricSpec("clawtui_sync_personas", _G, "Personas of a gateway's sync, by state.", ("gateway", "state")),
     MetricSpec(
@@ -112,6 +129,12 @@ METRICS: Final[tuple[MetricSpec, ...]] = (
     MetricSpec("clawtui_process_open_fds", _G, "Open file descriptors of the hub's process."),
 )
 
+_FIGURES: Final = {
+    "pass_rate": "pass_rate",
+    "restart_success_rate": "restart_success_rate",
+    "deploy_seconds": "deploy_seconds",
+}
+"""Gauges of gateways by the field of the figures that they show."""
 CONTENT_TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"
 
 
@@ -232,6 +255,37 @@ class Metrics:
             up.labels(name).set(ready)
             if response_ms is not None:
                 response.labels(name).set(response_ms / 1000)
+
+    def gateway_checked(self, gateway: str, healthy: bool, counts: bool) -> None:
+        """A look; `counts`: it is part of the pass rate."""
+        result = ("pass" if healthy else "fail") if counts else "excused"
+        self._counter("clawtui_gateway_checks_total").labels(gateway, result).inc()
+
+    def gateway_restarted(self, gateway: str, by: str, worked: bool) -> None:
+        """`by`: monitor or engine. `worked`: it became ready."""
+        self._counter("clawtui_gateway_restarts_total").labels(gateway, by, "ok" if worked else "failed").inc()
+
+    def set_gateway_figures(self, by_name: Mapping[str, GatewayFigures]) -> None:
+        """Figures of the last day; what is None is not shown."""
+        gauges = {name: self._gauge(f"clawtui_gateway_{name}") for name in _FIGURES}
+        answers = self._gauge("clawtui_gateway_answer_seconds")
+        for gauge in (*gauges.values(), answers):
+            gauge.clear()
+        for gateway, found in by_name.items():
+            for name, gauge in gauges.items():
+                if (value := getattr(found, _FIGURES[name])) is not None:
+                    gauge.labels(gateway).set(value)
+            times = {"mean": found.response_ms, "p50": found.response_p50_ms, "p95": found.response_p95_ms}
+            for figure, value in times.items():
+                if value is not None:
+                    answers.labels(gateway, figure).set(value / 1000)
+
+    def set_gateways_given_up(self, by_name: Mapping[str, bool]) -> None:
+        """Of the gateways that the hub runs, whether the monitor has given one up."""
+        gauge = self._gauge("clawtui_gateway_given_up")
+        gauge.clear()
+        for gateway, given_up in by_name.items():
+            gauge.labels(gateway).set(given_up)
 
     def sync_ran(self, ok: bool, gateway: str, seconds: float) -> None:
         """A run of a gateway's sync ended; `ok`: nothing was wrong."""

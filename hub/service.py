@@ -237,14 +237,16 @@ class Hub:
         kernel = self.kernel
         for warning in kernel.registry.warnings:
             log.warning("registry", text=warning)
-        for source in (partial(measure, kernel, self._stats), self.gateways.watch.measure, self.sync.measure):
+        gateways = self.gateways
+        sources = (gateways.watch.measure, gateways.history.measure, self.sync.measure)
+        for source in (partial(measure, kernel, self._stats), *sources):
             kernel.metrics.add_source(source)
         raise_file_limit()
         self._group.create_task(kernel.run_pipeline(), name="pipeline")
         await kernel.restore()
         await self._stats.open()
         await self._ensure_admin_token()
-        await self.gateways.open()
+        await self.gateways.open(self._stats.checks)
         self.sync.open()
         await self._listen()
         self._folder.write_hub_file(self._hub_file())
@@ -255,6 +257,7 @@ class Hub:
             self._group.create_task(self._attention.run(), name="attention"),
             self._group.create_task(self.sync.run(), name="sync"),
             self._group.create_task(self._watch_gateways(), name="gateways"),
+            self._group.create_task(self.gateways.history.run(), name="checks"),
             *self._upkeep.start(self._group),
         ]
         await self.snapshots.open(kernel.unfinished_jobs)
@@ -285,8 +288,8 @@ class Hub:
         self.kernel.stop()
         for loop in self._loops:
             loop.cancel()
-        await self._stats.close()
         await self.gateways.close()
+        await self._stats.close()
         self.snapshots.close()
         self._inside.care.desk.close()
         await self._drivers.stop()

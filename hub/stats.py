@@ -26,6 +26,7 @@ from hub.core.stats import (
 )
 from hub.errors import HubError
 from hub.kernel import Kernel
+from hub.registry.checks_store import ChecksStore
 from hub.registry.metrics_store import MetricsStore, Piece
 from hub.surviving import surviving
 from runtime.wire import Health, Watch
@@ -91,6 +92,11 @@ class Stats:
         except (HubError, OSError) as exc:
             self.problem = f"agents' history is not kept: {exc}"
             log.warning("history_not_kept", error=str(exc))
+
+    @property
+    def checks(self) -> ChecksStore | None:
+        """Where looks at gateways are kept, in the same file; None where it could not be opened."""
+        return self._store.checks if self._store is not None else None
 
     async def close(self) -> None:
         """Write what is there, and end every stream."""

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Final
 
 import msgspec
 import structlog
 
-from hub.contract import GatewayState, GatewayView
+from hub.contract import GatewayFigures, GatewayState, GatewayView
 from hub.core.attention_facts import GatewayFacts
 from hub.core.effects import Kind, Publish
 from hub.core.view import rfc3339
@@ -63,6 +63,8 @@ class GatewayWatch:
         self._wake = asyncio.Event()
         self._observers: list[Callable[[str], None]] = []
         self._takers: list[Callable[[Gateway, Sight], None]] = []
+        self.figures: Callable[[str], GatewayFigures | None] = lambda name: None
+        """What checks of the last day come to; set by who counts them."""
         book.on_change(self._forget)
 
     def sight(self, name: str) -> Sight:
@@ -94,6 +96,7 @@ class GatewayWatch:
             token_file=gateway.token_file,
             origin=gateway.origin,
             sync=gateway.sync,
+            figures=self.figures(gateway.name),
         )
 
     async def look(self, gateway: Gateway) -> Sight:
@@ -149,9 +152,13 @@ class GatewayWatch:
 
     async def look_at_all(self) -> None:
         """Look at every gateway once, some at a time."""
+        await self.look_at(self._book.all())
+
+    async def look_at(self, gateways: Sequence[Gateway]) -> None:
+        """Look at these gateways once, some at a time."""
         turns = asyncio.Semaphore(AT_ONCE)
         async with asyncio.TaskGroup() as group:
-            for gateway in self._book.all():
+            for gateway in gateways:
                 group.create_task(self._look_in_turn(gateway, turns), name=f"gateway {gateway.name}")
 
     def facts(self) -> list[GatewayFacts]:

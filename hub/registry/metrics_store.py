@@ -17,12 +17,14 @@ from typing import Final, NamedTuple
 import structlog
 
 from hub.core.stats import COARSE_SECONDS, FINE_SECONDS, Sample
+from hub.registry import checks_store
 from hub.registry.chunks import extend, pack, unpack
 from hub.registry.connection import BatchConnection, connect, open_connection, transaction
 
 APPLICATION_ID: Final = 0x636C7374
 """`clst`, in the header of the file."""
-VERSION: Final = 1
+VERSION: Final = 2
+"""1 had no tables for the checks of gateways."""
 MOST_BYTES: Final = 4 * 1024**3
 """About ten times what 3,000 agents take."""
 CHUNK_MS: Final[Mapping[int, int]] = {FINE_SECONDS: 3_600_000, COARSE_SECONDS: 24 * 3_600_000}
@@ -32,8 +34,11 @@ _SCHEMA: Final = (
         PRIMARY KEY (uid, seconds, chunk))""",
     "CREATE INDEX chunks_by_age ON chunks (seconds, chunk)",
     f"PRAGMA application_id = {APPLICATION_ID}",
+    *checks_store.SCHEMA,
     f"PRAGMA user_version = {VERSION}",
 )
+_SECOND: Final = (*checks_store.SCHEMA, f"PRAGMA user_version = {VERSION}")
+"""What brings a file of version 1 to the second."""
 
 log = structlog.get_logger("hub.history")
 
@@ -52,6 +57,8 @@ class MetricsStore:
     def __init__(self, connection: BatchConnection) -> None:
         """Private: use `open`."""
         self._connection = connection
+        self.checks = checks_store.ChecksStore(connection)
+        """The gateways' part of the same file."""
 
     @classmethod
     async def open(cls, path: Path, *, most_bytes: int = MOST_BYTES) -> MetricsStore:
@@ -86,6 +93,7 @@ def _prepare(path: Path) -> None:
     if path.exists():
         why = _fault(path)
         if why is None:
+            _upgrade(path)
             return
         log.warning("history_put_aside", path=str(path), why=why)
         for suffix in ("", "-wal", "-shm"):
@@ -98,6 +106,15 @@ def _prepare(path: Path) -> None:
             connection.execute(statement)
 
 
+def _upgrade(path: Path) -> None:
+    with closing(connect(path)) as connection:
+        if connection.execute("PRAGMA user_version").fetchone()[0] == VERSION:
+            return
+        with transaction(connection):
+            for statement in _SECOND:
+                connection.execute(statement)
+
+
 def _fault(path: Path) -> str | None:
     """Return what makes a file not usable, or None."""
     try:
@@ -105,7 +122,7 @@ def _fault(path: Path) -> str | None:
             found = tuple(
                 connection.execute(f"PRAGMA {name}").fetchone()[0] for name in ("application_id", "user_version")
             )
-            if found != (APPLICATION_ID, VERSION):
+            if found[0] != APPLICATION_ID or not 1 <= found[1] <= VERSION:
                 return "it is of another version or another program"
             verdict = str(connection.execute("PRAGMA quick_check(1)").fetchone()[0])
             return None if verdict == "ok" else verdict
