@@ -8,6 +8,8 @@ from __future__ import annotations
 import enum
 from typing import Final
 
+import msgspec
+
 from hub.contract import InstancePhase
 from hub.core.model import Record
 
@@ -34,6 +36,37 @@ BUSY: Final = frozenset(
 """A job works on it: nobody else starts, stops or judges it."""
 
 
+class ChangeKind(enum.StrEnum):
+    UPGRADE = "upgrade"
+    ROLLBACK = "rollback"
+
+
+class ChangeStep(enum.StrEnum):
+    """How far an upgrade or a rollback is. Up to `PREPARING` the old container serves; from `CHECKING` on the other one
+    runs and is judged. In every step but the last it is undone by the next start of a hub that was killed."""
+
+    PREPARING = "preparing"
+    COPYING = "copying"
+    CHECKING = "checking"
+
+
+class Change(msgspec.Struct, frozen=True, kw_only=True):
+    """What an instance is being changed to, while it goes on; its record stays as of before until the end.
+
+    `phase`: what it was in. `container`: of the new image, once it is made. `volumes`: its volumes. `job`: whose work.
+    """
+
+    job: str
+    kind: ChangeKind
+    step: ChangeStep
+    phase: InstancePhase
+    image: str
+    image_id: str = ""
+    version: str = ""
+    container: str = ""
+    volumes: tuple[str, ...] = ()
+
+
 class StoredInstance(Record, frozen=True):
     """An instance; its gateway in the book has the same name. Times are ms since the epoch.
 
@@ -42,8 +75,9 @@ class StoredInstance(Record, frozen=True):
     or digest, `image_id` what that was when the container was made. `volumes`: their names in the order of the kind's;
     `adopted`: they were there before us (an import) and are not removed without being told.
     `memory_bytes`, `cpus`: as in force. `notes`: what was limited, and what of the tier is not enforced.
-    `reason`: why it is as it is; with phase FAILED why it failed. `previous_image`, `previous_container`: what a
-    rollback goes back to, empty where there is nothing.
+    `reason`: why it is as it is; with phase FAILED why it failed. `previous_…`: what a rollback goes back to, empty
+    where there is nothing. `moved_from`: the image id that the same tag had before the last upgrade, where it moved.
+    `change`: the upgrade or rollback that goes on.
     """
 
     name: str
@@ -81,6 +115,10 @@ class StoredInstance(Record, frozen=True):
     previous_image: str = ""
     previous_image_id: str = ""
     previous_container: str = ""
+    previous_version: str = ""
+    previous_volumes: tuple[str, ...] = ()
+    moved_from: str = ""
+    change: Change | None = None
 
     @property
     def busy(self) -> bool:
