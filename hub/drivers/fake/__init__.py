@@ -4,7 +4,21 @@ It is configured, never patched: `Script` says what goes wrong and when, and on 
 test makes things happen to agents.
 """
 
+from hub.drivers.fake.cells import FakeCells
+from hub.drivers.fake.cells_engine import Answer, Behaviour, CellStep, FakeEngine
 from hub.drivers.fake.driver import ALL_FEATURES, FakeDriver, Script, Step
 from hub.drivers.fake.platform import FakeAgent, FakePlatform
 
-__all__ = ["ALL_FEATURES", "FakeAgent", "FakeDriver", "FakePlatform", "Script", "Step"]
+__all__ = [
+    "ALL_FEATURES",
+    "Answer",
+    "Behaviour",
+    "CellStep",
+    "FakeAgent",
+    "FakeCells",
+    "FakeDriver",
+    "FakeEngine",
+    "FakePlatform",
+    "Script",
+    "Step",
+]

@@ -21,6 +21,7 @@ from hub.drivers.base import (
     Progress,
 )
 from hub.drivers.compose import Composer
+from hub.drivers.fake.cells import FakeCells
 from hub.drivers.fake.platform import FakeAgent, FakePlatform
 from hub.drivers.fake.snapshots import FakeSnapshots, read_files
 from hub.drivers.fake.steps import Step
@@ -67,6 +68,7 @@ class FakeDriver:
         script: Script | None = None,
         features: Features = ALL_FEATURES,
         name: str = NAME,
+        cells: FakeCells | None = None,
     ) -> None:
         self._hub_id = hub_id
         self._platform = platform
@@ -75,6 +77,7 @@ class FakeDriver:
         self._name = name
         self._failed: dict[Step, int] = {}
         self._stopped = False
+        self.cells = cells
         self._snapshots = FakeSnapshots(self, platform)
         self.usage = self.disk = self.repairs = FakeUpkeep(self, platform)
 
