@@ -176,6 +176,8 @@ class DockerPyStream:
         self._where = where
         self._cancelled = False
         self._socket = _socket_of(answer)
+        raw: Any = answer.raw
+        self._connection: Any = raw.connection
         if self._socket is not None:
             # The call's timeout was for the beginning; from now on silence is normal.
             self._socket.settimeout(None)
@@ -205,6 +207,9 @@ class DockerPyStream:
 
     def close(self) -> None:
         self._answer.close()
+        if self._connection is not None:
+            # An answer that was read to its end has given the connection back: it must not be used again without socket.
+            self._connection.close()
         if self._socket is not None:
             self._socket.close()
 
