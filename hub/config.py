@@ -46,6 +46,10 @@ class Timing(msgspec.Struct, frozen=True, kw_only=True):
     """How often schedules, retention and what is left to remove of snapshots are looked at."""
     gateway_seconds: float = 30.0
     """How often every OpenClaw gateway is looked at."""
+    instance_ready_seconds: float = 300.0
+    """How long a gateway that the hub starts may take to be ready."""
+    instance_poll_seconds: float = 1.0
+    """How often it is asked meanwhile."""
 
 
 class Limits(msgspec.Struct, frozen=True, kw_only=True):

@@ -23,6 +23,8 @@ from runtime.wire import TaskError
 STEPS = 20
 """So many of the last steps of a job are kept: a build of an image says far more."""
 STEP_CHARACTERS = 400
+UNCANCELLED = frozenset({"destroy", "gateway.destroy"})
+"""Kinds of jobs that are not ended half-way."""
 
 log = structlog.get_logger("hub.jobs")
 
@@ -33,6 +35,11 @@ class JobHandle:
     def __init__(self, jobs: Jobs, job: Job) -> None:
         self.job = job
         self._jobs = jobs
+
+    @property
+    def cancelled(self) -> bool:
+        """Somebody wants it undone; a hub that stops wants it left for its next start."""
+        return self._jobs.is_cancelled(self.job.id)
 
     def progress(self, fraction: float, message: str) -> None:
         """Show how far it is. Kept with the job's end only: after a restart the request is known, not this."""
@@ -142,7 +149,7 @@ class Jobs:
         job = self.running(job_id)
         if job is None:
             raise Conflict(f"job {job_id[:64]} is not running")
-        if job.kind == "destroy":
+        if job.kind in UNCANCELLED:
             raise BadRequest("a destroy cannot be cancelled half-way")
 
     def cancel(self, job_id: str) -> None:
@@ -160,6 +167,16 @@ class Jobs:
         for job, _ in list(self._running.values()):
             if job.agent_id == agent_id and job.kind == kind:
                 self.cancel(job.id)
+
+    def cancel_about(self, about: str, kind: str) -> None:
+        """Cancel the running jobs of a kind that are about the same."""
+        for job, _ in list(self._running.values()):
+            if job.about == about and job.kind == kind:
+                self.cancel(job.id)
+
+    def is_cancelled(self, job_id: JobId) -> bool:
+        """Whether somebody cancelled this running job."""
+        return job_id in self._cancelled
 
     def stop(self) -> None:
         """The hub stops: end all work, and leave the rows for the next start."""

@@ -30,6 +30,7 @@ from hub.disk.care import Care
 from hub.driverset import DriverSet
 from hub.errors import HubError, Unauthorized
 from hub.feed import Feed
+from hub.gateways.instances.service import Instances
 from hub.gateways.service import Gateways
 from hub.gauges import measure
 from hub.hub_id import lasting_hub_id
@@ -92,6 +93,8 @@ class Hub:
         self._reconcilers = [Reconciler(kernel, self._acts, driver) for driver in drivers]
         self.gateways = Gateways(kernel)
         self.sync = make_sync(kernel, self.gateways, profiles)
+        self.instances = Instances(kernel, drivers, self._jobs, self.gateways)
+        self._acts.resumers |= self.instances.resumers()
         self._attention = AttentionDesk(
             kernel, self._reconcilers, self._problems, gateways=self.gateways.watch.facts, syncs=self.sync.facts
         )
@@ -100,7 +103,7 @@ class Hub:
             self._stats, Traffic(kernel, lambda: self._upkeep.loop_lag_seconds, lambda: self._listeners.streams),
             profiles, images, self.snapshots, Composing(kernel, drivers, self._acts, profiles),
             Care(kernel, drivers, self._jobs, self._acts, self.snapshots), self.gateways,
-            self.sync,
+            self.sync, self.instances,
         )  # fmt: skip
         self._listeners = Listeners(kernel.config, self._parts())
         reach.connect(self._listeners)
@@ -247,6 +250,7 @@ class Hub:
         await self._stats.open()
         await self._ensure_admin_token()
         await self.gateways.open(self._stats.checks)
+        await self.instances.open()
         self.sync.open()
         await self._listen()
         self._folder.write_hub_file(self._hub_file())

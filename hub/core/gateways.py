@@ -23,7 +23,7 @@ REFUSED_NAMESPACES: Final = frozenset({"agent", "cron", "subagent", "acp"})
 class StoredGateway(Record, frozen=True):
     """A gateway that somebody named. `added_at`: ms since the epoch; `token_file`: empty where it wants no token.
 
-    The token itself is never part of it.
+    The token itself is never part of it. `instance`: the hub runs it; `user`: where it wants HTTP Basic.
     """
 
     name: str
@@ -31,6 +31,8 @@ class StoredGateway(Record, frozen=True):
     token_file: str = ""
     sync: SyncSettings | None = None
     added_at: int = 0
+    instance: bool = False
+    user: str = ""
 
 
 def check_gateway_name(name: str, field: str = "name") -> str:

@@ -39,10 +39,14 @@ class Gateway(msgspec.Struct, frozen=True, kw_only=True):
     """Where what is in front of it wants HTTP Basic: the token is the password."""
     sync: SyncSettings | None = None
     environment: bool = False
+    instance: bool = False
+    """The hub runs it: it goes only by being destroyed."""
     added_at: int = 0
 
     @property
-    def origin(self) -> Literal["added", "environment"]:
+    def origin(self) -> Literal["added", "environment", "provisioned"]:
+        if self.instance:
+            return "provisioned"
         return "environment" if self.environment else "added"
 
     async def read_token(self) -> Secret:
@@ -117,10 +121,50 @@ class GatewayBook:
         """Raises NotFound, Conflict (the environment's), StorageFull, Unavailable."""
         async with self._changing:
             gateway = self._own(name, "removed")
+            if gateway.instance:
+                raise Conflict(
+                    f"the hub runs the gateway {name}: to forget it would leave it running",
+                    code="gateway_is_run",
+                    hint=f"clawtui gateway destroy {name} shows what that removes, and asks",
+                )
             kernel = self._kernel
             gone = Delete(StoredGateway(name=name, url=gateway.url))
             audit = kernel.audited(by, "gateway.remove", name, detail=gateway.url)
             await kernel.commit([gone, audit])
+            del self._known[name]
+            self._tell(name, gone=True)
+
+    async def add_instance(
+        self, name: str, url: str, token_file: str, *, sync: SyncSettings | None, user: str, by: str
+    ) -> None:
+        """Take in a gateway that the hub runs; fine when it is there, with the sync that it has then.
+
+        Raises Conflict (somebody added another one under its name meanwhile), StorageFull, Unavailable.
+        """
+        async with self._changing:
+            there = self._known.get(name)
+            if there is not None:
+                if not there.instance:
+                    raise Conflict(f"there is another gateway {name} already", code="gateway_exists")
+                if (there.url, there.token_file, there.user) == (url, token_file, user):
+                    return
+                sync = there.sync
+            check_clashes(name, sync, self._synced())
+            stored = StoredGateway(
+                name=name, url=url, token_file=token_file, sync=sync, instance=True, user=user,
+                added_at=there.added_at if there is not None else self._kernel.now().wall_ms,
+            )  # fmt: skip
+            await self._save(stored, by, "gateway.add", url)
+
+    async def drop_instance(self, name: str, by: str) -> None:
+        """Forget a gateway that the hub ran; fine when it is not there. Raises StorageFull, Unavailable."""
+        async with self._changing:
+            gateway = self._known.get(name)
+            if gateway is None or not gateway.instance:
+                return
+            kernel = self._kernel
+            gone = Delete(StoredGateway(name=name, url=gateway.url))
+            await kernel.commit([gone, kernel.audited(by, "gateway.remove", name, detail=gateway.url)])
             del self._known[name]
             self._tell(name, gone=True)
 
@@ -132,8 +176,9 @@ class GatewayBook:
             check_clashes(name, sync, self._synced())
             if gateway.sync != sync:
                 stored = StoredGateway(
-                    name=name, url=gateway.url, token_file=gateway.token_file, sync=sync, added_at=gateway.added_at
-                )
+                    name=name, url=gateway.url, token_file=gateway.token_file, sync=sync, added_at=gateway.added_at,
+                    instance=gateway.instance, user=gateway.user,
+                )  # fmt: skip
                 detail = f"{sync.source} -> {sync.workspace_root}" if sync is not None else "off"
                 await self._save(stored, by, "gateway.sync", detail)
             return self._known[name]
@@ -168,8 +213,9 @@ class GatewayBook:
 
 def _known(stored: StoredGateway) -> Gateway:
     return Gateway(
-        name=stored.name, url=stored.url, token_file=stored.token_file, sync=stored.sync, added_at=stored.added_at
-    )
+        name=stored.name, url=stored.url, token_file=stored.token_file, sync=stored.sync, added_at=stored.added_at,
+        instance=stored.instance, user=stored.user,
+    )  # fmt: skip
 
 
 def _same(there: Gateway, url: str, token_file: str, sync: SyncSettings | None) -> Gateway:

@@ -19,6 +19,7 @@ from hub.control import Principal
 from hub.disk.care import Care
 from hub.driverset import DriverSet
 from hub.errors import BadRequest, HubError
+from hub.gateways.instances.service import Instances
 from hub.gateways.service import Gateways
 from hub.image_jobs import ImageJobs
 from hub.jobs import Jobs
@@ -70,6 +71,7 @@ class Inside(msgspec.Struct, frozen=True):
     care: Care
     gateways: Gateways
     sync: SyncDesk
+    instances: Instances
 
 
 class Operations:

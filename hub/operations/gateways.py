@@ -6,6 +6,7 @@ import contextlib
 from collections.abc import AsyncGenerator
 
 from hub.contract import AddGateway, GatewayList, GatewayView, MessageChunk, SendMessage, SyncSettings
+from hub.errors import HubError
 from hub.gateways.book import Gateway
 from hub.operations.base import Operations
 
@@ -14,10 +15,21 @@ class GatewayOperations(Operations):
     """See `hub.control.Control`. The book writes the audit, in one commit with the change."""
 
     async def gateways(self) -> GatewayList:
-        gateways = self._inside.gateways
-        return GatewayList(gateways=[gateways.watch.view(one) for one in gateways.book.all()])
+        instances = self._inside.instances
+        known = {one.name: self._view(one) for one in self._inside.gateways.book.all()}
+        # One that is being made is a gateway only when it runs.
+        coming = {one.name: instances.coming(one) for one in instances.room.book.all() if one.name not in known}
+        return GatewayList(gateways=[view for _, view in sorted({**known, **coming}.items())])
 
     async def gateway(self, name: str) -> GatewayView:
+        instances = self._inside.instances
+        instance = instances.room.book.find(name)
+        if instance is not None:
+            with contextlib.suppress(HubError):
+                # How its engine is stands in the answer only as far as it can be asked.
+                await instances.room.look(instance)
+            if self._inside.gateways.book.find(name) is None:
+                return instances.coming(instance)
         return await self._seen(self._inside.gateways.book.get(name))
 
     async def add_gateway(self, request: AddGateway) -> GatewayView:
@@ -33,7 +45,7 @@ class GatewayOperations(Operations):
         gateways = self._inside.gateways
         gateway = await gateways.book.set_sync(name, settings, self._who)
         self._inside.sync.again(name)
-        return gateways.watch.view(gateway)
+        return self._view(gateway)
 
     async def message(self, request: SendMessage) -> AsyncGenerator[MessageChunk]:
         self._kernel.check_writable()
@@ -46,4 +58,7 @@ class GatewayOperations(Operations):
     async def _seen(self, gateway: Gateway) -> GatewayView:
         """Look at it now, so that whoever asks is told how it is and not how it was."""
         await self._inside.gateways.watch.look(gateway)
-        return self._inside.gateways.watch.view(gateway)
+        return self._view(gateway)
+
+    def _view(self, gateway: Gateway) -> GatewayView:
+        return self._inside.instances.shown(self._inside.gateways.watch.view(gateway))
