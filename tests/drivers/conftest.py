@@ -4,4 +4,6 @@ from __future__ import annotations
 
 import pytest
 
-pytest.register_assert_rewrite("tests.drivers.contract", "tests.drivers.snapshots_contract")
+pytest.register_assert_rewrite(
+    "tests.drivers.contract", "tests.drivers.containers_contract", "tests.drivers.snapshots_contract"
+)

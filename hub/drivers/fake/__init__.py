@@ -4,7 +4,8 @@ It is configured, never patched: `Script` says what goes wrong and when, and on 
 test makes things happen to agents.
 """
 
+from hub.drivers.fake.containers import FakeContainer
 from hub.drivers.fake.driver import ALL_FEATURES, FakeDriver, Script, Step
 from hub.drivers.fake.platform import FakeAgent, FakePlatform
 
-__all__ = ["ALL_FEATURES", "FakeAgent", "FakeDriver", "FakePlatform", "Script", "Step"]
+__all__ = ["ALL_FEATURES", "FakeAgent", "FakeContainer", "FakeDriver", "FakePlatform", "Script", "Step"]

@@ -21,6 +21,7 @@ from hub.drivers.base import (
     Progress,
 )
 from hub.drivers.compose import Composer
+from hub.drivers.fake.containers import FakeContainers
 from hub.drivers.fake.platform import FakeAgent, FakePlatform
 from hub.drivers.fake.snapshots import FakeSnapshots, read_files
 from hub.drivers.fake.steps import Step
@@ -77,6 +78,7 @@ class FakeDriver:
         self._stopped = False
         self._snapshots = FakeSnapshots(self, platform)
         self.usage = self.disk = self.repairs = FakeUpkeep(self, platform)
+        self.containers = FakeContainers(platform, name)
 
     @property
     def snapshots(self) -> FakeSnapshots | None:
