@@ -89,8 +89,7 @@ class ClawtuiApp(InOrder):
         self.syncing, self.messaging, self.migrating = Syncing(self), Messaging(self), Migrating(self)
         self.dresser = Dresser(self, plain=plain)
         self.dresser.put_on(self.choosing.first_theme())
-        self.last_problem = ""
-        self.starting = "starting"
+        self.last_problem, self.starting = "", "starting"
         self.painted = asyncio.Event()
         """The first picture stands."""
         self.failed = self._behind = False
