@@ -11,6 +11,7 @@ from typing import Annotated, Any, Final, Literal
 from cyclopts import App, Group, Parameter
 
 from clawtui.cli import exits
+from clawtui.cli.gateway_image import image
 from clawtui.cli.output import Column, age_text
 from clawtui.cli.values import seconds
 from clawtui.cli.words import GATEWAY_OPTIONS
@@ -19,6 +20,7 @@ from clawtui.errors import UsageError
 from hub.contract import AddGateway, GatewayState, GatewayView, MountMapping, SyncSettings
 
 gateway = App(name="gateway", help="Name OpenClaw gateways that run, look at them, keep their files in step.")
+gateway.command(image)
 
 DAY_SECONDS: Final = 86_400
 SYNC: Final = Group("Sync", sort_key=1)
@@ -263,3 +265,7 @@ async def set_sync(name: str, /, *, off: bool = False, sync: SyncOptions = _NO_S
         )
     async with context.control() as control:
         return show(context, await control.set_gateway_sync(name, settings))
+
+
+for _verb in ("tiers", "provision", "start", "stop", "restart", "destroy", "logs"):
+    gateway.command(f"clawtui.cli.gateway_provision:{_verb}", name=_verb)

@@ -89,8 +89,7 @@ class ClawtuiApp(InOrder):
         self.syncing, self.messaging, self.migrating = Syncing(self), Messaging(self), Migrating(self)
         self.dresser = Dresser(self, plain=plain)
         self.dresser.put_on(self.choosing.first_theme())
-        self.last_problem = ""
-        self.starting = "starting"
+        self.last_problem, self.starting = "", "starting"
         self.painted = asyncio.Event()
         """The first picture stands."""
         self.failed = self._behind = False
@@ -193,12 +192,7 @@ class ClawtuiApp(InOrder):
         if not applies(action, pane.place):
             await self.main.go(action.where[0])
             pane = self.main.pane
-        name = f"do_{action.id.replace('.', '_').replace('-', '_')}"
-        owners = (
-            pane, self.doing, self.acting, self.saving, self.going, self.choosing, self.undoing, self.building,
-            self.editing, self.syncing, self.messaging, self.migrating,
-        )  # fmt: skip
-        handler = next((found for owner in owners if (found := getattr(owner, name, None))), None)
+        handler = self._handler(action, pane)
         if handler is None:  # its pane failed, and what stands in its place can do nothing
             self.say(f"{action.title.lower()}: this place failed; load it again first", "warn")
             return
@@ -209,6 +203,15 @@ class ClawtuiApp(InOrder):
             await handler(argument)
         except HubError as error:
             self.problem(error)
+
+    def _handler(self, action: Action, pane: Pane) -> Any:
+        """Who carries it out: the place in front, else the first of the others that can."""
+        name = f"do_{action.id.replace('.', '_').replace('-', '_')}"
+        owners = (
+            pane, self.doing, self.acting, self.saving, self.going, self.choosing, self.undoing, self.building,
+            self.editing, self.syncing, self.messaging, self.migrating,
+        )  # fmt: skip
+        return next((found for owner in owners if (found := getattr(owner, name, None))), None)
 
     async def do_words(self, text: str) -> None:
         """A `:` command."""

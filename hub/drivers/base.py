@@ -19,6 +19,7 @@ import msgspec
 
 from hub.core.model import AgentId, AgentUid, CheckState, Observed
 from hub.drivers.compose import Composer
+from hub.drivers.containers import Containers
 from hub.drivers.images import Images
 from hub.drivers.networks import NetworkAdmin
 from hub.drivers.snapshots import Seed, Snapshotter
@@ -215,6 +216,11 @@ class Driver(Protocol):
     @property
     def images(self) -> Images | None:
         """What its agents run from; None where they run on the machine as it is."""
+        ...
+
+    @property
+    def containers(self) -> Containers | None:
+        """Containers of other people on its engine; None on platforms without."""
         ...
 
     @property

@@ -8,7 +8,9 @@ from pathlib import Path
 import msgspec
 
 from hub.sync.policy import Reload
+from profiles.sync.config_file import ConfigFile
 from profiles.sync.errors import SyncError
+from profiles.sync.files import Stamp
 from profiles.sync.openclaw_json5 import Plain, parse, plain
 from profiles.sync.report import Target
 from profiles.sync.sources.base import Source
@@ -39,9 +41,10 @@ class ConfigFacts(msgspec.Struct, frozen=True, kw_only=True):
 def config_facts(path: Path) -> ConfigFacts:
     """Read a config. Blocks; raises nothing."""
     try:
-        text = path.read_text()
-        return facts_of(plain(parse(text).root), whole="$include" not in text)
-    except (OSError, UnicodeError, SyncError, RecursionError):
+        # As the sync itself reads it: a pipe in its place must not be waited for.
+        text = ConfigFile(path, Stamp()).read()
+        return ConfigFacts() if text is None else facts_of(plain(parse(text).root), whole="$include" not in text)
+    except (SyncError, RecursionError):
         return ConfigFacts()
 
 

@@ -46,19 +46,22 @@ def stamps(paths: Iterable[Path]) -> dict[Path, Stamp | None]:
 class Aim(msgspec.Struct, frozen=True, kw_only=True):
     """What is looked at; made by `at`. `open`: folders in which every file counts. `known`: files with how they were
     when the sync saw or wrote them last. `folders`: all that files are in. `watched`: those that are there, else the
-    nearest one above."""
+    nearest one above. `inodes`: of these: a folder that was made anew needs a new watch."""
 
     open: frozenset[Path] = frozenset()
     known: dict[Path, Stamp | None] = {}
     folders: frozenset[Path] = frozenset()
     watched: frozenset[Path] = frozenset()
+    inodes: frozenset[tuple[Path, int]] = frozenset()
 
     @classmethod
     def at(cls, open: Iterable[Path], known: dict[Path, Stamp | None]) -> Self:
         """Look around for the folders. Blocks: there may be thousands."""
         opened = frozenset(open)
         folders = opened | {path.parent for path in known}
-        return cls(open=opened, known=known, folders=folders, watched=frozenset(map(there, folders)))
+        watched = frozenset(map(there, folders))
+        inodes = frozenset((path, how[2]) for path in watched if (how := stamp(path)) is not None)
+        return cls(open=opened, known=known, folders=folders, watched=watched, inodes=inodes)
 
     def counts(self, path: Path) -> bool:
         """Tell whether a change of this path is news. Looks at the file."""
@@ -81,7 +84,7 @@ class Changes:
         self._notices = notices
         self._now = now
         self._aims: dict[str, tuple[Aim, Wake]] = {}
-        self._watched: frozenset[Path] = frozenset()
+        self._watched: frozenset[tuple[Path, int]] = frozenset()
         self._again = asyncio.Event()
 
     def aim(self, name: str, aim: Aim, wake: Wake) -> None:
@@ -97,8 +100,8 @@ class Changes:
         if self._wanted() != self._watched:
             self._again.set()
 
-    def _wanted(self) -> frozenset[Path]:
-        return frozenset[Path]().union(*(aim.watched for aim, _ in self._aims.values()))
+    def _wanted(self) -> frozenset[tuple[Path, int]]:
+        return frozenset[tuple[Path, int]]().union(*(aim.inodes for aim, _ in self._aims.values()))
 
     async def run(self) -> None:
         """Watch until cancelled."""
@@ -117,7 +120,7 @@ class Changes:
         if not self._watched:
             await self._again.wait()
             return
-        folders = sorted(self._watched)[:MOST_FOLDERS]
+        folders = sorted({path for path, _ in self._watched})[:MOST_FOLDERS]
         # Own options: no file is left out by its name, and nothing is read again and again.
         async for changes in awatch(
             *folders, watch_filter=None, debounce=400, step=50, stop_event=self._again, recursive=False,

@@ -16,6 +16,8 @@ from typing import IO, Final
 
 import msgspec
 
+from profiles.sync.beneath import READ_FLAGS
+
 RESTART_SECONDS: Final = 60.0
 """A restart that drains takes longer; whether it came back is seen at the gateway, not at the command."""
 VALIDATE_SECONDS: Final = 20.0
@@ -185,7 +187,8 @@ def refusing(why: str, refused: str, otherwise: Callable[[Path], tuple[str, ...]
 def sha256_of(path: Path) -> str:
     """Return the hash of a file as hex digits, empty where it cannot be read."""
     try:
-        return hashlib.sha256(path.read_bytes()).hexdigest()
+        with open(os.open(path, READ_FLAGS), "rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
     except OSError:
         return ""
 

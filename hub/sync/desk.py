@@ -102,24 +102,24 @@ class SyncDesk:
         known, now = self._loops.get(name), self._book.find(name)
         if known is not None and now is not None and known.gateway == now:
             return
+        before: asyncio.Task[None] | None = None
         if known is not None:
             del self._loops[name]
-            if (task := self._tasks.pop(name, None)) is not None:
-                task.cancel()
-            self._needs.changes.drop(name)
+            if (before := self._tasks.pop(name, None)) is not None:
+                before.cancel()
+            known.close()
             self._kernel.feed.publish(Kind.SYNC, name, gone=True)
         self._set(name)
         if self._group is not None and name in self._loops:
-            self._start(name)
+            self._start(name, before)
 
     def _set(self, name: str) -> None:
         gateway = self._book.find(name)
         if self.enabled and gateway is not None and gateway.sync is not None:
             self._loops[name] = TargetLoop(gateway, self._needs)
 
-    def _start(self, name: str) -> None:
+    def _start(self, name: str, before: asyncio.Task[None] | None = None) -> None:
         assert self._group is not None
-        before = self._tasks.get(name)
         loop = self._loops[name]
         self._tasks[name] = self._group.create_task(self._run_after(before, loop), name=f"sync {name}")
 

@@ -146,7 +146,7 @@ class TargetLoop:
                 self.first_run.set()
                 await (self._sleep() if sound else asyncio.sleep(BROKEN_SECONDS))
         finally:
-            self._close()
+            self.close()
 
     # --- turns
 
@@ -195,11 +195,15 @@ class TargetLoop:
             future.set_exception(exc)
         except SyncError as exc:
             future.set_exception(conflict(exc))
+        except asyncio.CancelledError:
+            future.set_exception(self._over())
+            raise
         except BaseException:
             future.set_exception(Unavailable("the sync broke off; the hub's log has why", code="sync_broken"))
             raise
 
-    def _close(self) -> None:
+    def close(self) -> None:
+        """Take no more requests and tell those who wait; also of a loop that never began to run."""
         self._closed = True
         self.first_run.set()
         while self._requests:
@@ -226,7 +230,7 @@ class TargetLoop:
             self._show(msgspec.structs.replace(self.state, running=True))
         try:
             look = await self._see()
-            done = await self._runner.run(look, wish, self._prover.held)
+            done = await self._runner.run(look, wish, self._prover.held, unproven=self._prover.unproven)
         except SyncError as exc:
             self._trouble = exc
             return self._failed(exc, cause, wish)

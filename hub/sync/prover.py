@@ -19,6 +19,7 @@ from hub.sync.policy import (
     Waiting,
     judge,
     noted,
+    restart_at,
     restarted,
     restarts_of,
 )
@@ -52,6 +53,10 @@ class Prover:
         self._ran: Ran | None = None
         self._shown: frozenset[str] | None = None
         self._command_trouble = ""
+        self._owed = False
+        """A gateway without an address has not been restarted for its config yet."""
+        self.unproven = False
+        """The config that was written last is not known to be one that the gateway takes."""
         self.proof = Proof()
         self.words = ""
         """How it is known that the gateway took the config, or why it is not."""
@@ -81,21 +86,20 @@ class Prover:
         self._ran, self.proven = ran, False
         if ran.report.config_changed:
             self._wrote = await asyncio.to_thread(sha256_of, ran.built.target.config)
+            self.unproven = look is not None and ran.built.reload is not Reload.OFF
         if self.held is not None and (ran.report.config_changed or self.held.fingerprint != ran.fingerprint):
             self.held = None
-        if ran.built.reload is Reload.OFF or look is None:
-            self._waiting, self.proof = None, Proof()
-            self.words = OFF if ran.built.reload is Reload.OFF else NO_ADDRESS
-            if ran.report.config_changed and ran.built.reload is Reload.RESTART and ran.built.restart_command:
-                await self._restart_unseen(ran)
-            return
         if ran.report.config_problem:
             # What the gateway has is not what it shall have; to wait for it is no use.
             self._waiting = None
-            self._shown = look.roster
+            self._shown = look.roster if look is not None else None
             self._say(ran.report.config_problem)
             return
         self._restarts = restarts_of(self._restarts, ran.fingerprint)
+        if ran.built.reload is Reload.OFF or look is None:
+            self._waiting, self._shown = None, None
+            await self._begin_unseen(ran)
+            return
         self._waiting = self._wait_for(ran, look)
         if ran.report.config_changed:
             # It may have taken it already.
@@ -161,6 +165,7 @@ class Prover:
 
     def _taken(self, agents: int) -> None:
         self._waiting, self.proof, self._command_trouble, self.held = None, Proof(), "", None
+        self.unproven = False
         self.words, self.proven = f"{PROVEN} ({agents} agents); names and models it does not tell", True
 
     def _say(self, reason: str) -> None:
@@ -180,14 +185,36 @@ class Prover:
         )  # fmt: skip
         self._say(f"the gateway was restarted for its new config ({self._restarts.count} of {self._rules.restarts})")
 
+    async def _begin_unseen(self, ran: Ran) -> None:
+        """A gateway of which nothing is asked counts as having taken its config, unless it owes us a restart."""
+        restarts = ran.built.reload is Reload.RESTART and bool(ran.built.restart_command)
+        self._owed = restarts and (self._owed or ran.report.config_changed)
+        if self._owed:
+            await self._restart_unseen(ran)
+            return
+        self.proof, self._command_trouble = Proof(), ""
+        self.words = OFF if ran.built.reload is Reload.OFF else NO_ADDRESS
+
     async def _restart_unseen(self, ran: Ran) -> None:
-        """A gateway without an address is restarted once per change; whether that helped nobody can see."""
-        self._shown = None
+        """Restart it for a change; whether that helped nobody can see. A command that failed is tried again at later
+        runs, and who else writes the config must not make us restart the gateway again and again."""
+        count, now = self._restarts.count, self._mono()
+        if count >= self._rules.restarts:
+            self._say(
+                f"the gateway was restarted {count} times for its config and is not again until the roster changes"
+            )
+            return
+        if now < restart_at(self._restarts, self._rules):
+            self._say("the gateway is restarted for its new config at a later sync")
+            return
+        self._restarts = restarted(self._restarts, now)
         self.restarts_made += 1
         await self._call(ran)
-        self.words = f"the gateway was restarted; {NO_ADDRESS}"
         if self._command_trouble:
             self._say("the gateway was not restarted for its new config")
+            return
+        self._owed, self.proof = False, Proof()
+        self.words = f"the gateway was restarted; {NO_ADDRESS}"
 
     async def _call(self, ran: Ran) -> None:
         outcome = await self._command(ran.built.restart_command)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import os
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -16,12 +17,13 @@ from hub.sync.changes import Aim, Stamp, stamps
 from hub.sync.commands import Validator, refusing
 from hub.sync.policy import Look, is_suspicious
 from profiles.persona import Persona
+from profiles.sync.beneath import open_folder
 from profiles.sync.errors import SyncError
-from profiles.sync.manifest import NAME as MANIFEST
-from profiles.sync.manifest import decode
+from profiles.sync.manifest import EMPTY
 from profiles.sync.once import difference, sync_once
 from profiles.sync.plan import CHANGES, Decision
 from profiles.sync.report import FileDifference, Report
+from profiles.sync.run import load_manifest
 from profiles.sync.sources.base import Loaded, SourceProblem
 
 MOST_SOURCE_FILES: Final = 20_000
@@ -73,8 +75,11 @@ class Runner:
         self._written = False
         """Something of ours was in the workspace root at the last run."""
 
-    async def run(self, look: Look | None, wish: Wish, held: Held | None) -> Ran:
-        """Raises SyncError: nothing, or not all, could be done."""
+    async def run(self, look: Look | None, wish: Wish, held: Held | None, *, unproven: bool = False) -> Ran:
+        """`unproven`: the gateway has not shown that it takes the config that is there.
+
+        Raises SyncError: nothing, or not all, could be done.
+        """
         built = await asyncio.to_thread(self._build)
         for slug, path in wish.adopt:
             await self._adopt(built, slug, path)
@@ -96,6 +101,7 @@ class Runner:
             validate=validate,
             now=datetime.fromtimestamp(self._now_ms() / 1000, UTC),
             problems=loaded.problems,
+            keep_last_good=not unproven,
         )
         report = _named(report, built.target.config)
         if not wish.dry_run:
@@ -165,13 +171,15 @@ def known_slugs(root: Path) -> frozenset[str] | None:
 
     Raises SyncError for a manifest that is none.
     """
-    path = root / MANIFEST
-    try:
-        return frozenset(decode(path.read_bytes(), path).workspaces)
-    except FileNotFoundError:
+    if not os.path.lexists(root):
         return None
-    except OSError as exc:
-        raise SyncError(f"{path} cannot be read: {exc.strerror}", "Let the hub's user read it.") from exc
+    # As the sync itself reads it: agents may write there, and a link or a pipe in its place must not be followed.
+    folder = open_folder(root)
+    try:
+        manifest = load_manifest(folder, root)
+    finally:
+        os.close(folder)
+    return None if manifest is EMPTY else frozenset(manifest.workspaces)
 
 
 def _named(report: Report, config: Path) -> Report:

@@ -27,12 +27,13 @@ NEW_MODE: Final = 0o640
 
 
 class ConfigFile:
-    """The file at `path`. `stamp`: the owner of a new one."""
+    """The file at `path`. `stamp`: the owner of a new one. `keep`: what is replaced is the last good one."""
 
-    def __init__(self, path: Path, stamp: Stamp, hook: Hook = no_hook) -> None:
+    def __init__(self, path: Path, stamp: Stamp, hook: Hook = no_hook, *, keep: bool = True) -> None:
         self.path = path
         self._stamp = stamp
         self._hook = hook
+        self._keeps = keep
         self._last_good = path.with_name(path.name + LAST_GOOD)
         self._new = path.with_name(f".{path.stem}.clawtui-new{path.suffix}")
 
@@ -53,7 +54,7 @@ class ConfigFile:
                 _refuse(self.path, validate(self._new) if validate else (), "OpenClaw refuses the new text: ")
                 if self._read(self.path) != before:
                     raise ConfigError(f"{self.path} was changed just now", "The next sync looks at it again.")
-                if before is not None and not check_config(before, version):
+                if self._keeps and before is not None and not check_config(before, version):
                     self._keep(folder, before, mode, stamp)
                 self._settle(folder)
             finally:

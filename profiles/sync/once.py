@@ -44,11 +44,14 @@ def sync_once(
     problems: Sequence[SourceProblem] = (),
     hook: Hook = no_hook,
     wait_seconds: float = WAIT_SECONDS,
+    keep_last_good: bool = True,
 ) -> Report:
     """Bring the personas into the gateway's files. Blocking.
 
     `version`: the gateway's, None = not known. `problems`: of the source; what they are about stays as it was. `hook`
     is called before every single change of the disk. `wait_seconds`: for another sync of the same root.
+    `keep_last_good`: the configuration that is there is one to go back to; false where nobody knows whether the
+    gateway takes it, so that the one before it stays that.
 
     Raises SyncError when nothing could be done; what is wrong with one persona is in its report.
     """
@@ -59,7 +62,10 @@ def sync_once(
         with contextlib.ExitStack() as stack:
             if root is not None and not dry_run:
                 stack.enter_context(locked(root, target.root, wait_seconds))
-            run = Run(target, wishes, root, version=version, decisions=decisions or {}, hook=hook)
+            run = Run(
+                target, wishes, root, version=version, decisions=decisions or {}, hook=hook,
+                keep_last_good=keep_last_good,
+            )  # fmt: skip
             if dry_run:
                 run.pretend()
             else:

@@ -32,14 +32,15 @@ class Run:
     """
 
     def __init__(
-        self, target: Target, wishes: Wishes, root: int | None, *, version: str | None, decisions: Decisions, hook: Hook
-    ) -> None:
+        self, target: Target, wishes: Wishes, root: int | None, *, version: str | None, decisions: Decisions,
+        hook: Hook, keep_last_good: bool,
+    ) -> None:  # fmt: skip
         self._target = target
         self._wishes = wishes
         self._root = root
         self._version = version
         self._hook = hook
-        self._config = ConfigFile(target.config, target.stamp, hook)
+        self._config = ConfigFile(target.config, target.stamp, hook, keep=keep_last_good)
         self.manifest = manifests.EMPTY if root is None else load_manifest(root, target.root)
         self.seen: Seen = {} if root is None else scan(root, target.root, wishes.workspaces, self.manifest)
         self._held = wishes.held(self.manifest.workspaces)

@@ -5,5 +5,8 @@ from __future__ import annotations
 import pytest
 
 pytest.register_assert_rewrite(
-    "tests.drivers.contract", "tests.drivers.snapshots_contract", "tests.drivers.cells_contract"
+    "tests.drivers.contract",
+    "tests.drivers.cells_contract",
+    "tests.drivers.containers_contract",
+    "tests.drivers.snapshots_contract",
 )

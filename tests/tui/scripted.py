@@ -37,7 +37,7 @@ from hub.contract import (
 from hub.core.model import AgentStatus, Connection, Desired, Observed, TaskState
 from hub.errors import NotFound, Unavailable
 from tests.hub.api.scripted import TASK, WHEN, ScriptedControl, Stream
-from tests.tui.sync_script import ScriptedSync, sync_answers
+from tests.tui.sync_script import sync_answers
 
 WAIT_SECONDS: Final = 20.0
 """How long a condition may take to come true; a failure waits so long, a success does not."""
@@ -68,7 +68,7 @@ def stopped(agent: AgentView) -> AgentView:
     return msgspec.structs.replace(agent, status=AgentStatus.STOPPED)
 
 
-class ScriptedHub(ScriptedSync, ScriptedControl):
+class ScriptedHub(ScriptedControl):
     """Agents, tasks, logs and output that tests change while the screen looks; may go away and come back.
 
     `answers[method]` is what a method answers: a value, an exception that is raised, or a function of what it was

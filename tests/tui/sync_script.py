@@ -2,23 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
 from typing import Any, Final
 
 from msgspec.structs import replace
 
 from hub.contract import (
-    AddGateway,
     FileDifference,
     GatewayList,
     GatewayState,
     GatewayView,
-    MessageChunk,
     PersonaDifference,
     PersonaSync,
     ResolveSync,
-    SendMessage,
-    SyncQuery,
     SyncReport,
     SyncReports,
     SyncRun,
@@ -173,40 +168,3 @@ def gateway_answers() -> dict[str, Any]:
         "remove_gateway": lambda name: known.pop(name) and None,
         "set_gateway_sync": lambda name, sync: known.setdefault(name, replace(known[name], sync=sync)),
     }  # fmt: skip
-
-
-class ScriptedSync:
-    """Answers out of `answers`, and keeps what it was called with."""
-
-    def _note(self, method: str, *given: Any) -> Any:
-        raise NotImplementedError
-
-    async def gateways(self) -> GatewayList:
-        return self._note("gateways")
-
-    async def gateway(self, name: str) -> GatewayView:
-        return self._note("gateway", name)
-
-    async def add_gateway(self, request: AddGateway) -> GatewayView:
-        return self._note("add_gateway", request)
-
-    async def remove_gateway(self, name: str) -> None:
-        return self._note("remove_gateway", name)
-
-    async def set_gateway_sync(self, name: str, settings: SyncSettings | None) -> GatewayView:
-        return self._note("set_gateway_sync", name, settings)
-
-    def message(self, request: SendMessage) -> AsyncIterator[MessageChunk]:
-        return aiter(self._note("message", request))
-
-    async def sync_status(self, query: SyncQuery) -> SyncStatus:
-        return self._note("sync_status", query)
-
-    async def sync_run(self, request: SyncRun) -> SyncReports:
-        return self._note("sync_run", request)
-
-    async def sync_diff(self, gateway: str, slug: str) -> PersonaDifference:
-        return self._note("sync_diff", gateway, slug)
-
-    async def sync_resolve(self, gateway: str, slug: str, request: ResolveSync) -> PersonaSync:
-        return self._note("sync_resolve", gateway, slug, request)

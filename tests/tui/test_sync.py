@@ -209,6 +209,17 @@ async def test_a_word_in_the_feed_is_read_at_once_and_nothing_else_is() -> None:
         assert len(hub.called("sync_status")) == reads + 1
 
 
+async def test_the_time_of_a_run_that_changed_nothing_is_read_when_one_was_due() -> None:
+    hub = with_sync()
+    async with shown(hub) as (app, pilot):
+        await pilot.press("f10", *":filter gateway:main", "enter")
+        await until(pilot, sees(app, "main: from folder", "next in 56s"))
+        target = replace(sync_script.targets()[0], last_run_at=ago(-56), next_run_at=ago(-116))
+        hub.answers["sync_status"] = replace(sync_script.status(), targets=[target])
+        hub.now = NOW + timedelta(seconds=60)
+        await until(pilot, sees(app, "main: from folder /srv/personas · ran 4s ago · next in 56s"))
+
+
 async def test_filter_sort_and_marks_are_those_of_other_tables() -> None:
     async with shown(with_sync()) as (app, pilot):
         await pilot.press("f10")

@@ -18,6 +18,8 @@ from hub.errors import Conflict, NotAvailable, NotFound
 
 HELPS = ("gateway.sync", "message.open")
 TOO_OLD = "This hub is of an older version, which knows no gateways."
+AGAIN_SECONDS = 10.0
+"""A look that saw nothing new is told by no word in the feed."""
 
 
 class GatewaysPane(DetailedListing):
@@ -39,7 +41,7 @@ class GatewaysPane(DetailedListing):
     # --- reading
 
     def wants(self, store: FleetStore) -> tuple[object, ...]:
-        return (self._asked, *super().wants(store))
+        return (self._asked, int(store.mono() / AGAIN_SECONDS), *super().wants(store))
 
     async def read(self, store: FleetStore) -> None:
         try:

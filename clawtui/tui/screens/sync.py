@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
+from datetime import datetime, timedelta
 from functools import partial
 
 from textual.app import ComposeResult
@@ -24,6 +25,7 @@ from hub.contract import PersonaSync, SyncQuery, SyncStatus, SyncTarget
 from hub.errors import NotAvailable, NotFound
 
 HELPS = ("sync.open", "sync.apply", "sync.keep", "sync.adopt")
+GRACE_SECONDS, AGAIN_SECONDS = 2.0, 10.0
 DETAIL_LINES = 30
 """Lower places have no room for the detail: Enter shows all that it says."""
 TOO_OLD = "This hub is of an older version, which does not sync personas."
@@ -49,6 +51,7 @@ class SyncPane(DetailedListing):
         self._counts = ""
         self._sort, self._descending = "state", False
         self._pointed = ""
+        self._asked, self._asked_at = 0, float("-inf")
 
     def compose(self) -> ComposeResult:
         yield Line(stay=True, id="sync-title")
@@ -66,6 +69,18 @@ class SyncPane(DetailedListing):
         self.set_class(self.size.height < DETAIL_LINES and not self.has_class("-beside"), "-low")
 
     # --- reading
+
+    def wants(self, store: FleetStore) -> tuple[object, ...]:
+        return (self._asked, *super().wants(store))
+
+    def _look_at_times(self, store: FleetStore) -> None:
+        """A run that changed nothing is told by no word in the feed: when one is due, its time is read again."""
+        targets = self._status.targets if self._status is not None else []
+        now = store.now() - timedelta(seconds=GRACE_SECONDS)
+        due = any(one.next_run_at and datetime.fromisoformat(one.next_run_at) < now for one in targets)
+        if due and store.mono() - self._asked_at >= AGAIN_SECONDS:
+            self._asked += 1
+            self._asked_at = store.mono()
 
     async def read(self, store: FleetStore) -> None:
         try:
@@ -97,8 +112,10 @@ class SyncPane(DetailedListing):
 
     def show(self) -> None:
         self._fit()
-        super().show()
         store = self.ui.store
+        if store is not None and store.live:
+            self._look_at_times(store)
+        super().show()
         if store is None or not self.is_mounted:
             return
         if self._pointed in self._known and any(row.key == self._pointed for row in self.table.rows):

@@ -49,10 +49,14 @@ class ContainerMount(Pascal, frozen=True):
 
 
 class MountPoint(Pascal, frozen=True):
-    """What is mounted, however it was asked for. `name`: the volume's, empty for a folder of the host."""
+    """What is mounted, however it was asked for. `name`: the volume's, empty for a folder of the host. `source`: a path
+    of the host, empty for what is in memory."""
 
     destination: str = ""
     name: str = ""
+    type: str = ""
+    source: str = ""
+    writable: bool = msgspec.field(name="RW", default=True)
 
 
 class HostConfig(Pascal, frozen=True):
@@ -95,6 +99,12 @@ class ContainerEntry(Pascal, frozen=True):
 
     def networks(self) -> set[str]:
         return set(self.network_settings.networks or ())
+
+
+class ExecState(Pascal, frozen=True):
+    """A program that was run in a container. `exit_code` None: it has not ended."""
+
+    exit_code: int | None = None
 
 
 class Created(Pascal, frozen=True):

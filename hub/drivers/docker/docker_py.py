@@ -148,7 +148,7 @@ class DockerPyEngine:
             if answer.status_code >= 400:
                 with contextlib.closing(answer):
                     raise refused(call, answer.status_code, answer.content)
-        return DockerPyStream(answer, self._connector.url)
+        return DockerPyStream(answer, self._connector.url, live=call.live)
 
     def close(self) -> None:
         self._client.close()
@@ -171,7 +171,7 @@ class DockerPyEngine:
 class DockerPyStream:
     """See `hub.drivers.docker.engine.EngineStream`."""
 
-    def __init__(self, answer: requests.Response, where: str) -> None:
+    def __init__(self, answer: requests.Response, where: str, *, live: bool = False) -> None:
         self._answer = answer
         self._where = where
         self._cancelled = False
@@ -181,7 +181,10 @@ class DockerPyStream:
         if self._socket is not None:
             # The call's timeout was for the beginning; from now on silence is normal.
             self._socket.settimeout(None)
-        self._parts: Iterator[bytes] = answer.raw.stream(READ_BYTES, decode_content=True)
+        raw: Any = answer.raw
+        self._parts: Iterator[bytes] = (
+            iter(lambda: raw.read1(READ_BYTES), b"") if live else raw.stream(READ_BYTES, decode_content=True)
+        )
 
     def read(self) -> bytes:
         try:

@@ -31,6 +31,7 @@ from hub.drivers.docker.answers import Container, System
 from hub.drivers.docker.cells import DockerCells
 from hub.drivers.docker.checks import features_of, fingerprint_of, host_of
 from hub.drivers.docker.compose import DockerComposer, check_token_place
+from hub.drivers.docker.containers import DockerContainers
 from hub.drivers.docker.custom_networks import CustomNetworks
 from hub.drivers.docker.disk import DockerDisk
 from hub.drivers.docker.docker_py import Connector
@@ -110,6 +111,7 @@ class DockerDriver:
             self._pool, self._streams, self.images, hub.hub_id, self._snapshots.run, self._plain_image,
             local=connector.local,
         )  # fmt: skip
+        self.containers = DockerContainers(self._pool, self._streams)
         self.usage = DockerUsage(self._pool, hub.hub_id)
         self.disk = DockerDisk(self._pool, connect or connector, hub.hub_id)
         self.repairs = DockerRepairs(self._snapshots, hub.hub_id, self._pool, self._plain_image)

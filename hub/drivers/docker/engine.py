@@ -36,6 +36,8 @@ class Call:
     timeout_seconds: float = CALL_TIMEOUT_SECONDS
     headers: Mapping[str, str] = field(default_factory=dict[str, str], repr=False)
     """May hold a registry's password: never shown."""
+    live: bool = False
+    """An answer without a length comes as it is said, not gathered into large parts."""
 
 
 class EngineStream(Protocol):

@@ -6,6 +6,7 @@ test makes things happen to agents.
 
 from hub.drivers.fake.cells import FakeCells
 from hub.drivers.fake.cells_engine import Answer, Behaviour, CellStep, FakeEngine
+from hub.drivers.fake.containers import FakeContainer
 from hub.drivers.fake.driver import ALL_FEATURES, FakeDriver, Script, Step
 from hub.drivers.fake.platform import FakeAgent, FakePlatform
 
@@ -16,6 +17,7 @@ __all__ = [
     "CellStep",
     "FakeAgent",
     "FakeCells",
+    "FakeContainer",
     "FakeDriver",
     "FakeEngine",
     "FakePlatform",

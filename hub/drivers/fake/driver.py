@@ -22,6 +22,7 @@ from hub.drivers.base import (
 )
 from hub.drivers.compose import Composer
 from hub.drivers.fake.cells import FakeCells
+from hub.drivers.fake.containers import FakeContainers
 from hub.drivers.fake.platform import FakeAgent, FakePlatform
 from hub.drivers.fake.snapshots import FakeSnapshots, read_files
 from hub.drivers.fake.steps import Step
@@ -80,6 +81,7 @@ class FakeDriver:
         self.cells = cells
         self._snapshots = FakeSnapshots(self, platform)
         self.usage = self.disk = self.repairs = FakeUpkeep(self, platform)
+        self.containers = FakeContainers(platform, name)
 
     @property
     def snapshots(self) -> FakeSnapshots | None:

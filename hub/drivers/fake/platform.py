@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Callable
 
 from hub.core.model import AgentId, AgentUid, CheckState, Observed
 from hub.drivers.base import AgentPlan, LogLine
+from hub.drivers.fake.containers import FakeContainer
 from hub.drivers.upkeep import Holding
 from runtime.wire import Health
 
@@ -47,6 +48,10 @@ class FakePlatform:
         """Ids of snapshots that have an image."""
         self.holdings: list[Holding] = []
         """What is on its disk."""
+        self.containers: dict[str, FakeContainer] = {}
+        """Those that no hub made, by name."""
+        self.away = ""
+        """Why it does not answer for containers, empty = it does."""
         self._now_ms = now_ms
         self._ticks = 0
         self._watchers: set[asyncio.Event] = set()

@@ -92,6 +92,10 @@ class ProcessDriver:
         """No Compose file can make such agents."""
 
     @property
+    def containers(self) -> None:
+        """There is no engine."""
+
+    @property
     def usage(self) -> None:
         """Agents report themselves, or are programs of which nobody knows which processes are theirs."""
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import secrets
 import socket
-from collections.abc import Collection
+from collections.abc import Awaitable, Callable, Collection
 from typing import Any, Final
 
 import msgspec
@@ -20,6 +20,7 @@ from hub.contract import Credentials, InstancePhase, ProvisionGateway
 from hub.core.effects import Effect, Kind, Publish, Save
 from hub.core.instances import LOCAL_HOST, StoredInstance, Wanted
 from hub.core.model import Job
+from hub.drivers.base import Progress
 from hub.errors import Conflict, DriverFailed, HubError, NotFound
 from hub.gateways.images import have_image, version_of
 from hub.gateways.instances.checks import Checked, Facts, Refused, check
@@ -51,6 +52,12 @@ class Asked(msgspec.Struct, frozen=True, kw_only=True):
 
     name: str
     uid: str
+    seed: dict[str, Any] | None = None
+    """What its volumes are filled from: `Provisioning.fill` knows what it means."""
+
+
+Fill = Callable[[Order, dict[str, Any], Progress], Awaitable[None]]
+"""Fills volumes and the shared folder, as often as need be, while no container has them."""
 
 
 class Provisioning:
@@ -59,9 +66,12 @@ class Provisioning:
     def __init__(self, room: InstanceRoom) -> None:
         self._room = room
         self._choosing = asyncio.Lock()
+        self.fill: Fill | None = None
 
-    async def start(self, request: ProvisionGateway, by: str) -> tuple[Job, Credentials]:
-        """Commit a new instance and start making it.
+    async def start(
+        self, request: ProvisionGateway, by: str, seed: dict[str, Any] | None = None
+    ) -> tuple[Job, Credentials]:
+        """Commit a new instance and start making it, from a `seed` where it is made from something saved.
 
         Raises:
             Refused: fields are wrong, one problem each.
@@ -91,12 +101,12 @@ class Provisioning:
                 capacity,
             )
             await asyncio.to_thread(room.folders.stage, order, token)
-            job = await self._commit(order.instance, by)
+            job = await self._commit(order.instance, by, seed)
         return job, credentials(order.instance, order.kind, token)
 
-    async def _commit(self, instance: StoredInstance, by: str) -> Job:
+    async def _commit(self, instance: StoredInstance, by: str, seed: dict[str, Any] | None) -> Job:
         room, kernel = self._room, self._room.kernel
-        asked = Asked(name=instance.name, uid=instance.uid)
+        asked = Asked(name=instance.name, uid=instance.uid, seed=seed)
         what = (
             f"{instance.tier}, {instance.image_kind} on {instance.host}, port {instance.port}, for {instance.customer}"
         )
@@ -177,7 +187,7 @@ class Provisioning:
             async with room.hold(asked.name):
                 instance = room.book.present(asked.name, asked.uid)
                 try:
-                    return await self._make(instance, job)
+                    return await self._make(instance, asked, job)
                 except asyncio.CancelledError:
                     if job.cancelled:
                         await remove_everything(room, room.book.present(asked.name, asked.uid), job.job.by)
@@ -188,11 +198,11 @@ class Provisioning:
 
         return work
 
-    async def _make(self, instance: StoredInstance, job: JobHandle) -> dict[str, Any]:
+    async def _make(self, instance: StoredInstance, asked: Asked, job: JobHandle) -> dict[str, Any]:
         room = self._room
         await asyncio.to_thread(room.folders.settle, instance)
         instance = await self._with_image(instance, job)
-        instance = await self.ensure_cell(instance, job)
+        instance = await self.ensure_cell(instance, job, asked.seed)
         job.progress(0.7, f"starting {instance.container_name}")
         await self.start_cell(instance)
         await self.introduce(instance, job.job.by)
@@ -227,7 +237,9 @@ class Provisioning:
             instance = await self._room.book.save(replace(instance, image=found.reference, version=version))
         return instance
 
-    async def ensure_cell(self, instance: StoredInstance, job: JobHandle) -> StoredInstance:
+    async def ensure_cell(
+        self, instance: StoredInstance, job: JobHandle, seed: dict[str, Any] | None = None
+    ) -> StoredInstance:
         """Make network, volumes, files and container where they are missing, and keep their names."""
         room, cells = self._room, self._room.cells(instance)
         cell = cell_of(instance)
@@ -238,6 +250,8 @@ class Provisioning:
                 await cells.ensure_volume(cell, volume)
         instance = await room.book.save(replace(instance, network_gateway=network.gateway))
         order = await asyncio.to_thread(room.load, instance)
+        if seed is not None and self.fill is not None and not instance.container:
+            await self.fill(order, seed, lambda fraction, line: job.progress(0.6, line))
         plan = cell_plan(order, room.folders.paths(instance.name))
         config = base_config(order, network.gateway)
         await asyncio.to_thread(room.folders.write_run, order, plan, config)

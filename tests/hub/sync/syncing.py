@@ -171,6 +171,15 @@ class Syncing:
 
         await eventually(holds, seconds=15, what=f"{what}; {self.loop.state}")
 
+    async def until_after_runs(self, condition: Callable[[], object], what: str) -> None:
+        """Run again and again until it holds."""
+
+        async def holds() -> object:
+            await self.run()
+            return condition()
+
+        await eventually(holds, seconds=15, what=f"{what}; {self.loop.state}")
+
     async def until_states(self, **wanted: str) -> None:
         await self.until(lambda: self.states() == wanted, f"personas are {wanted}")
 

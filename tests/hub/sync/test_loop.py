@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import itertools
 import json
+import os
 import shutil
 from pathlib import Path
 
@@ -13,6 +15,7 @@ import pytest
 
 from hub.contract import GatewayState
 from hub.errors import Conflict
+from hub.sync.loop import TargetLoop
 from hub.sync.policy import Rules
 from hub.sync.runner import Wish
 from profiles.sync.errors import SyncError
@@ -100,6 +103,25 @@ async def test_a_change_of_the_source_and_of_a_workspace_wakes_it_and_its_own_wr
         assert one.soul("ann").read_text() == "A human's.\n"
 
 
+async def test_a_folder_that_was_removed_and_made_again_is_watched_again(tmp_path: Path) -> None:
+    async with syncing(tmp_path, "ann", watch=True) as one:
+        await one.until_states(ann="in-step")
+
+        numbers = itertools.count()
+
+        def seen() -> bool:
+            # A watch begins a moment after it was aimed.
+            one.soul("ann").write_text(f"A human's {next(numbers)}.\n")
+            return one.states() == {"ann": "drifted"}
+
+        await one.until(seen, "the workspace is watched")
+        before = (one.root / "ann").stat().st_ino
+        (one.root / "ann").rename(tmp_path / "away")
+        await one.until(lambda: one.soul("ann").exists() and one.states() == {"ann": "in-step"}, "it is made again")
+        assert (one.root / "ann").stat().st_ino != before
+        await one.until(seen, "the new folder is watched")
+
+
 async def test_what_asks_meanwhile_is_served_one_after_the_other(tmp_path: Path) -> None:
     async with syncing(tmp_path, "ann") as one:
         one.source.gate = asyncio.Event()
@@ -169,6 +191,34 @@ async def test_a_workspace_root_that_is_suddenly_empty_is_not_filled_again(tmp_p
         assert not one.root.exists()
         assert (await one.run(accept_empty=True)).problem == ""
         assert one.soul("ann").is_file()
+
+
+@pytest.mark.parametrize("which", ["manifest", "config", "last good"])
+async def test_a_pipe_in_the_place_of_a_file_is_not_waited_for(tmp_path: Path, which: str) -> None:
+    """Agents work in the folder of the workspaces."""
+    async with syncing(tmp_path, "ann") as one:
+        await one.until_states(ann="in-step")
+        good = one.config.with_name(f"{one.config.name}.clawtui-last-good")
+        path = {"manifest": one.root / MANIFEST, "config": one.config, "last good": good}[which]
+        path.unlink(missing_ok=True)
+        os.mkfifo(path)
+        try:
+            async with asyncio.timeout(5):
+                report = await one.run()
+            assert path.name in report.problem or which == "last good"
+        finally:
+            # Whoever waits for it would wait for ever.
+            with contextlib.suppress(OSError):
+                os.close(os.open(path, os.O_WRONLY | os.O_NONBLOCK))
+
+
+async def test_a_link_in_the_place_of_the_manifest_is_not_followed(tmp_path: Path) -> None:
+    async with syncing(tmp_path, "ann") as one:
+        await one.until_states(ann="in-step")
+        (tmp_path / "elsewhere").write_bytes((one.root / MANIFEST).read_bytes())
+        (one.root / MANIFEST).unlink()
+        (one.root / MANIFEST).symlink_to(tmp_path / "elsewhere")
+        assert "symbolic link" in (await one.run()).problem
 
 
 async def test_one_wrong_profile_stays_as_it_was_and_keeps_nobody_from_being_synced(tmp_path: Path) -> None:
@@ -265,7 +315,33 @@ async def test_a_gateway_without_an_address_is_restarted_where_that_is_wanted(tm
         assert len(one.gateway.restarts) == 1
         assert (fails or "nothing is asked of the gateway: it has no address") in one.loop.state.proof
         await one.run()
-        assert len(one.gateway.restarts) == 1
+        assert one.states() == {"ann": "pending" if fails else "in-step"}
+        if not fails:
+            assert len(one.gateway.restarts) == 1
+            return
+        one.gateway.restart_fails = ""
+        await one.until_after_runs(lambda: len(one.gateway.restarts) == 2, "it is tried again")
+        assert one.states() == {"ann": "in-step"}
+
+
+async def test_a_gateway_without_an_address_is_not_restarted_for_ever(tmp_path: Path) -> None:
+    """Somebody else, perhaps its own start, takes our agents out of its config again and again."""
+
+    def unseen(one: Syncing) -> None:
+        one.gateway.reachable = False
+
+    async with syncing(tmp_path, "ann", reload="restart", prepare=unseen) as one:
+
+        def gives_up() -> bool:
+            one.config.write_text(json.dumps({"gateway": {"mode": "local"}}))
+            return "not again until the roster changes" in one.loop.state.proof
+
+        await one.until_after_runs(gives_up, "it gives up")
+        assert len(one.gateway.restarts) == FAST.restarts
+        assert one.states() == {"ann": "pending"}
+        one.write("bob")
+        await one.run()
+        assert len(one.gateway.restarts) == FAST.restarts + 1
 
 
 @pytest.mark.parametrize("reload", ["hot", "auto", "restart"])
@@ -293,6 +369,22 @@ async def test_a_config_that_the_gateway_refuses_is_put_back_and_not_written_aga
         await one.run()
         await one.until_states(ann="in-step", eve="in-step")
         assert one.loop.state.problem == ""
+
+
+async def test_a_config_that_was_never_taken_is_not_the_one_to_go_back_to(tmp_path: Path) -> None:
+    """The source changes again while the gateway is still refusing what was written before."""
+    rules = msgspec.structs.replace(FAST, take_seconds=1.0)
+    async with syncing(tmp_path, "ann", reload="hot", rules=rules) as one:
+        await one.until_states(ann="in-step")
+        good = one.config.read_text()
+        one.gateway.refuses = lambda agents: "bad" in agents
+        for slug in ("bad", "eve"):
+            one.write(slug)
+            await one.run()
+            assert slug in agents(one)
+        await one.until(lambda: one.loop.state.problem, "the problem is told")
+        assert "as it was before" in one.loop.state.problem
+        assert one.config.read_text() == good
 
 
 async def test_a_refused_config_is_tried_again_when_a_person_changed_their_part_of_it(
@@ -343,9 +435,16 @@ async def test_an_older_gateway_gets_a_list(tmp_path: Path) -> None:
         assert sum(entry.get("default", False) for entry in listed) == 1
 
 
-async def test_a_config_that_is_no_json_is_left_alone_and_named(tmp_path: Path) -> None:
+@pytest.mark.parametrize("reload", ["auto", "off", "no address"])
+async def test_a_config_that_is_no_json_is_left_alone_and_named(tmp_path: Path, reload: str) -> None:
+    """Also where nothing is asked of the gateway, nobody is in step with a config that was not written."""
+
+    def unseen(one: Syncing) -> None:
+        one.gateway.reachable = reload != "no address"
+
     (tmp_path / "openclaw.json").write_text("{ agents: ")
-    async with syncing(tmp_path, "ann") as one:
+    setting = "off" if reload == "off" else "auto"
+    async with syncing(tmp_path, "ann", prepare=unseen, reload=setting) as one:
         await one.until(lambda: one.loop.state.problem, "a problem")
         assert "openclaw.json" in one.loop.state.problem
         assert one.config.read_text() == "{ agents: "
@@ -423,3 +522,28 @@ async def test_who_waits_when_the_loop_ends_is_told(tmp_path: Path) -> None:
         loop = one.loop
     with pytest.raises(Conflict, match="ended"):
         await loop.run_now(Wish())
+
+
+async def test_who_is_served_when_the_loop_ends_is_told_that_it_ended(tmp_path: Path) -> None:
+    async with asyncio.TaskGroup() as group:
+        async with syncing(tmp_path, "ann") as one:
+            one.source.gate, loads = asyncio.Event(), one.source.loads
+            asking = group.create_task(ended(one))
+            await one.until(lambda: one.source.loads > loads, "the run began")
+        assert "was ended or set anew" in await asking
+
+
+async def test_who_asks_a_loop_that_never_runs_is_told(tmp_path: Path) -> None:
+    """Its gateway was set anew before it came to its first turn."""
+    async with syncing(tmp_path, "ann") as one, asyncio.TaskGroup() as group:
+        one.loop = TargetLoop(one.loop.gateway, one.needs)
+        asking = group.create_task(ended(one))
+        await asyncio.sleep(0)
+        one.loop.close()
+        assert "was ended or set anew" in await asking
+
+
+async def ended(one: Syncing) -> str:
+    with pytest.raises(Conflict) as refused:
+        await one.run()
+    return refused.value.message
