@@ -50,6 +50,8 @@ class Timing(msgspec.Struct, frozen=True, kw_only=True):
     """How long a gateway that the hub starts may take to be ready."""
     instance_poll_seconds: float = 1.0
     """How often it is asked meanwhile."""
+    instance_steady_seconds: float = 10.0
+    """How long one that was upgraded must stay ready before the old version is given up."""
 
 
 class Limits(msgspec.Struct, frozen=True, kw_only=True):
@@ -94,6 +96,30 @@ class Openclaw(msgspec.Struct, frozen=True, kw_only=True):
     convex_account: str = ""
 
 
+class Ingress(msgspec.Struct, frozen=True, kw_only=True):
+    """The reverse proxy in front of gateways. `kind` is `off` or `caddy`; text is as given: whoever uses it checks it.
+
+    `config`: the file of sites that the hub writes. `caddyfile`: of a Caddy that runs already and imports it; None: the
+    hub runs one of its own. `admin`: where Caddy takes its configuration. `tls` is `internal`, `automatic` or `files`.
+    `ca`: whom looks through the proxy trust beside the system. `http_port` 0: nothing is answered without TLS.
+    """
+
+    kind: str = "off"
+    domain: str = ""
+    config: Path | None = None
+    caddyfile: Path | None = None
+    admin: str = ""
+    caddy: str = "caddy"
+    tls: str = "internal"
+    certificate: Path | None = None
+    key: Path | None = None
+    ca: Path | None = None
+    listen: tuple[str, ...] = ()
+    http_port: int = 80
+    https_port: int = 443
+    body_bytes: int = 64 * 1024**2
+
+
 class HubConfig(msgspec.Struct, frozen=True, kw_only=True):
     """`agents_port` and `api_port`: 0 picks a free port, None closes the TCP listener."""
 
@@ -111,6 +137,7 @@ class HubConfig(msgspec.Struct, frozen=True, kw_only=True):
     """Of the project's profiles, seen from where the hub starts; None = there are none beside the user's."""
     version: str = ""
     openclaw: Openclaw = Openclaw()
+    ingress: Ingress = Ingress()
     retention: Retention = Retention()
     timing: Timing = Timing()
     limits: Limits = Limits()

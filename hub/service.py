@@ -31,7 +31,9 @@ from hub.driverset import DriverSet
 from hub.errors import HubError, Unauthorized
 from hub.feed import Feed
 from hub.gateways.instances.service import Instances
+from hub.gateways.monitor.service import make_monitor
 from hub.gateways.service import Gateways
+from hub.gateways.upgrades.service import Upgrades
 from hub.gauges import measure
 from hub.hub_id import lasting_hub_id
 from hub.image_jobs import KINDS as IMAGE_JOBS
@@ -95,15 +97,19 @@ class Hub:
         self.sync = make_sync(kernel, self.gateways, profiles)
         self.instances = Instances(kernel, drivers, self._jobs, self.gateways)
         self._acts.resumers |= self.instances.resumers()
+        self.upgrades = Upgrades(self.instances.room)
+        self._acts.resumers |= self.upgrades.resumers()
+        self.monitor = make_monitor(kernel, self.gateways, self.instances)
         self._attention = AttentionDesk(
-            kernel, self._reconcilers, self._problems, gateways=self.gateways.watch.facts, syncs=self.sync.facts
-        )
+            kernel, self._reconcilers, self._problems, gateways=self.gateways.watch.facts, syncs=self.sync.facts,
+            given_up=self.monitor.facts,
+        )  # fmt: skip
         self._inside = Inside(
             kernel, drivers, self._jobs, self._acts, self._shells, self._logs, KeyLocks(), self, self._attention,
             self._stats, Traffic(kernel, lambda: self._upkeep.loop_lag_seconds, lambda: self._listeners.streams),
             profiles, images, self.snapshots, Composing(kernel, drivers, self._acts, profiles),
             Care(kernel, drivers, self._jobs, self._acts, self.snapshots), self.gateways,
-            self.sync, self.instances,
+            self.sync, self.instances, self.upgrades,
         )  # fmt: skip
         self._listeners = Listeners(kernel.config, self._parts())
         reach.connect(self._listeners)
@@ -241,7 +247,7 @@ class Hub:
         for warning in kernel.registry.warnings:
             log.warning("registry", text=warning)
         gateways = self.gateways
-        sources = (gateways.watch.measure, gateways.history.measure, self.sync.measure)
+        sources = (gateways.watch.measure, gateways.history.measure, self.monitor.measure, self.sync.measure)
         for source in (partial(measure, kernel, self._stats), *sources):
             kernel.metrics.add_source(source)
         raise_file_limit()
@@ -251,6 +257,7 @@ class Hub:
         await self._ensure_admin_token()
         await self.gateways.open(self._stats.checks)
         await self.instances.open()
+        await self.monitor.open(self._stats.checks)
         self.sync.open()
         await self._listen()
         self._folder.write_hub_file(self._hub_file())
@@ -262,6 +269,7 @@ class Hub:
             self._group.create_task(self.sync.run(), name="sync"),
             self._group.create_task(self._watch_gateways(), name="gateways"),
             self._group.create_task(self.gateways.history.run(), name="checks"),
+            self._group.create_task(self.monitor.run(), name="monitor"),
             *self._upkeep.start(self._group),
         ]
         await self.snapshots.open(kernel.unfinished_jobs)
@@ -295,6 +303,7 @@ class Hub:
         await self.gateways.close()
         await self._stats.close()
         self.snapshots.close()
+        self.upgrades.close()
         self._inside.care.desk.close()
         await self._drivers.stop()
         self.kernel.output.close()

@@ -42,21 +42,24 @@ class ChangeKind(enum.StrEnum):
 
 
 class ChangeStep(enum.StrEnum):
-    """How far an upgrade or a rollback is. Up to `PREPARING` the old container serves; from `CHECKING` on the other one
-    runs and is judged. In every step but the last it is undone by the next start of a hub that was killed."""
+    """How far an upgrade or a rollback is. While `PREPARING` the old container serves. `CHECKING`: the other one runs and
+    is judged. `RETURNING`: it is undone, and everything of the old one but its start is as before. The next start of a
+    hub that was killed goes on with the last two, and undoes the others."""
 
     PREPARING = "preparing"
     COPYING = "copying"
     CHECKING = "checking"
+    RETURNING = "returning"
 
 
 class Change(msgspec.Struct, frozen=True, kw_only=True):
     """What an instance is being changed to, while it goes on; its record stays as of before until the end.
 
-    `phase`: what it was in. `container`: of the new image, once it is made. `volumes`: its volumes. `job`: whose work.
+    `id`: a new one for each. `phase`: what it was in. `container`: of the new image, once it is made. `volumes`: its
+    volumes. `reason`: why it is undone.
     """
 
-    job: str
+    id: str
     kind: ChangeKind
     step: ChangeStep
     phase: InstancePhase
@@ -65,6 +68,7 @@ class Change(msgspec.Struct, frozen=True, kw_only=True):
     version: str = ""
     container: str = ""
     volumes: tuple[str, ...] = ()
+    reason: str = ""
 
 
 class StoredInstance(Record, frozen=True):
@@ -77,7 +81,7 @@ class StoredInstance(Record, frozen=True):
     `memory_bytes`, `cpus`: as in force. `notes`: what was limited, and what of the tier is not enforced.
     `reason`: why it is as it is; with phase FAILED why it failed. `previous_…`: what a rollback goes back to, empty
     where there is nothing. `moved_from`: the image id that the same tag had before the last upgrade, where it moved.
-    `change`: the upgrade or rollback that goes on.
+    `change`: the upgrade or rollback that goes on, or that could not be undone. `undone`: why the last one was undone.
     """
 
     name: str
@@ -118,6 +122,7 @@ class StoredInstance(Record, frozen=True):
     previous_version: str = ""
     previous_volumes: tuple[str, ...] = ()
     moved_from: str = ""
+    undone: str = ""
     change: Change | None = None
 
     @property

@@ -21,6 +21,7 @@ from hub.driverset import DriverSet
 from hub.errors import BadRequest, HubError
 from hub.gateways.instances.service import Instances
 from hub.gateways.service import Gateways
+from hub.gateways.upgrades.service import Upgrades
 from hub.image_jobs import ImageJobs
 from hub.jobs import Jobs
 from hub.kernel import Kernel
@@ -72,6 +73,7 @@ class Inside(msgspec.Struct, frozen=True):
     gateways: Gateways
     sync: SyncDesk
     instances: Instances
+    upgrades: Upgrades
 
 
 class Operations:

@@ -12,6 +12,7 @@ from hub.contract import (
     UpgradeGateway,
     UpgradeGateways,
 )
+from hub.core.view import job_view
 from hub.errors import NotAvailable
 from hub.operations.base import Operations
 
@@ -20,13 +21,14 @@ class GatewayUpgradeOperations(Operations):
     """See `hub.control.Control`."""
 
     async def upgrade_gateway(self, name: str, request: UpgradeGateway) -> JobView:
-        raise NotAvailable("this version does not have upgrading gateways yet")
+        return job_view(await self._inside.upgrades.upgrading.upgrade(name, request, self._who))
 
     async def upgrade_gateways(self, request: UpgradeGateways) -> JobView:
         raise NotAvailable("this version does not have upgrading gateways yet")
 
     async def roll_back_gateway(self, name: str) -> JobView:
-        raise NotAvailable("this version does not have rolling gateways back yet")
+        self._kernel.check_writable()
+        return job_view(await self._inside.upgrades.upgrading.roll_back(name, self._who))
 
     async def backup_gateway(self, name: str, request: BackupGateway) -> JobView:
         raise NotAvailable("this version does not have backing gateways up yet")

@@ -1,0 +1,51 @@
+"""Upgrades of a running hub, put together."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from hub.archives.work import Workers
+from hub.contract import GatewayState
+from hub.core.instances import StoredInstance
+from hub.core.model import Job
+from hub.drivers.cells import Bounds
+from hub.errors import BadRequest
+from hub.gateways.instances.room import InstanceRoom
+from hub.gateways.looks import Seen
+from hub.gateways.upgrades.policy import Patience
+from hub.gateways.upgrades.swap import Swap
+from hub.gateways.upgrades.upgrading import ROLLBACK, UPGRADE, Upgrading
+from hub.jobs import Work
+
+
+class Upgrades:
+    """Threads of its own: copying a state takes long, and nobody else shall wait for it."""
+
+    def __init__(self, room: InstanceRoom) -> None:
+        self._room = room
+        self._workers = Workers("upgrades")
+        timing = room.kernel.config.timing
+        patience = Patience(
+            ready_seconds=timing.instance_ready_seconds,
+            steady_seconds=timing.instance_steady_seconds,
+            look_seconds=timing.instance_poll_seconds,
+        )
+        swap = Swap(room, self._workers, patience, self._ask, Bounds())
+        self.upgrading = Upgrading(room, swap)
+
+    def close(self) -> None:
+        self._workers.close()
+
+    def resumers(self) -> dict[str, Callable[[Job], Work]]:
+        """Who goes on with jobs that a killed hub left, by kind."""
+        return {UPGRADE: self.upgrading.again, ROLLBACK: self.upgrading.again}
+
+    async def _ask(self, instance: StoredInstance) -> Seen:
+        """Look at the gateway beside the watch: what is tried out does not count for its figures."""
+        gateways = self._room.gateways
+        gateway = gateways.book.get(instance.name)
+        try:
+            token = await gateway.read_token()
+        except BadRequest as exc:
+            return Seen(state=GatewayState.REFUSED, reason=exc.message)
+        return await gateways.client.probe(gateway.url, token, gateway.user)
