@@ -93,8 +93,9 @@ class FakeGateway:
         version: str = "2026.9.6",
         roster: tuple[str, ...] = ("engineer", "qa"),
         user: str = "",
+        port: int = 0,
     ) -> None:
-        """`user`: nginx in front of it wants HTTP Basic on every path."""
+        """`user`: nginx in front of it wants HTTP Basic on every path. `port` 0: any."""
         self.user = user
         self.token = token
         self.version = version
@@ -113,7 +114,7 @@ class FakeGateway:
         """By session key."""
         self._now: Counter[str] = Counter()
         self._runner: web.AppRunner | None = None
-        self._port = 0
+        self._port = port
         self._stopping = asyncio.Event()
 
     @property
