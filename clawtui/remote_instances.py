@@ -13,11 +13,14 @@ from hub.contract import (
     AddHost,
     BackupGateway,
     BackupList,
+    BuildGatewayImage,
     DestroyGateway,
     DestroyPlan,
     GatewayAct,
     GatewayHealthList,
     GatewayHealthQuery,
+    GatewayImageList,
+    GatewayImageQuery,
     HostList,
     HostView,
     ImportGateway,
@@ -93,6 +96,12 @@ class InstanceCalls(RemoteCalls):
 
     async def import_gateway(self, request: ImportGateway) -> JobView:
         return await self._post(JobView, "/instances/import", request)
+
+    async def gateway_images(self, query: GatewayImageQuery) -> GatewayImageList:
+        return await self._get(GatewayImageList, "/gateway-images", params(query))
+
+    async def build_gateway_image(self, request: BuildGatewayImage) -> JobView:
+        return await self._post(JobView, "/gateway-images", request)
 
     async def ingress(self) -> IngressView:
         return await self._get(IngressView, "/ingress")

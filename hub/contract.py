@@ -1403,6 +1403,40 @@ class IngressView(Shape, frozen=True):
     text: str = ""
 
 
+class GatewayImageQuery(Request, frozen=True):
+    """`host`: the Docker host's name, empty = the hub's own engine."""
+
+    host: str = ""
+
+
+class BuildGatewayImage(Request, frozen=True):
+    """An image of OpenClaw from npm. `version` as npm has it, empty = the hub's own. `rebuild`: build again although it
+    is there. `platform` such as linux/arm64, empty = the engine's. `host`: the Docker host's name."""
+
+    version: str = ""
+    platform: str = ""
+    rebuild: bool = False
+    host: str = ""
+
+
+class GatewayImageView(Shape, frozen=True):
+    """An image that gateways are run from. `kind`: its image kind; `version` of OpenClaw, empty where the name does not
+    say."""
+
+    name: str
+    kind: str
+    id: str
+    version: str = ""
+    platform: str = ""
+    created_at: str = ""
+    size_bytes: int = 0
+
+
+class GatewayImageList(Shape, frozen=True):
+    images: list[GatewayImageView]
+    next: str | None = None
+
+
 class HostView(Shape, frozen=True):
     """A Docker engine. `cpus` and `memory_bytes` are the machine's, the `used_` ones what limits of ours add up to."""
 
@@ -1687,11 +1721,14 @@ class Event(Shape, frozen=True):
 
 
 class ErrorBody(Shape, frozen=True):
+    """`problems`: every mistake of a request, one for each field, where there may be several."""
+
     code: str
     message: str
     hint: str = ""
     retryable: bool = False
     field: str | None = None
+    problems: list[ProblemView] = []
 
 
 class ErrorAnswer(Shape, frozen=True):

@@ -27,6 +27,7 @@ from hub.contract import (
     BackupAnswer,
     BackupGateway,
     BackupList,
+    BuildGatewayImage,
     BuildImage,
     BuildLogLine,
     BuildLogQuery,
@@ -50,6 +51,8 @@ from hub.contract import (
     GatewayAct,
     GatewayHealthList,
     GatewayHealthQuery,
+    GatewayImageList,
+    GatewayImageQuery,
     GatewayList,
     GatewayView,
     HostList,
@@ -387,6 +390,12 @@ class Control(Protocol):
     async def apply_ingress(self) -> IngressView:
         """Write and load the configuration now. Raises Conflict where the proxy refuses it; the old one stays."""
         ...
+
+    async def gateway_images(self, query: GatewayImageQuery) -> GatewayImageList:
+        """The images of all kinds that a host has, newest first."""
+        ...
+
+    async def build_gateway_image(self, request: BuildGatewayImage) -> JobView: ...
 
     # --- Docker hosts
     async def hosts(self) -> HostList: ...

@@ -13,6 +13,7 @@ from hub.contract import (
     DestroyPlan,
     GatewayAct,
     GatewayHealthList,
+    GatewayImageList,
     HostList,
     HostView,
     IngressView,
@@ -90,6 +91,14 @@ async def restore(control: Control, call: Call) -> RestoredGateway:
 
 async def take_in(control: Control, call: Call) -> JobView:
     return await control.import_gateway(call.body)
+
+
+async def images(control: Control, call: Call) -> GatewayImageList:
+    return await control.gateway_images(call.query)
+
+
+async def build_image(control: Control, call: Call) -> JobView:
+    return await control.build_gateway_image(call.body)
 
 
 async def ingress(control: Control, call: Call) -> IngressView:
@@ -190,6 +199,19 @@ INSTANCES: Final = (
         method="GET", path="/health/gateways", role=_VIEWER, tag="gateways", handler=health,
         query=contract.GatewayHealthQuery, response=contract.GatewayHealthList,
         summary="Checks of gateways over time, and what they come to",
+    ),
+)  # fmt: skip
+
+GATEWAY_IMAGES: Final = (
+    Route(
+        method="GET", path="/gateway-images", role=_VIEWER, tag="gateways", handler=images,
+        query=contract.GatewayImageQuery, response=contract.GatewayImageList, errors=(NotAvailable, DriverFailed),
+        summary="List the images that gateways are run from, newest first",
+    ),
+    Route(
+        method="POST", path="/gateway-images", role=_OPERATOR, tag="gateways", handler=build_image, status=202,
+        request=contract.BuildGatewayImage, body_optional=True, response=contract.JobView, errors=DRIVES,
+        summary="Build an image of OpenClaw from npm; one that is there is not built again",
     ),
 )  # fmt: skip
 

@@ -9,7 +9,7 @@ from hub.api import handlers as do
 from hub.api.answers import JSON
 from hub.api.disk_routes import DISK
 from hub.api.gateway_routes import GATEWAYS
-from hub.api.instance_routes import HOSTS, INGRESS, INSTANCES
+from hub.api.instance_routes import GATEWAY_IMAGES, HOSTS, INGRESS, INSTANCES
 from hub.api.network_routes import NETWORKS
 from hub.api.queries import EventsQuery, ShellQuery, WaitQuery
 from hub.api.route import DRIVES, SAVES, Later, Route, Streaming
@@ -283,8 +283,8 @@ ADMINISTRATION: Final = (
 )  # fmt: skip
 
 ROUTES: Final[tuple[Route, ...]] = (
-    *HUB, *AGENTS, *TASKS, *IMAGES, *NETWORKS, *SNAPSHOTS, *DISK, *GATEWAYS, *INSTANCES, *INGRESS, *HOSTS, *SYNC,
-    *ADMINISTRATION,
+    *HUB, *AGENTS, *TASKS, *IMAGES, *NETWORKS, *SNAPSHOTS, *DISK, *GATEWAYS, *INSTANCES, *GATEWAY_IMAGES, *INGRESS,
+    *HOSTS, *SYNC, *ADMINISTRATION,
 )  # fmt: skip
 
 LATER: Final[tuple[Later, ...]] = (Later("/agents/{agent_id}/upgrade", "upgrading agents"),)

@@ -8,9 +8,10 @@ devices and symbolic links that lead out of the folder.
 
 from __future__ import annotations
 
+import contextlib
 import posixpath
 import tarfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
 from typing import IO, Any, BinaryIO, Final
 
@@ -67,7 +68,7 @@ def look_through(meter: Meter, path: Path, most_bytes: int, most_entries: int) -
         BadRequest: it is damaged or hostile (code archive_damaged), with what is wrong.
         TooLarge: more than the bounds.
     """
-    with path.open("rb") as file:
+    with _translated(), path.open("rb") as file:
         walk = _Walk(meter, file, most_bytes, most_entries)
         for _member, _content in walk.members():
             pass
@@ -78,6 +79,7 @@ def rewrite(meter: Meter, path: Path, most_bytes: int, most_entries: int, write:
     """Give `write` an archive with the same files, folders and links; raises as `look_through`, perhaps half way."""
     sink: Any = _Sink(write)
     with (
+        _translated(),
         path.open("rb") as file,
         tarfile.open(
             fileobj=sink, mode="w|", bufsize=COPY_BYTES, format=tarfile.PAX_FORMAT, errors="surrogateescape"
@@ -118,19 +120,14 @@ class _Walk:
         return Contents(self._entries, self._bytes, tuple(self._left_out))
 
     def members(self) -> Iterator[tuple[tarfile.TarInfo, IO[bytes] | None]]:
-        try:
-            file: Any = self._file
-            with tarfile.open(fileobj=file, mode="r:", errorlevel=2, errors="surrogateescape") as tar:
-                for member in members_of(tar):
-                    self._meter.advance(0)
-                    if self._use(member):
-                        yield member, self._content(tar, member)
-                    self._file.content = False
-                    self._file.new_entry()
-        except DriverFailed as exc:
-            raise damaged(exc.message) from exc
-        except (tarfile.TarError, ValueError, OverflowError, EOFError) as exc:
-            raise damaged(str(exc) or type(exc).__name__) from exc
+        file: Any = self._file
+        with tarfile.open(fileobj=file, mode="r:", errorlevel=2, errors="surrogateescape") as tar:
+            for member in members_of(tar):
+                self._meter.advance(0)
+                if self._use(member):
+                    yield member, self._content(tar, member)
+                self._file.content = False
+                self._file.new_entry()
 
     def _content(self, tar: tarfile.TarFile, member: tarfile.TarInfo) -> IO[bytes] | None:
         if not _is_file(member):
@@ -220,6 +217,19 @@ def _clean(member: tarfile.TarInfo) -> tarfile.TarInfo:
     else:
         made.size = member.size
     return made
+
+
+@contextlib.contextmanager
+def _translated() -> Generator[None]:
+    """Turn what the library says of an archive that it cannot read into BadRequest."""
+    try:
+        yield
+    except DriverFailed as exc:
+        if exc.code != "snapshot_damaged":
+            raise
+        raise damaged(exc.message) from exc
+    except (tarfile.TarError, ValueError, OverflowError, EOFError) as exc:
+        raise damaged(str(exc) or type(exc).__name__) from exc
 
 
 def damaged(why: str) -> BadRequest:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from hub.operations.attention import AttentionOperations
 from hub.operations.disk import DiskOperations
 from hub.operations.gateway_health import GatewayHealthOperations
+from hub.operations.gateway_images import GatewayImageOperations
 from hub.operations.gateway_upgrades import GatewayUpgradeOperations
 from hub.operations.gateways import GatewayOperations
 from hub.operations.hosts import HostOperations
@@ -29,6 +30,7 @@ class LocalControl(
     GatewayOperations,
     InstanceOperations,
     GatewayHealthOperations,
+    GatewayImageOperations,
     GatewayUpgradeOperations,
     IngressOperations,
     HostOperations,

@@ -78,7 +78,6 @@ def image_build(recipe: CellRecipe, own: dict[str, bytes]) -> ImageBuild:
         files=files,
         titles=titles,
         arguments=recipe.arguments,
-        latest=not suffix,
     )
 
 
