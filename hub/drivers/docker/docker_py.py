@@ -211,7 +211,7 @@ class DockerPyStream:
     def close(self) -> None:
         self._answer.close()
         if self._connection is not None:
-            # An answer that was read to its end has given the connection back: it must not be used again without socket.
+            # An answer that was read to its end has given it back: nobody may take it again without its socket.
             self._connection.close()
         if self._socket is not None:
             self._socket.close()
