@@ -24,7 +24,7 @@ class GatewayUpgradeOperations(Operations):
         return job_view(await self._inside.upgrades.upgrading.upgrade(name, request, self._who))
 
     async def upgrade_gateways(self, request: UpgradeGateways) -> JobView:
-        raise NotAvailable("this version does not have upgrading gateways yet")
+        return job_view(await self._inside.upgrades.many.start(request, self._who))
 
     async def roll_back_gateway(self, name: str) -> JobView:
         self._kernel.check_writable()

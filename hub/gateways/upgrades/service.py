@@ -12,6 +12,8 @@ from hub.drivers.cells import Bounds
 from hub.errors import BadRequest
 from hub.gateways.instances.room import InstanceRoom
 from hub.gateways.looks import Seen
+from hub.gateways.upgrades.many import KIND as MANY
+from hub.gateways.upgrades.many import Many
 from hub.gateways.upgrades.policy import Patience
 from hub.gateways.upgrades.swap import Swap
 from hub.gateways.upgrades.upgrading import ROLLBACK, UPGRADE, Upgrading
@@ -32,13 +34,14 @@ class Upgrades:
         )
         swap = Swap(room, self._workers, patience, self._ask, Bounds())
         self.upgrading = Upgrading(room, swap)
+        self.many = Many(room, self.upgrading)
 
     def close(self) -> None:
         self._workers.close()
 
     def resumers(self) -> dict[str, Callable[[Job], Work]]:
         """Who goes on with jobs that a killed hub left, by kind."""
-        return {UPGRADE: self.upgrading.again, ROLLBACK: self.upgrading.again}
+        return {UPGRADE: self.upgrading.again, ROLLBACK: self.upgrading.again, MANY: self.many.again}
 
     async def _ask(self, instance: StoredInstance) -> Seen:
         """Look at the gateway beside the watch: what is tried out does not count for its figures."""

@@ -209,7 +209,8 @@ def unchanged(run: Run) -> None:
     """Everything of the old version is as it was, and nothing of another one is left."""
     instance = run.instance
     assert (instance.image, instance.phase, instance.change) == (OLD, InstancePhase.RUNNING, None)
-    assert run.running() == [CONTAINER] and run.serving().plan.image == OLD
+    assert run.running() == [CONTAINER]
+    assert run.serving().plan.image == OLD
     assert {name: run.state()[name] for name in TALK} == TALK
     assert (run.shared / "agents/main/MEMORY.md").read_text() == "as it was\n"
     assert list(run.engine.volumes) == list(instance.volumes)

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from hub.contract import GatewayAct, InstancePhase, UpgradeGateway
+from hub.contract import GatewayAct, InstancePhase, RolloutRequest, UpgradeGateway, UpgradeGateways
 from hub.drivers.cells import CellState
 from hub.drivers.fake.cells_engine import CellStep
-from hub.errors import BadRequest, Conflict, DriverFailed
+from hub.errors import BadRequest, Conflict, DriverFailed, NotFound
 from tests.hub.gateways.upgrades.instance import (
     BROKEN,
     CONTAINER,
@@ -31,9 +31,11 @@ async def test_the_new_version_has_the_data_and_the_old_one_waits_untouched() ->
         now = run.instance
         assert (now.image, now.previous_image, now.phase) == (NEW, OLD, InstancePhase.RUNNING)
         assert {name: run.state()[name] for name in TALK} == TALK
-        assert now.volumes != before.volumes and now.previous_volumes == before.volumes
+        assert now.volumes != before.volumes
+        assert now.previous_volumes == before.volumes
         old = run.engine.containers[before.container]
-        assert old.state is CellState.EXITED and old.name.startswith(f"{CONTAINER}.")
+        assert old.state is CellState.EXITED
+        assert old.name.startswith(f"{CONTAINER}.")
         assert run.running() == [CONTAINER]
         assert NEW in (run.folder / "docker-compose.yml").read_text()
 
@@ -58,7 +60,8 @@ async def test_a_bad_image_is_undone_by_itself(how: str) -> None:
         await provision(run, made.port.number)
         made.engine.registry[NEW].behaviour = BROKEN[how]
         job = await run.upgrade()
-        assert job.state == "failed" and job.error is not None
+        assert job.state == "failed"
+        assert job.error is not None
         assert job.error.code == "upgrade_undone", job.error
         unchanged(run)
         assert NEW in run.instance.undone
@@ -69,9 +72,11 @@ async def test_what_the_bad_one_printed_is_kept() -> None:
         await provision(run, made.port.number)
         made.engine.registry[NEW].behaviour = BROKEN["exit 78"]
         job = await run.upgrade()
-        assert job.error is not None and "exit code 78" in job.error.message
+        assert job.error is not None
+        assert "exit code 78" in job.error.message
         (log,) = (run.folder / "upgrade-logs").iterdir()
-        assert "existing config is invalid" in log.read_text() and str(log) in job.error.message
+        assert "existing config is invalid" in log.read_text()
+        assert str(log) in job.error.message
 
 
 @pytest.mark.parametrize(
@@ -82,7 +87,8 @@ async def test_what_fails_on_the_way_is_undone(step: CellStep) -> None:
         await provision(run, made.port.number)
         made.engine.failures[step] = [DriverFailed("the engine is gone")]
         job = await run.upgrade()
-        assert job.error is not None and job.error.code == "upgrade_undone", job
+        assert job.error is not None, job
+        assert job.error.code == "upgrade_undone"
         unchanged(run)
 
 
@@ -164,7 +170,8 @@ async def test_a_stopped_gateway_is_tried_and_stopped_again() -> None:
         stopped = await run.hub.job((await run.hub.control.act_on_gateway(NAME, GatewayAct.STOP)).id)
         assert stopped.state == "succeeded", stopped
         assert (await run.upgrade()).state == "succeeded"
-        assert run.instance.phase is InstancePhase.STOPPED and run.running() == []
+        assert run.instance.phase is InstancePhase.STOPPED
+        assert run.running() == []
 
 
 async def test_a_tag_that_moved_is_told() -> None:
@@ -174,7 +181,8 @@ async def test_a_tag_that_moved_is_told() -> None:
         made.engine.offer(OLD)
         job = await run.upgrade(OLD)
         assert job.state == "succeeded", job
-        assert run.instance.moved_from == before and run.instance.image_id != before
+        assert run.instance.moved_from == before
+        assert run.instance.image_id != before
 
 
 async def test_an_undo_that_fails_loses_nothing_and_is_tried_again_by_hand() -> None:
@@ -183,7 +191,8 @@ async def test_an_undo_that_fails_loses_nothing_and_is_tried_again_by_hand() -> 
         made.engine.registry[NEW].behaviour = BROKEN["exit 78"]
         made.engine.failures[CellStep.REMOVE] = [DriverFailed("the engine is gone")]
         job = await run.upgrade()
-        assert job.error is not None and job.error.code == "not_undone"
+        assert job.error is not None
+        assert job.error.code == "not_undone"
         assert run.instance.phase is InstancePhase.FAILED
         await run.rollback()
         unchanged(run)
@@ -217,3 +226,30 @@ async def test_two_at_once_are_refused() -> None:
         await run.hub.control.cancel_job(job.id)
         assert (await run.hub.job(job.id)).state == "cancelled"
         unchanged(run)
+
+
+async def test_a_rollout_stops_at_a_canary_that_fails() -> None:
+    async with world() as made, made.hub() as run:
+        await provision(run, made.port.number)
+        # Both are at the test's only port, so that one of them runs at a time.
+        await run.hub.job((await run.hub.control.act_on_gateway(NAME, GatewayAct.STOP)).id)
+        await provision(run, made.port.number, "beta", customer="beta")
+        await run.hub.job((await run.hub.control.act_on_gateway("beta", GatewayAct.STOP)).id)
+        made.engine.registry[NEW].behaviour = BROKEN["exit 78"]
+        request = UpgradeGateways(to=UpgradeGateway(image=NEW), rollout=RolloutRequest(canary=1))
+        job = await run.hub.job((await run.hub.control.upgrade_gateways(request)).id)
+        assert job.error is not None
+        assert job.error.code == "rollout_stopped"
+        assert "not begun: beta" in job.error.message
+        assert run.hub.hub.instances.room.book.get("beta").image == OLD
+
+
+async def test_a_rollout_upgrades_all_of_a_tier() -> None:
+    async with world() as made, made.hub() as run:
+        await provision(run, made.port.number)
+        request = UpgradeGateways(tier="pro", to=UpgradeGateway(image=NEW))
+        job = await run.hub.job((await run.hub.control.upgrade_gateways(request)).id)
+        assert job.state == "succeeded", job
+        assert job.result == {"upgraded": [NAME], "failed": {}}
+        with pytest.raises(NotFound):
+            await run.hub.control.upgrade_gateways(UpgradeGateways(tier="free", to=UpgradeGateway(image=NEW)))
