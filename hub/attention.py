@@ -12,7 +12,7 @@ import structlog
 
 from hub.contract import AttentionList, AttentionView, Severity
 from hub.core.attention import resolve
-from hub.core.attention_facts import AgentFacts, Facts, GatewayFacts, HubFacts, SyncFacts
+from hub.core.attention_facts import AgentFacts, Facts, GatewayFacts, GivenUpFacts, HubFacts, IngressFacts, SyncFacts
 from hub.core.effects import Kind
 from hub.core.model import Agent, Snooze
 from hub.core.view import derive_status
@@ -44,15 +44,20 @@ class AttentionDesk:
         *,
         gateways: Callable[[], list[GatewayFacts]] = list,
         syncs: Callable[[], list[SyncFacts]] = list,
+        given_up: Callable[[], list[GivenUpFacts]] = list,
+        ingress: Callable[[], IngressFacts] = IngressFacts,
         measure_disk: Callable[[Path], Disk | None] | None = None,
     ) -> None:
         """`problems`: what else is wrong with the hub, as sentences. `gateways`: how OpenClaw gateways are, `syncs` how
-        their files are kept in step."""
+        their files are kept in step, `given_up` which of them are not restarted any more, `ingress` the
+        proxy in front of them."""
         self._kernel = kernel
         self._reconcilers = reconcilers
         self._problems = problems
         self._gateways = gateways
         self._syncs = syncs
+        self._given_up = given_up
+        self._ingress = ingress
         self._measure_disk = measure_disk or disk_of
         self._started_ms = kernel.now().wall_ms
         self._known: dict[str, int] = {}
@@ -66,7 +71,8 @@ class AttentionDesk:
         jobs = await kernel.registry.failed_jobs(now_ms)
         facts = Facts(
             now_ms=now_ms, hub=self._hub(), agents=self._agents(), failures=failures, jobs=jobs,
-            gateways=self._gateways(), syncs=self._syncs(),
+            gateways=self._gateways(), given_up=self._given_up(), syncs=self._syncs(),
+            ingress=self._ingress(),
         )  # fmt: skip
         found = resolve(facts, snoozes, self._known)
         self._known = {view.id: self._known.get(view.id, now_ms) for view in found.attention}

@@ -16,7 +16,16 @@ import msgspec
 from hub.contract import AttentionList, AttentionQuery, AttentionView, GatewayState, Severity, SuggestedAct
 from hub.core.attention_facts import FAILURES_MS, AgentFacts, Facts, Failure, JobFailure
 from hub.core.attention_finding import Finding
-from hub.core.attention_gateways import DRAIN_MS, gateways, sync_failed, sync_pending, sync_waits
+from hub.core.attention_gateways import (
+    DRAIN_MS,
+    gateways,
+    given_up,
+    ingress,
+    not_through,
+    sync_failed,
+    sync_pending,
+    sync_waits,
+)
 from hub.core.attention_words import WORDS
 from hub.core.model import (
     Agent,
@@ -302,10 +311,14 @@ RULES: Final[tuple[Rule, ...]] = (
     Rule("unsupported_protocol", _unsupported),
     Rule("agent_silent", _silent),
     Rule("agent_disk", _agent_disk),
+    Rule("gateway_given_up", given_up),
     Rule("gateway_refused", gateways(GatewayState.REFUSED, 0)),
     Rule("gateway_down", gateways(GatewayState.DOWN, SILENCE_MS)),
     Rule("gateway_wedged", gateways(GatewayState.WEDGED, SILENCE_MS)),
     Rule("gateway_not_ready", gateways(GatewayState.NOT_READY, DRAIN_MS)),
+    Rule("ingress_away", ingress(away=True)),
+    Rule("ingress_refused", ingress(away=False)),
+    Rule("ingress_route", not_through),
     Rule("sync_failed", sync_failed),
     Rule("sync_waits", sync_waits),
     Rule("sync_pending", sync_pending),

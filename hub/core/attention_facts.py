@@ -78,6 +78,25 @@ class GatewayFacts(msgspec.Struct, frozen=True, kw_only=True):
     since_ms: int
 
 
+class GivenUpFacts(msgspec.Struct, frozen=True):
+    """A gateway that the hub runs and does not restart any more. `since_ms`: ms since the epoch, None = not known."""
+
+    name: str
+    reason: str
+    since_ms: int | None = None
+
+
+class IngressFacts(msgspec.Struct, frozen=True, kw_only=True):
+    """The reverse proxy in front of gateways. `problem`: why what is wanted is not in force since `since_ms` (ms since
+    the epoch); `away`: it cannot be asked at all. `routes`: gateways that are well and not reached through it, with
+    reason and since when."""
+
+    problem: str = ""
+    away: bool = False
+    since_ms: int = 0
+    routes: Sequence[tuple[str, str, int]] = ()
+
+
 class SyncFacts(msgspec.Struct, frozen=True, kw_only=True):
     """The sync of one OpenClaw gateway. Personas as slug, reason and since when (ms since the epoch): those that
     failed, that wait for a decision, and that the gateway is not known to have taken."""
@@ -99,4 +118,6 @@ class Facts(msgspec.Struct, frozen=True, kw_only=True):
     failures: Sequence[Failure] = ()
     jobs: Sequence[JobFailure] = ()
     gateways: Sequence[GatewayFacts] = ()
+    given_up: Sequence[GivenUpFacts] = ()
     syncs: Sequence[SyncFacts] = ()
+    ingress: IngressFacts = IngressFacts()

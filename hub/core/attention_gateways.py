@@ -11,6 +11,8 @@ from hub.core.attention_finding import Finding
 
 DRAIN_MS: Final = 360_000
 """An OpenClaw gateway that stops lets turns go on for up to 315 s; what is not ready for longer will not be."""
+SILENCE_MS: Final = 30_000
+"""What was not reached for so long is not merely being started."""
 SLUGS_NAMED: Final = 5
 PENDING_MS: Final = 300_000
 """A gateway with hundreds of agents takes minutes to reload; what takes longer does not happen by itself."""
@@ -18,8 +20,10 @@ PENDING_MS: Final = 300_000
 
 def gateways(state: GatewayState, patience_ms: int) -> Callable[[Facts], Iterator[Finding]]:
     def find(facts: Facts) -> Iterator[Finding]:
+        given_up = {one.name for one in facts.given_up}
         for one in facts.gateways:
-            if one.state is not state or facts.now_ms - one.since_ms < patience_ms:
+            # That a gateway was given up says more than how it is.
+            if one.state is not state or facts.now_ms - one.since_ms < patience_ms or one.name in given_up:
                 continue
             yield Finding(
                 target_kind="gateway",
@@ -31,6 +35,41 @@ def gateways(state: GatewayState, patience_ms: int) -> Callable[[Facts], Iterato
             )
 
     return find
+
+
+def given_up(facts: Facts) -> Iterator[Finding]:
+    for one in facts.given_up:
+        yield Finding(
+            target_kind="gateway", target=one.name, text=one.reason or "nothing says why", severity=Severity.CRITICAL,
+            since_ms=one.since_ms,
+            acts=[
+                ("gateway.logs", f"clawtui gateway logs {one.name}"),
+                ("gateway.start", f"clawtui gateway start {one.name}"),
+            ],
+        )  # fmt: skip
+
+
+def ingress(*, away: bool) -> Callable[[Facts], Iterator[Finding]]:
+    def find(facts: Facts) -> Iterator[Finding]:
+        found = facts.ingress
+        if found.problem and found.away is away:
+            yield Finding(
+                target_kind="hub", target="hub", text=found.problem,
+                severity=Severity.CRITICAL if away else Severity.WARNING, since_ms=found.since_ms,
+                acts=[("ingress.show", "clawtui gateway ingress show")],
+            )  # fmt: skip
+
+    return find
+
+
+def not_through(facts: Facts) -> Iterator[Finding]:
+    """Gateways that answer, but not under their names."""
+    for name, reason, since_ms in facts.ingress.routes:
+        if facts.now_ms - since_ms >= SILENCE_MS and not facts.ingress.problem:
+            yield Finding(
+                target_kind="gateway", target=name, text=reason or "nothing says why", severity=Severity.WARNING,
+                since_ms=since_ms, acts=[("ingress.show", "clawtui gateway ingress show")],
+            )  # fmt: skip
 
 
 def sync_failed(facts: Facts) -> Iterator[Finding]:

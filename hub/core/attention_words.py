@@ -25,10 +25,16 @@ WORDS: Final[dict[str, Words]] = {
     "unsupported_protocol": Words("Wrong version", "Give the agent a runtime that fits this hub."),
     "agent_silent": Words("Silent agent", "Read its log; restart it when it does not come back."),
     "agent_disk": Words("Agent's disk is full", "Make room on its disk, for instance through a shell."),
+    "gateway_given_up": Words("Gateway given up", "Read its log, mend the cause, then start it."),
     "gateway_refused": Words("Gateway refuses us", "Read why; mostly its token file holds another token."),
     "gateway_down": Words("Gateway is away", "Start it, or name the address under which it answers."),
     "gateway_wedged": Words("Gateway hangs", "Read its log, then start it again; the hub restarts those that it runs."),
     "gateway_not_ready": Words("Gateway is not ready", "Read its log; start it again when it does not come to itself."),
+    "ingress_away": Words("Proxy is away", "Read why, and start it; gateways are not reached under their names."),
+    "ingress_refused": Words("Proxy refuses", "Read its words, mend it, then apply the ingress again."),
+    "ingress_route": Words(
+        "Not reached by name", "Read why; the gateway itself is well, the way through the proxy is not."
+    ),
     "sync_failed": Words("Sync failed", "Read why, mend it; the next run goes on by itself."),
     "sync_waits": Words("Somebody changed files", "Look at the difference, then keep, apply or adopt it."),
     "sync_pending": Words("Gateway did not take it", "Read why; mostly it is down, or nobody restarts it."),

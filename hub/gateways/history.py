@@ -92,7 +92,8 @@ class History:
         self._checks.append(check)
         if len(self._checks) > MOST_WAITING:
             del self._checks[: len(self._checks) - MOST_WAITING]
-        self._kernel.metrics.gateway_checked(check.gateway, check.healthy, check.counts)
+        if check.via == "direct":
+            self._kernel.metrics.gateway_checked(check.gateway, check.healthy, check.counts)
         self._mark(check.gateway)
 
     def did(self, deed: Deed) -> None:

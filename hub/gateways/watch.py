@@ -65,6 +65,8 @@ class GatewayWatch:
         self._takers: list[Callable[[Gateway, Sight], None]] = []
         self.figures: Callable[[str], GatewayFigures | None] = lambda name: None
         """What checks of the last day come to; set by who counts them."""
+        self.expected: Callable[[str], bool] = lambda name: True
+        """Whether a gateway should answer: one that was stopped needs nobody. Set by who knows."""
         book.on_change(self._forget)
 
     def sight(self, name: str) -> Sight:
@@ -166,7 +168,7 @@ class GatewayWatch:
         found: list[GatewayFacts] = []
         for gateway in self._book.all():
             sight = self.sight(gateway.name)
-            if gateway.url and sight.since_ms is not None:
+            if gateway.url and sight.since_ms is not None and self.expected(gateway.name):
                 found.append(
                     GatewayFacts(
                         name=gateway.name, state=sight.seen.state, reason=sight.seen.reason, since_ms=sight.since_ms

@@ -19,7 +19,8 @@ MOST_DEEDS: Final = 2_000
 
 SCHEMA: Final = (
     """CREATE TABLE checks (n INTEGER PRIMARY KEY, gateway TEXT NOT NULL, at INTEGER NOT NULL, state TEXT NOT NULL,
-        healthy INTEGER NOT NULL, counts INTEGER NOT NULL, response_ms REAL, reason TEXT NOT NULL, via TEXT NOT NULL)""",
+        healthy INTEGER NOT NULL, counts INTEGER NOT NULL, response_ms REAL, reason TEXT NOT NULL,
+        via TEXT NOT NULL)""",
     "CREATE INDEX checks_by_time ON checks (gateway, at)",
     """CREATE TABLE deeds (n INTEGER PRIMARY KEY, gateway TEXT NOT NULL, at INTEGER NOT NULL, by TEXT NOT NULL,
         worked INTEGER NOT NULL, seconds REAL, reason TEXT NOT NULL)""",
@@ -60,7 +61,7 @@ class ChecksStore:
                 " WHERE gateway = ? AND at >= ? ORDER BY at DESC, n DESC LIMIT ?",
                 (gateway, since_ms, most),
             ).fetchall()
-            return [Check(*row[:3], bool(row[3]), bool(row[4]), *row[5:]) for row in reversed(rows)]
+            return [Check._make((*row[:3], bool(row[3]), bool(row[4]), *row[5:])) for row in reversed(rows)]
 
         return await self._connection.run(work)
 
@@ -69,10 +70,11 @@ class ChecksStore:
 
         def work(connection: sqlite3.Connection) -> list[Deed]:
             rows = connection.execute(
-                "SELECT gateway, at, by, worked, seconds, reason FROM deeds WHERE gateway = ? AND at >= ? ORDER BY at, n",
+                "SELECT gateway, at, by, worked, seconds, reason FROM deeds"
+                " WHERE gateway = ? AND at >= ? ORDER BY at, n",
                 (gateway, since_ms),
             )
-            return [Deed(*row[:3], bool(row[3]), *row[4:]) for row in rows]
+            return [Deed._make((*row[:3], bool(row[3]), *row[4:])) for row in rows]
 
         return await self._connection.run(work)
 

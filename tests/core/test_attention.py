@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -24,6 +25,7 @@ from hub.core.attention_facts import (
     Facts,
     Failure,
     GatewayFacts,
+    GivenUpFacts,
     HubFacts,
     JobFailure,
     SyncFacts,
@@ -105,6 +107,11 @@ def sync(**told: Any) -> Facts:
     return Facts(now_ms=NOW, syncs=[SyncFacts(gateway="g", **told)])
 
 
+def given_up(reason: str) -> Facts:
+    """One that is down, of which only that it was given up is said."""
+    return msgspec.structs.replace(gateway(GatewayState.DOWN, 3600), given_up=[GivenUpFacts("g", reason, NOW)])
+
+
 def gateway(state: GatewayState, seconds: int, reason: str = "it is so") -> Facts:
     """One that has been seen so for that long."""
     one = GatewayFacts(name="g", state=state, reason=reason, since_ms=NOW - seconds * 1000)
@@ -165,6 +172,7 @@ WRONG: list[tuple[str, Facts, str, Severity, str]] = [
     ("given up", facts(agent(told={"wellness": BAD_FOR_GOOD}, **RUNS)), "given_up:a", Severity.CRITICAL, "3 restarts"),
     ("unhealthy", facts(agent(told={"wellness": BAD}, **RUNS)), "unhealthy:a", Severity.WARNING, "fails: no answer"),
     ("waits", facts(agent(told={"wellness": BAD_BUSY}, **RUNS)), "unhealthy:a", Severity.WARNING, "tasks have ended"),
+    ("gateway given up", given_up("5 restarts"), "gateway_given_up:g", Severity.CRITICAL, "5 rest"),
     ("refused", gateway(GatewayState.REFUSED, 0), "gateway_refused:g", Severity.WARNING, "it is so"),
     ("down", gateway(GatewayState.DOWN, 30), "gateway_down:g", Severity.WARNING, "it is so"),
     ("wedged", gateway(GatewayState.WEDGED, 30), "gateway_wedged:g", Severity.WARNING, "it is so"),

@@ -19,7 +19,7 @@ def check(at_ms: int = 0, response_ms: float | None = 10.0, **fields: object) ->
 
 
 def bad(at_ms: int = 0, **fields: object) -> Check:
-    return check(at_ms, state="down", healthy=False, **fields)
+    return check(at_ms)._replace(state="down", healthy=False, **fields)  # pyright: ignore[reportArgumentType]
 
 
 @pytest.mark.parametrize(

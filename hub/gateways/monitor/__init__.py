@@ -1,0 +1,1 @@
+"""Keeps gateways that the hub runs alive."""
