@@ -41,7 +41,9 @@ def told_error(told: ErrorBody, kind: type[HubError] | None = None, **more: Any)
     """The error that an answer's body reports; without a status its code says which it is."""
     if kind is None:
         kind = STREAM_ERRORS.get(told.code, HubError)
-    return kind(told.message, code=told.code, hint=told.hint, retryable=told.retryable, field=told.field, **more)
+    error = kind(told.message, code=told.code, hint=told.hint, retryable=told.retryable, field=told.field, **more)
+    error.problems = tuple((one.field, one.message, one.hint) for one in told.problems)
+    return error
 
 
 def error_from(status: int, body: bytes, retry_after: str | None = None) -> HubError:

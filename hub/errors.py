@@ -36,6 +36,8 @@ class HubError(Exception):
         self.agent = agent
         self.driver = driver
         self.retry_after_seconds = retry_after_seconds
+        self.problems: tuple[tuple[str, str, str], ...] = ()
+        """Every mistake of a request, as field, message and hint, where there may be several; the first is this error."""
 
 
 class BadRequest(HubError):

@@ -56,6 +56,13 @@ def _leaves(error: BaseException) -> Iterator[BaseException]:
 
 
 def print_error(error: HubError, stderr: TextIO) -> None:
+    """Say what is wrong and what to do; of a request with several mistakes every one."""
+    if len(error.problems) > 1:
+        for field, message, hint in error.problems:
+            stderr.write(f"error: {printable(f'{field}: {message}' if field else message)}\n")
+            stderr.write(f"    hint: {printable(hint)}\n" if hint else "")
+        stderr.flush()
+        return
     first, *more = error.message.splitlines() or [""]
     stderr.write(f"error: {printable(first)}\n")
     for line in more:

@@ -9,7 +9,7 @@ from typing import Any, Final
 import msgspec
 from aiohttp import web
 
-from hub.contract import ErrorAnswer, ErrorBody
+from hub.contract import ErrorAnswer, ErrorBody, ProblemView
 from hub.errors import HubError, NotFound, TooLarge
 
 JSON: Final = "application/json"
@@ -32,11 +32,13 @@ def json_answer(value: Any, status: int = 200) -> web.Response:
 
 
 def error_body(error: HubError) -> ErrorAnswer:
+    problems = [ProblemView(field=field, message=message, hint=hint) for field, message, hint in error.problems]
     return ErrorAnswer(
         error=ErrorBody(
-            code=error.code, message=error.message, hint=error.hint, retryable=error.retryable, field=error.field
+            code=error.code, message=error.message, hint=error.hint, retryable=error.retryable, field=error.field,
+            problems=problems,
         )
-    )
+    )  # fmt: skip
 
 
 def error_answer(error: HubError) -> web.Response:

@@ -36,11 +36,7 @@ class Refused(BadRequest):
 
     def __init__(self, problems: list[Problem]) -> None:
         first = problems[0]
-        hint = first.hint
-        if len(problems) > 1:
-            told = "; ".join(map(str, problems))
-            hint = f"{hint} In all {len(problems)} mistakes: {told}".strip()
-        super().__init__(first.message, field=first.field, hint=hint)
+        super().__init__(first.message, field=first.field, hint=first.hint)
         self.problems = tuple((one.field, one.message, one.hint) for one in problems)
 
 

@@ -42,6 +42,11 @@ class InstanceBook:
     def __init__(self, kernel: Kernel) -> None:
         self._kernel = kernel
         self._known: dict[str, StoredInstance] = {}
+        self._observers: list[Callable[[str], None]] = []
+
+    def on_change(self, observer: Callable[[str], None]) -> None:
+        """`observer` is called with an instance's name after it came, changed or went; it must not block."""
+        self._observers.append(observer)
 
     async def open(self) -> None:
         """Read what the registry has. Raises HubError."""
@@ -83,13 +88,18 @@ class InstanceBook:
         await self._kernel.commit([*effects, Save(instance)])
         self._known[instance.name] = instance
         # Only now, because who hears of it reads this book.
-        self._kernel.push([Publish(Kind.GATEWAY, instance.name)])
+        self._tell(instance.name)
         return instance
 
     async def forget(self, instance: StoredInstance, *effects: Effect) -> None:
         await self._kernel.commit([*effects, Delete(instance)])
         self._known.pop(instance.name, None)
-        self._kernel.push([Publish(Kind.GATEWAY, instance.name, gone=True)])
+        self._tell(instance.name, gone=True)
+
+    def _tell(self, name: str, *, gone: bool = False) -> None:
+        self._kernel.push([Publish(Kind.GATEWAY, name, gone=gone)])
+        for observer in self._observers:
+            observer(name)
 
 
 class InstanceRoom:

@@ -103,12 +103,9 @@ async def test_no_secret_is_in_the_registry_the_audit_the_job_or_an_answer() -> 
 async def test_everything_that_is_wrong_is_told_at_once_and_nothing_is_left() -> None:
     engine = new_engine()
     async with engine_hub(engine) as hub:
+        keys = {"OPENAI_API_KEY": "sk-ant-no", "A B": "x"}
         with pytest.raises(BadRequest) as caught:
-            await hub.control.provision_gateway(
-                order(
-                    "Acme!", subdomain="x", tier="gold", keys={"OPENAI_API_KEY": "sk-ant-no", "A B": "x"}, host="moon"
-                )
-            )
+            await hub.control.provision_gateway(order("Acme!", subdomain="x", tier="gold", keys=keys, host="moon"))
         fields = {field for field, _, _ in caught.value.problems}
         assert fields == {"name", "subdomain", "tier", "keys.OPENAI_API_KEY", "keys.A B", "host"}
         assert "sk-ant-no" not in f"{caught.value.message} {caught.value.hint} {caught.value.problems}"
@@ -264,13 +261,8 @@ async def test_destroy_shows_what_it_removes_and_wants_the_data_confirmed() -> N
         await provisioned(hub, order(port=there.port))
         plan = await hub.control.plan_destroy_gateway("acme")
         assert plan.data
-        assert {one.partition(" ")[0] for one in plan.objects} == {
-            "container",
-            "volume",
-            "network",
-            "folder",
-            "gateway",
-        }
+        kinds = {one.partition(" ")[0] for one in plan.objects}
+        assert kinds == {"container", "volume", "network", "folder", "gateway"}
         with pytest.raises(Conflict) as caught:
             await hub.control.destroy_gateway("acme", DestroyGateway())
         assert caught.value.code == "data_not_confirmed"
