@@ -33,12 +33,15 @@ def options(app: App) -> set[str]:
 def apps() -> Iterator[tuple[str, App]]:
     """Every verb and every verb below a verb that does something."""
     for verb in VERBS:
-        app = ROOT[verb]
-        below = [name for name in app if not name.startswith("-")]
-        if app.default_command is not None or not below:
-            yield verb, app
-        for name in below:
-            yield f"{verb} {name}", app[name]
+        yield from apps_below(verb, ROOT[verb])
+
+
+def apps_below(verb: str, app: App) -> Iterator[tuple[str, App]]:
+    below = [name for name in app if not name.startswith("-")]
+    if app.default_command is not None or not below:
+        yield verb, app
+    for name in below:
+        yield from apps_below(f"{verb} {name}", app[name])
 
 
 def documented_options(text: str) -> set[str]:

@@ -6,7 +6,17 @@ from typing import Final
 
 import msgspec
 
-from hub.drivers.cells import Capacity, CellHandle, CellMount, CellPort, CellSeen, CellState, CellVolume, ImageSeen
+from hub.drivers.cells import (
+    PREFIX,
+    Capacity,
+    CellHandle,
+    CellMount,
+    CellPort,
+    CellSeen,
+    CellState,
+    CellVolume,
+    ImageSeen,
+)
 from hub.drivers.docker import labels
 from hub.drivers.docker.answers import Endpoints, Pascal, State, System
 from hub.drivers.docker.cells_render import cell_of
@@ -104,23 +114,21 @@ def see(found: Detail, hub_id: str) -> CellSeen:
         command=tuple(found.config.cmd or ()),
         user=found.config.user,
         ports=ports_of(found.host_config),
-        volumes=tuple(
-            CellVolume(
-                one.name, one.destination, read_only=not one.rw, adopted=not one.name.startswith("openclaw-cell-")
-            )
-            for one in found.mounts or []
-            if one.type == "volume"
-        ),
-        mounts=tuple(
-            CellMount(one.source, one.destination, read_only=not one.rw)
-            for one in found.mounts or []
-            if one.type == "bind"
-        ),
+        volumes=tuple(_volume(one) for one in found.mounts or [] if one.type == "volume"),
+        mounts=tuple(_mount(one) for one in found.mounts or [] if one.type == "bind"),
         networks=tuple(sorted(found.network_settings.networks or ())),
         cpus=found.host_config.nano_cpus / NANOSECONDS or None,
         memory_bytes=found.host_config.memory or None,
         ours=marks.get(labels.OWNER) == labels.OWNER_NAME,
     )
+
+
+def _volume(one: Mount) -> CellVolume:
+    return CellVolume(one.name, one.destination, read_only=not one.rw, adopted=not one.name.startswith(PREFIX))
+
+
+def _mount(one: Mount) -> CellMount:
+    return CellMount(one.source, one.destination, read_only=not one.rw)
 
 
 def _state(text: str) -> CellState:

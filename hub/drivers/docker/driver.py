@@ -90,14 +90,9 @@ class DockerDriver:
         self._pool = Pool(connect or connector)
         self._streams = Streams(connect or connector)
         self.images = DockerImages(
-            self._pool,
-            self._streams,
-            build or BuildOptions.from_environment(surroundings),
-            Path(hub.state_folder, "logs", "builds"),
-            connector.url,
-            surroundings,
-            hub.hub_id,
-        )
+            self._pool, self._streams, build or BuildOptions.from_environment(surroundings),
+            Path(hub.state_folder, "logs", "builds"), connector.url, surroundings, hub.hub_id,
+        )  # fmt: skip
         self._networks = Networks(self._pool, hub, local=connector.local, agents_url=agents_url)
         self._watch = Watch(self._streams, hub.hub_id)
         self._locks: WeakValueDictionary[AgentId, asyncio.Lock] = WeakValueDictionary()
