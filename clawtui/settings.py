@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Annotated, Any, Final, NamedTuple, Self
 
 from clawtui.errors import UsageError
+from clawtui.ingress_settings import IngressSettings
 from clawtui.openclaw_settings import OpenclawSettings
 from clawtui.values import (
     KINDS,
@@ -48,7 +49,7 @@ class Spec(NamedTuple):
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class Settings(OpenclawSettings):
+class Settings(IngressSettings, OpenclawSettings):
     """Every setting with its value; `origins` says where each value that is no default comes from."""
 
     # --- where things are
@@ -145,6 +146,9 @@ class Settings(OpenclawSettings):
         float,
         Row("How often the hub compares its agents with the platform", as_seconds, hub="timing.reconcile_seconds"),
     ] = 10.0
+    gateway_seconds: Annotated[
+        float, Row("How often every OpenClaw gateway is looked at", as_seconds, hub="timing.gateway_seconds")
+    ] = 30.0
     # --- bounds
     queue_tasks: Annotated[int, Row("Open tasks per agent", as_int, hub="limits.queue_tasks")] = 20_000
     queue_bytes: Annotated[int, Row("Size of the open tasks per agent", as_size, hub="limits.queue_bytes")] = (
@@ -182,7 +186,7 @@ class Settings(OpenclawSettings):
 
 def _specs() -> dict[str, Spec]:
     rows: dict[str, Spec] = {}
-    inherited = {field.name for field in dataclasses.fields(OpenclawSettings)}
+    inherited = {field.name for base in (IngressSettings, OpenclawSettings) for field in dataclasses.fields(base)}
     # Fields of a base come first; what most people never set is better shown last.
     for field in sorted(dataclasses.fields(Settings), key=lambda field: field.name in inherited):
         for row in getattr(field.type, "__metadata__", ()):

@@ -269,3 +269,5 @@ async def set_sync(name: str, /, *, off: bool = False, sync: SyncOptions = _NO_S
 
 for _verb in ("tiers", "provision", "start", "stop", "restart", "destroy", "logs"):
     gateway.command(f"clawtui.cli.gateway_provision:{_verb}", name=_verb)
+gateway.command("clawtui.cli.gateway_health:health", name="health")
+gateway.command("clawtui.cli.gateway_ingress:ingress", name="ingress")

@@ -50,7 +50,7 @@ class Rules(msgspec.Struct, frozen=True, kw_only=True):
     limit: int = 5
     at_once: int = 2
     settle_seconds: float = 30.0
-    """A restart keeps others waiting so long at most: neither one that drains nor one that never comes may hold up all."""
+    """A restart keeps others waiting no longer: neither one that drains nor one that never comes may hold up all."""
     gap_seconds: float = 150.0
     loop_restarts: int = 5
     loop_seconds: float = 120.0

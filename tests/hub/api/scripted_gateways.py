@@ -7,6 +7,9 @@ from typing import Any, Final
 
 from hub.contract import (
     AddGateway,
+    GatewayFigures,
+    GatewayHealthList,
+    GatewayHealthQuery,
     GatewayList,
     GatewayState,
     GatewayView,
@@ -38,6 +41,7 @@ def gateway_answers(answer: AsyncIterable[MessageChunk]) -> dict[str, Any]:
     return {
         "gateways": GatewayList(gateways=[GATEWAY]),
         "gateway": GATEWAY,
+        "gateway_health": GatewayHealthList(gateways=[], fleet=GatewayFigures()),
         "add_gateway": GATEWAY,
         "remove_gateway": None,
         "set_gateway_sync": GATEWAY,
@@ -56,6 +60,9 @@ class ScriptedGateways:
 
     async def gateway(self, name: str) -> GatewayView:
         return self._note("gateway", name)
+
+    async def gateway_health(self, query: GatewayHealthQuery) -> GatewayHealthList:
+        return self._note("gateway_health", query)
 
     async def add_gateway(self, request: AddGateway) -> GatewayView:
         return self._note("add_gateway", request)

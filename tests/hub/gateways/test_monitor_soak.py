@@ -24,13 +24,13 @@ START = 5.0
 
 
 def twenty() -> dict[str, FlappingGateway]:
-    made = {f"well_{n}": Ills() for n in range(4)}
-    made |= {f"slow_{n}": Ills(Manner.SLOW, delay=1.0) for n in range(2)}
-    made |= {f"flaps_{n}": Ills(Manner.FLAPS, period=1.5 * RULES.check_seconds) for n in range(4)}
-    made |= {f"hangs_{n}": Ills(Manner.HANGS, after=60.0 + 20 * n, start=START) for n in range(4)}
-    made |= {f"dies_{n}": Ills(Manner.DIES, after=150.0, start=START) for n in range(2)}
-    made |= {f"lies_{n}": Ills(Manner.LIES) for n in range(2)}
-    made |= {f"covered_{n}": Ills(Manner.COVERED) for n in range(2)}
+    made = {f"well-{n}": Ills() for n in range(4)}
+    made |= {f"slow-{n}": Ills(Manner.SLOW, delay=1.0) for n in range(2)}
+    made |= {f"flaps-{n}": Ills(Manner.FLAPS, period=1.5 * RULES.check_seconds) for n in range(4)}
+    made |= {f"hangs-{n}": Ills(Manner.HANGS, after=60.0 + 20 * n, start=START) for n in range(4)}
+    made |= {f"dies-{n}": Ills(Manner.DIES, after=150.0, start=START) for n in range(2)}
+    made |= {f"lies-{n}": Ills(Manner.LIES) for n in range(2)}
+    made |= {f"covered-{n}": Ills(Manner.COVERED) for n in range(2)}
     return {name: FlappingGateway(ills) for name, ills in made.items()}
 
 
@@ -57,7 +57,7 @@ async def test_twenty_gateways_for_real() -> None:
     found = {one.name: one.figures for one in told.gateways}
 
     assert {name for _, name in hands.at} == {
-        name for name in gateways if name.split("_")[0] in ("hangs", "dies", "lies", "covered")
+        name for name in gateways if name.split("-")[0] in ("hangs", "dies", "lies", "covered")
     }
     _check_restarts(hands)
     _check_figures(found, told.fleet)
@@ -66,7 +66,7 @@ async def test_twenty_gateways_for_real() -> None:
 def _check_restarts(hands: Recorder) -> None:
     times = {name: [at for at, who in hands.at if who == name] for _, name in hands.at}
     for name, at in times.items():
-        if name.split("_")[0] in ("hangs", "dies"):
+        if name.split("-")[0] in ("hangs", "dies"):
             assert len(at) == 1, f"{name} was restarted {len(at)} times"
         else:
             assert len(at) <= RULES.limit
@@ -74,7 +74,7 @@ def _check_restarts(hands: Recorder) -> None:
             least = [RULES.start_seconds + RULES.first_seconds * 2**n for n in range(len(waits))]
             assert all(wait >= low for wait, low in zip(waits, least, strict=True)), (name, waits)
     if SECONDS >= 3_600:
-        assert {name for name, _, _ in hands.told} == {"lies_0", "lies_1", "covered_0", "covered_1"}
+        assert {name for name, _, _ in hands.told} == {"lies-0", "lies-1", "covered-0", "covered-1"}
     # No storm: no minute has more than two restarts at a time could make.
     begun = sorted(at for at, _ in hands.at)
     assert max(sum(0 <= other - at < 60 for other in begun) for at in begun) <= 10
@@ -83,7 +83,7 @@ def _check_restarts(hands: Recorder) -> None:
 def _check_figures(found: dict[str, GatewayFigures], fleet: GatewayFigures) -> None:
     checks = SECONDS / RULES.check_seconds
     for name, figures in found.items():
-        rate, manner = figures.pass_rate, name.split("_")[0]
+        rate, manner = figures.pass_rate, name.split("-")[0]
         assert rate is not None
         if manner in ("well", "slow"):
             assert (rate, figures.restarts) == (1.0, 0), name
@@ -97,5 +97,5 @@ def _check_figures(found: dict[str, GatewayFigures], fleet: GatewayFigures) -> N
         else:
             assert rate == 0.0, name
             assert figures.restart_success_rate == 0.0, name
-    assert (found["slow_0"].response_p50_ms or 0) >= 1_000 > (found["well_0"].response_p95_ms or 0)
+    assert (found["slow-0"].response_p50_ms or 0) >= 1_000 > (found["well-0"].response_p95_ms or 0)
     assert fleet.checks == sum(figures.checks for figures in found.values())
