@@ -15,6 +15,8 @@ PORT_MAX: Final = 65_535
 LOG_LEVELS: Final = ("debug", "info", "warning", "error")
 THEMES: Final = ("dark", "light", "high-contrast", "terminal")
 RELOADS: Final = ("auto", "hot", "restart", "off")
+INGRESSES: Final = ("off", "caddy")
+INGRESS_TLS: Final = ("internal", "automatic", "files")
 
 Parse = Callable[[Any], Any]
 
@@ -131,6 +133,20 @@ def as_reload(value: Any) -> str:
     return reload
 
 
+def as_ingress(value: Any) -> str:
+    kind = as_text(value).lower()
+    if kind not in INGRESSES:
+        raise ValueError(f"one of {', '.join(INGRESSES)} is expected")
+    return kind
+
+
+def as_ingress_tls(value: Any) -> str:
+    source = as_text(value).lower()
+    if source not in INGRESS_TLS:
+        raise ValueError(f"one of {', '.join(INGRESS_TLS)} is expected")
+    return source
+
+
 def as_command(value: Any) -> tuple[str, ...]:
     """A program and its arguments: a TOML list, or text that is split as a shell splits it; nothing else of a shell."""
     if isinstance(value, (list, tuple)):
@@ -153,6 +169,8 @@ KINDS: Final[dict[Parse, str]] = {
     as_switch: "true or false",
     as_reload: "text",
     as_command: "list or text",
+    as_ingress: "text",
+    as_ingress_tls: "text",
 }
 """What a parser accepts, in a word for people."""
 

@@ -115,6 +115,9 @@ METRICS: Final[tuple[MetricSpec, ...]] = (
     ),
     MetricSpec("clawtui_gateway_restart_success_rate", _G, "Share of a day's restarts that worked.", ("gateway",)),
     MetricSpec("clawtui_gateway_given_up", _G, "1 while the monitor has given a gateway up.", ("gateway",)),
+    MetricSpec("clawtui_ingress_up", _G, "1 while the proxy has the configuration that is wanted, else 0."),
+    MetricSpec("clawtui_ingress_applies_total", _C, "Configurations given to the proxy: ok, refused.", ("outcome",)),
+    MetricSpec("clawtui_ingress_gateway_up", _G, "1 while a gateway is reached through the proxy.", ("gateway",)),
     MetricSpec("clawtui_persona_messages_total", _C, "Messages to personas of gateways, by their end.", ("outcome",)),
     MetricSpec("clawtui_sync_personas", _G, "Personas of a gateway's sync, by state.", ("gateway", "state")),
     MetricSpec(
@@ -286,6 +289,18 @@ class Metrics:
         gauge.clear()
         for gateway, given_up in by_name.items():
             gauge.labels(gateway).set(given_up)
+
+    def set_ingress(self, up: bool, by_gateway: Mapping[str, bool]) -> None:
+        """`up`: the proxy has what is wanted. By gateway, whether it is reached through it."""
+        self._gauge("clawtui_ingress_up").set(up)
+        gauge = self._gauge("clawtui_ingress_gateway_up")
+        gauge.clear()
+        for gateway, reached in by_gateway.items():
+            gauge.labels(gateway).set(reached)
+
+    def ingress_applied(self, ok: bool) -> None:
+        """The proxy was given a configuration; `ok`: it took it."""
+        self._counter("clawtui_ingress_applies_total").labels("ok" if ok else "refused").inc()
 
     def sync_ran(self, ok: bool, gateway: str, seconds: float) -> None:
         """A run of a gateway's sync ended; `ok`: nothing was wrong."""

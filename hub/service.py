@@ -30,6 +30,7 @@ from hub.disk.care import Care
 from hub.driverset import DriverSet
 from hub.errors import HubError, Unauthorized
 from hub.feed import Feed
+from hub.gateways.ingress.service import IngressDesk
 from hub.gateways.instances.service import Instances
 from hub.gateways.monitor.service import make_monitor
 from hub.gateways.service import Gateways
@@ -100,16 +101,19 @@ class Hub:
         self.upgrades = Upgrades(self.instances.room)
         self._acts.resumers |= self.upgrades.resumers()
         self.monitor = make_monitor(kernel, self.gateways, self.instances)
+        instances = self.instances.room.book
+        self.ingress = IngressDesk(kernel, self.gateways, instances.all)
+        instances.on_change(self.ingress.changed)
         self._attention = AttentionDesk(
             kernel, self._reconcilers, self._problems, gateways=self.gateways.watch.facts, syncs=self.sync.facts,
-            given_up=self.monitor.facts,
+            given_up=self.monitor.facts, ingress=self.ingress.facts,
         )  # fmt: skip
         self._inside = Inside(
             kernel, drivers, self._jobs, self._acts, self._shells, self._logs, KeyLocks(), self, self._attention,
             self._stats, Traffic(kernel, lambda: self._upkeep.loop_lag_seconds, lambda: self._listeners.streams),
             profiles, images, self.snapshots, Composing(kernel, drivers, self._acts, profiles),
             Care(kernel, drivers, self._jobs, self._acts, self.snapshots), self.gateways,
-            self.sync, self.instances, self.upgrades,
+            self.sync, self.instances, self.upgrades, self.ingress,
         )  # fmt: skip
         self._listeners = Listeners(kernel.config, self._parts())
         reach.connect(self._listeners)
@@ -248,7 +252,7 @@ class Hub:
             log.warning("registry", text=warning)
         gateways = self.gateways
         sources = (gateways.watch.measure, gateways.history.measure, self.monitor.measure, self.sync.measure)
-        for source in (partial(measure, kernel, self._stats), *sources):
+        for source in (partial(measure, kernel, self._stats), *sources, self.ingress.measure):
             kernel.metrics.add_source(source)
         raise_file_limit()
         self._group.create_task(kernel.run_pipeline(), name="pipeline")
@@ -270,6 +274,7 @@ class Hub:
             self._group.create_task(self._watch_gateways(), name="gateways"),
             self._group.create_task(self.gateways.history.run(), name="checks"),
             self._group.create_task(self.monitor.run(), name="monitor"),
+            self._group.create_task(self.ingress.run(), name="ingress"),
             *self._upkeep.start(self._group),
         ]
         await self.snapshots.open(kernel.unfinished_jobs)

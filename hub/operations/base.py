@@ -19,6 +19,7 @@ from hub.control import Principal
 from hub.disk.care import Care
 from hub.driverset import DriverSet
 from hub.errors import BadRequest, HubError
+from hub.gateways.ingress.service import IngressDesk
 from hub.gateways.instances.service import Instances
 from hub.gateways.service import Gateways
 from hub.gateways.upgrades.service import Upgrades
@@ -74,6 +75,7 @@ class Inside(msgspec.Struct, frozen=True):
     sync: SyncDesk
     instances: Instances
     upgrades: Upgrades
+    ingress: IngressDesk
 
 
 class Operations:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from hub.contract import IngressView
-from hub.errors import NotAvailable
 from hub.operations.base import Operations
 
 
@@ -11,7 +10,8 @@ class IngressOperations(Operations):
     """See `hub.control.Control`."""
 
     async def ingress(self) -> IngressView:
-        raise NotAvailable("this version does not have the ingress yet")
+        return self._inside.ingress.view()
 
     async def apply_ingress(self) -> IngressView:
-        raise NotAvailable("this version does not have the ingress yet")
+        async with self._audited("ingress.apply", self._inside.ingress.layout.settings.kind):
+            return await self._inside.ingress.apply()

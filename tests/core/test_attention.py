@@ -27,6 +27,7 @@ from hub.core.attention_facts import (
     GatewayFacts,
     GivenUpFacts,
     HubFacts,
+    IngressFacts,
     JobFailure,
     SyncFacts,
 )
@@ -112,6 +113,10 @@ def given_up(reason: str) -> Facts:
     return msgspec.structs.replace(gateway(GatewayState.DOWN, 3600), given_up=[GivenUpFacts("g", reason, NOW)])
 
 
+def ingress(**fields: Any) -> Facts:
+    return Facts(now_ms=NOW, ingress=IngressFacts(since_ms=NOW, **fields))
+
+
 def gateway(state: GatewayState, seconds: int, reason: str = "it is so") -> Facts:
     """One that has been seen so for that long."""
     one = GatewayFacts(name="g", state=state, reason=reason, since_ms=NOW - seconds * 1000)
@@ -155,6 +160,7 @@ FINE: list[tuple[str, Facts]] = [
     ("gateway drains", gateway(GatewayState.NOT_READY, 359)),
     ("gateway starts", gateway(GatewayState.STARTING, 3600)),
     ("gateway ready", gateway(GatewayState.READY, 3600)),
+    ("just not reached by name", ingress(routes=[("g", "HTTP 502", NOW - 29_000)])),
     ("personas in step", sync()),
     ("personas on their way", sync(pending=[late(299)])),
     ("gateway without address", gateway(GatewayState.UNKNOWN, 3600)),
@@ -177,6 +183,9 @@ WRONG: list[tuple[str, Facts, str, Severity, str]] = [
     ("down", gateway(GatewayState.DOWN, 30), "gateway_down:g", Severity.WARNING, "it is so"),
     ("wedged", gateway(GatewayState.WEDGED, 30), "gateway_wedged:g", Severity.WARNING, "it is so"),
     ("not ready", gateway(GatewayState.NOT_READY, 360, ""), "gateway_not_ready:g", Severity.WARNING, "nothing says"),
+    ("proxy away", ingress(problem="gone", away=True), "ingress_away:hub", Severity.CRITICAL, "gone"),
+    ("proxy refuses", ingress(problem="bad port"), "ingress_refused:hub", Severity.WARNING, "bad port"),
+    ("name", ingress(routes=[("g", "HTTP 502", NOW - 30_000)]), "ingress_route:g", Severity.WARNING, "HTTP 502"),
     ("sync", sync(problem="Convex is down", problem_ms=NOW), "sync_failed:g", Severity.WARNING, "Convex is down"),
     ("persona", sync(failed=[late(0)]), "sync_failed:g", Severity.WARNING, "p0: it is so"),
     ("changed", sync(waiting=[late(0) for _ in range(7)]), "sync_waits:g", Severity.WARNING, "and 2 more: it is so"),
