@@ -10,7 +10,12 @@ from hub.core.instances import StoredInstance
 from hub.core.model import Job
 from hub.drivers.cells import Bounds
 from hub.errors import BadRequest
-from hub.gateways.instances.room import InstanceRoom
+from hub.gateways.backups.filling import Filling
+from hub.gateways.backups.restoring import IMPORT, Restoring
+from hub.gateways.backups.shelf import BackupShelf
+from hub.gateways.backups.taking import KIND as BACKUP
+from hub.gateways.backups.taking import Taking
+from hub.gateways.instances.service import Instances
 from hub.gateways.looks import Seen
 from hub.gateways.upgrades.many import KIND as MANY
 from hub.gateways.upgrades.many import Many
@@ -21,10 +26,11 @@ from hub.jobs import Work
 
 
 class Upgrades:
-    """Threads of its own: copying a state takes long, and nobody else shall wait for it."""
+    """Also backups and what is made from them. Threads of its own: copying a state takes long, and nobody else shall
+    wait for it."""
 
-    def __init__(self, room: InstanceRoom) -> None:
-        self._room = room
+    def __init__(self, instances: Instances) -> None:
+        self._room = room = instances.room
         self._workers = Workers("upgrades")
         timing = room.kernel.config.timing
         patience = Patience(
@@ -32,8 +38,13 @@ class Upgrades:
             steady_seconds=timing.instance_steady_seconds,
             look_seconds=timing.instance_poll_seconds,
         )
-        swap = Swap(room, self._workers, patience, self._ask, Bounds())
-        self.upgrading = Upgrading(room, swap)
+        bounds = Bounds()
+        shelf = BackupShelf(room.kernel.config.state_folder)
+        self.taking = Taking(room, shelf, self._workers, bounds)
+        self.restoring = Restoring(room, instances.provisioning, self.taking, shelf, self._workers)
+        instances.provisioning.fill = Filling(room, shelf, self._workers, bounds).fill
+        swap = Swap(room, self._workers, patience, self._ask, bounds)
+        self.upgrading = Upgrading(room, swap, self.taking)
         self.many = Many(room, self.upgrading)
 
     def close(self) -> None:
@@ -41,7 +52,13 @@ class Upgrades:
 
     def resumers(self) -> dict[str, Callable[[Job], Work]]:
         """Who goes on with jobs that a killed hub left, by kind."""
-        return {UPGRADE: self.upgrading.again, ROLLBACK: self.upgrading.again, MANY: self.many.again}
+        return {
+            UPGRADE: self.upgrading.again,
+            ROLLBACK: self.upgrading.again,
+            MANY: self.many.again,
+            BACKUP: self.taking.again,
+            IMPORT: self.restoring.again,
+        }
 
     async def _ask(self, instance: StoredInstance) -> Seen:
         """Look at the gateway beside the watch: what is tried out does not count for its figures."""

@@ -21,6 +21,7 @@ from hub.core.instances import Change, ChangeKind, ChangeStep, StoredInstance, W
 from hub.core.model import Job
 from hub.drivers.cells import CellGone
 from hub.errors import BadRequest, Conflict, DriverFailed, HubError
+from hub.gateways.backups.taking import Taking
 from hub.gateways.images import check_version, have_image, version_of
 from hub.gateways.instances.room import InstanceRoom
 from hub.gateways.kinds import find_kind, image_reference
@@ -47,9 +48,10 @@ class Asked(msgspec.Struct, frozen=True, kw_only=True):
 class Upgrading:
     """Upgrades instances one by one, and goes on with those of a killed hub."""
 
-    def __init__(self, room: InstanceRoom, swap: Swap) -> None:
+    def __init__(self, room: InstanceRoom, swap: Swap, taking: Taking) -> None:
         self._room = room
         self._swap = swap
+        self._taking = taking
 
     # --- asking
 
@@ -234,9 +236,21 @@ class Upgrading:
             handle = await swap.make(instance, change, _part(job, 0.6, 0.05))
             change = replace(change, container=handle.container)
         else:
+            await self._save_newer(instance, job)
             await swap.put_previous(instance, change)
         change, instance = await self._keep(instance, replace(change, step=ChangeStep.CHECKING))
         return change, instance
+
+    async def _save_newer(self, instance: StoredInstance, job: JobHandle) -> None:
+        """What was said since the upgrade goes with a rollback, so it is saved before. A full disk is no reason to stay
+        at a version that somebody wants to leave."""
+        try:
+            backup = await self._taking.within(instance, job)
+        except HubError as exc:
+            job.progress(0.6, f"the newer state is not saved: {exc.message}")
+            log.warning("newer_not_saved", gateway=instance.name, error=exc.message)
+        else:
+            job.progress(0.6, f"the newer state is saved as backup {backup}")
 
     async def _keep(self, instance: StoredInstance, change: Change) -> tuple[Change, StoredInstance]:
         return change, await self._room.book.save(replace(self._now(instance), change=change))
