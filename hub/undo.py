@@ -143,6 +143,7 @@ _COMMANDS: Final[dict[str, Callable[[str], str]]] = {
     **{f"sync.{decision}": partial(_resolving, decision) for decision in ("keep", "apply", "adopt")},
     "attention.snooze": "clawtui attention snooze {}".format,
     "gateway.remove": "clawtui gateway remove {}".format,
+    **{f"gateway.{act}": f"clawtui gateway {act} {{}}".format for act in ("start", "stop", "restart", "destroy")},
 }
 """How to do the same again; acts whose content the journal does not have in full are not in here."""
 
@@ -166,6 +167,11 @@ _REASONS: Final[dict[str, str]] = {
     "gateway.add": "remove the gateway instead",
     "gateway.remove": "add it again; its token file was left as it is",
     "gateway.sync": "set its sync again, or switch it off",
+    "gateway.provision": "destroy the gateway instead",
+    "gateway.start": "stop the gateway instead",
+    "gateway.stop": "start the gateway instead",
+    "gateway.restart": "what ran before the restart is gone",
+    "gateway.destroy": "what was destroyed is gone",
     "sync.run": "files are as the source says; change the source",
     "sync.keep": "decide otherwise: clawtui sync resolve",
     "sync.apply": "what was there is in .clawtui-archive of the workspace",

@@ -48,7 +48,8 @@ class StubModel:
         self._releases: dict[str, asyncio.Event] = defaultdict(asyncio.Event)
 
     @contextlib.asynccontextmanager
-    async def running(self) -> AsyncIterator[StubModel]:
+    async def running(self, host: str = "127.0.0.1") -> AsyncIterator[StubModel]:
+        """Serve at an address of this machine; containers reach that of their bridge."""
         app = web.Application(client_max_size=16 * 1024**2)
         app.router.add_get("/v1/models", self._models)
         app.router.add_post("/v1/chat/completions", self._complete)
@@ -56,9 +57,9 @@ class StubModel:
         runner = web.AppRunner(app, shutdown_timeout=0.1, access_log=None)
         await runner.setup()
         try:
-            site = web.TCPSite(runner, "127.0.0.1", 0)
+            site = web.TCPSite(runner, host, 0)
             await site.start()
-            self.url = f"http://127.0.0.1:{runner.addresses[0][1]}/v1"
+            self.url = f"http://{host}:{runner.addresses[0][1]}/v1"
             yield self
         finally:
             await runner.cleanup()
