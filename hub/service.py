@@ -98,7 +98,7 @@ class Hub:
         self.sync = make_sync(kernel, self.gateways, profiles)
         self.instances = Instances(kernel, drivers, self._jobs, self.gateways)
         self._acts.resumers |= self.instances.resumers()
-        self.upgrades = Upgrades(self.instances.room)
+        self.upgrades = Upgrades(self.instances)
         self._acts.resumers |= self.upgrades.resumers()
         self.monitor = make_monitor(kernel, self.gateways, self.instances)
         instances = self.instances.room.book

@@ -271,3 +271,8 @@ for _verb in ("tiers", "provision", "start", "stop", "restart", "destroy", "logs
     gateway.command(f"clawtui.cli.gateway_provision:{_verb}", name=_verb)
 gateway.command("clawtui.cli.gateway_health:health", name="health")
 gateway.command("clawtui.cli.gateway_ingress:ingress", name="ingress")
+for _verb in ("upgrade", "rollback"):
+    gateway.command(f"clawtui.cli.gateway_upgrade:{_verb}", name=_verb)
+for _verb in ("backup", "backups", "restore"):
+    gateway.command(f"clawtui.cli.gateway_backup:{_verb}", name=_verb)
+gateway.command("clawtui.cli.gateway_backup:take_in", name="import")
