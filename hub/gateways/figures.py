@@ -7,7 +7,7 @@ A check *passes* when the gateway was ready. It *counts* unless nobody could exp
 | it passes                                                             | yes    |
 | the hub has stopped it, or makes, upgrades, saves, restores or        | no     |
 | destroys it                                                           |        |
-| it is within the grace of its start                                   | no     |
+| it is within the grace of its start, and was not ready since          | no     |
 | it stops and lets turns end, within the time that OpenClaw takes      | no     |
 | anything else, refusals of our token and what only looks like a       | yes    |
 | gateway included                                                      |        |
@@ -43,8 +43,9 @@ class Standing(msgspec.Struct, frozen=True):
     started_ms: int | None = None
 
 
-def counts(seen: Seen, standing: Standing, unready_ms: int | None, now_ms: int) -> bool:
-    """Tell whether a look is part of the pass rate. `unready_ms`: since when it has lived without being ready."""
+def counts(seen: Seen, standing: Standing, unready_ms: int | None, now_ms: int, ready_ms: int | None = None) -> bool:
+    """Tell whether a look is part of the pass rate. `unready_ms`: since when it has lived without being ready;
+    `ready_ms`: when it was ready last."""
     if standing.at_rest:
         return False
     if seen.ready:
@@ -54,7 +55,9 @@ def counts(seen: Seen, standing: Standing, unready_ms: int | None, now_ms: int) 
     begun_ms = standing.started_ms
     if begun_ms is None and seen.state is GatewayState.STARTING:
         begun_ms = unready_ms
-    return begun_ms is None or not 0 <= now_ms - begun_ms < START_GRACE_MS
+    if begun_ms is None or not 0 <= now_ms - begun_ms < START_GRACE_MS:
+        return True
+    return ready_ms is not None and ready_ms > begun_ms
 
 
 def percentile(ordered: Sequence[float], share: float) -> float | None:

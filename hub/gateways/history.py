@@ -81,7 +81,7 @@ class History:
             at_ms=sight.at_ms,
             state=seen.state.value,
             healthy=seen.ready,
-            counts=counts(seen, standing, sight.unready_ms, sight.at_ms),
+            counts=counts(seen, standing, sight.unready_ms, sight.at_ms, sight.ready_ms),
             response_ms=seen.response_ms,
             reason=seen.reason[:MOST_REASON],
         )

@@ -5,7 +5,8 @@
 | stopped, or something else of the hub works on it            | none; failures begin anew                           |
 | its container is frozen, or its engine does not tell         | none                                                |
 | it does not take our token or our proxy                      | none: a restart mends no token                      |
-| within the grace of its start, or in a drain within its time | none; failures begin anew                           |
+| within the grace of its start and not ready since, or in a   | none; failures begin anew                           |
+| drain within its time                                        |                                                     |
 | `failures` checks in a row fail, each a period apart         | restart; no more than `at_once` begin within        |
 |                                                              | `settle_seconds`, but where they are ready sooner   |
 | the same after a restart                                     | again after a wait that doubles, up to a bound      |
@@ -91,13 +92,15 @@ class Look(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Record(msgspec.Struct, frozen=True, kw_only=True):
-    """What is known of one gateway. `failures`: checks in a row that failed. `restarts`: since it was stable last.
+    """What is known of one gateway. `failures`: checks in a row that failed. `ready_at`: the last check that
+    found it ready. `restarts`: since it was stable last.
     `falls`: restarts by the engine without a stable time. `given_up`: why, empty where it is not."""
 
     failures: int = 0
     counted_at: float | None = None
     seen_at: float | None = None
     ready_since: float | None = None
+    ready_at: float | None = None
     restarts: int = 0
     restarted_at: float | None = None
     given_up: str = ""
@@ -134,7 +137,14 @@ def excused(look: Look, record: Record, now: float, rules: Rules) -> bool:
     if look.draining:
         return look.unready_for < rules.drain_seconds
     by_us = now - record.restarted_at if record.restarted_at is not None else None
-    return any(age is not None and 0 <= age < rules.start_seconds for age in (look.started_for, by_us))
+    return any(_starting(age, record, now, rules) for age in (look.started_for, by_us))
+
+
+def _starting(age: float | None, record: Record, now: float, rules: Rules) -> bool:
+    """`age`: seconds since a start. What has been ready since is not starting any more."""
+    if age is None or not 0 <= age < rules.start_seconds:
+        return False
+    return record.ready_at is None or now - record.ready_at > age
 
 
 def noted(record: Record, look: Look, now: float, rules: Rules) -> Record:
@@ -152,7 +162,7 @@ def noted(record: Record, look: Look, now: float, rules: Rules) -> Record:
         since = record.ready_since if record.ready_since is not None else now
         stable = now - since >= rules.stable_seconds
         return msgspec.structs.replace(
-            record, failures=0, counted_at=None, ready_since=since, given_up="",
+            record, failures=0, counted_at=None, ready_since=since, ready_at=now, given_up="",
             restarts=0 if stable else record.restarts,
         )  # fmt: skip
     record = msgspec.structs.replace(record, ready_since=None)

@@ -49,6 +49,13 @@ def test_what_counts(
     assert counts(Seen(state=state, draining=draining), standing, unready_ms, NOW) is expected
 
 
+def test_the_grace_of_a_start_ends_when_it_is_ready() -> None:
+    hangs, started = Seen(state=GatewayState.WEDGED), Standing(started_ms=NOW - 60_000)
+    assert not counts(hangs, started, None, NOW)
+    assert not counts(hangs, started, None, NOW, ready_ms=NOW - 60_001)
+    assert counts(hangs, started, None, NOW, ready_ms=NOW - 59_000)
+
+
 def test_nothing_is_no_figure() -> None:
     found = figures([])
     assert (found.checks, found.since, found.pass_rate, found.response_ms, found.restart_success_rate) == (

@@ -100,6 +100,16 @@ def test_a_start_that_takes_longer_than_its_grace_is_a_failure() -> None:
     assert after([look(started_for=-50.0)] * 3)[1].step is Step.RESTART
 
 
+def test_what_was_ready_since_its_start_is_not_starting_any_more() -> None:
+    def young(age: float, state: GatewayState = GatewayState.WEDGED) -> Look:
+        return look(state, started_for=age)
+
+    assert after([young(20.0, GatewayState.READY), *(young(50.0 + 30 * n) for n in range(3))])[1].step is Step.RESTART
+    # It was started again after it had been ready.
+    again = [young(500.0, GatewayState.READY), young(5.0), young(35.0), young(65.0), young(95.0)]
+    assert after(again)[1].step is Step.NONE
+
+
 def test_looks_of_people_in_between_make_it_no_sooner() -> None:
     record, verdict, _ = after([HANGS] * 20, period=1.0)
     assert (record.failures, verdict.step) == (2, Step.NONE)
