@@ -230,6 +230,7 @@ class Taking:
                 cell_of(instance), volume, folder / f"volume-{number}.tar", self._bounds,
                 lambda done, line, begin=begin: job.progress(begin + done * share, line),
             )  # fmt: skip
+            await self._workers.run(_make_private, saved.path)
             parts.append(
                 SavedPart(
                     file=saved.path.name, sha256=saved.sha256, size_bytes=saved.size_bytes, entries=saved.entries,
@@ -325,3 +326,7 @@ class Taking:
         await kernel.commit([kernel.audited(by, "gateway.backup.delete", backup.gateway, detail=backup_id)])
         await self._workers.run(self._shelf.remove, backup_id)
         await kernel.commit([Delete(backup), Publish(Kind.GATEWAY, backup.gateway)])
+
+
+def _make_private(meter: Meter, path: Path) -> None:
+    path.chmod(0o600)

@@ -176,7 +176,7 @@ async def provision(run: Run, port: int, name: str = NAME, **more: Any) -> None:
     room = run.hub.hub.instances.room
     # The test's own server listens at the port, which a hub would not give out.
     job, _ = await run.hub.hub.instances.provisioning.start(request, "test")
-    room.book.expect(_at(room.book.get(name), port))
+    room.book.expect(at(room.book.get(name), port))
     ended = await run.hub.job(job.id)
     assert ended.state == "succeeded", ended
     run.engine.volumes[room.book.get(name).volumes[0]].files.update(TALK)
@@ -185,7 +185,8 @@ async def provision(run: Run, port: int, name: str = NAME, **more: Any) -> None:
     (workspace / "MEMORY.md").write_text("as it was\n")
 
 
-def _at(instance: StoredInstance, port: int) -> StoredInstance:
+def at(instance: StoredInstance, port: int) -> StoredInstance:
+    """Return it at another port."""
     return replace(instance, port=port)
 
 
