@@ -38,7 +38,7 @@ def objects(name: str) -> list[str]:
 
 @pytest.mark.parametrize("tier", ["free", "pro", "enterprise"])
 async def test_a_gateway_of_each_tier_answers_and_leaves_nothing(
-    home: Path, tier: str, record_property: Callable[[str, object], None]
+    home: Path, tier: str, record_testsuite_property: Callable[[str, object], None]
 ) -> None:
     name = unique(tier)
     async with running(home) as run:
@@ -49,7 +49,7 @@ async def test_a_gateway_of_each_tier_answers_and_leaves_nothing(
         assert (view["state"], view["origin"]) == ("ready", "provisioned")
         assert view["instance"]["phase"] == "running"
         assert view["instance"]["deploySeconds"] < 180
-        record_property("deploy_seconds", view["instance"]["deploySeconds"])
+        record_testsuite_property(f"deploy_seconds_{tier}", view["instance"]["deploySeconds"])
         assert await say(credentials, f"{{{{say ready for {tier}}}}}") == (200, f"ready for {tier}")
         assert (await say({**credentials, "token": "another-token-0123"}, "x"))[0] == 401
         compose_takes_the_files(home / "gateways" / name)

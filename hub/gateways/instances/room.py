@@ -31,6 +31,10 @@ from hub.keylock import KeyLocks
 TAIL_LINES: Final = 20
 """Of the log, where something went wrong."""
 TAIL_SECONDS: Final = 5.0
+NEXT_END_SECONDS: Final = 30.0
+"""What fails at its start fails again within this time."""
+NEXT_LOOK_SECONDS: Final = 0.1
+"""The engine waits for a tenth of a second and more between an end and the next start."""
 LINE_CHARS: Final = 300
 
 log = structlog.get_logger("hub.instances")
@@ -226,7 +230,7 @@ class InstanceRoom:
                 while True:
                     seen = await self.look(instance)
                     if seen is None or not seen.runs or seen.restarts:
-                        raise await self.failure(instance, ended(instance, seen))
+                        raise await self.failure(instance, ended(instance, await self._its_end(instance, seen)))
                     gateway = self.gateways.book.get(instance.name)
                     sight = await self.gateways.watch.look(gateway)
                     if sight.seen.state is GatewayState.READY:
@@ -239,6 +243,15 @@ class InstanceRoom:
         except TimeoutError:
             pass
         raise await self.failure(instance, f"it was not ready within {seconds:.0f} s: {why}")
+
+    async def _its_end(self, instance: StoredInstance, seen: CellSeen | None) -> CellSeen | None:
+        """Return how a container ended that the engine has started again already: its next end tells, soon."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(NEXT_END_SECONDS):
+                while seen is not None and seen.exit_code is None and seen.runs:
+                    await asyncio.sleep(NEXT_LOOK_SECONDS)
+                    seen = await self.look(instance)
+        return seen
 
     async def failure(self, instance: StoredInstance, why: str) -> DriverFailed:
         """Return an error about an instance with the last lines of its log."""
@@ -297,6 +310,8 @@ class InstanceRoom:
             replace(
                 present,
                 phase=InstancePhase.FAILED,
+                # Nobody starts it again but a person, who is told by this.
+                given_up=True,
                 reason=reason.removeprefix(f"gateway {instance.name}: "),
                 exit_code=seen.exit_code if seen is not None else present.exit_code,
                 oom_killed=seen.oom_killed if seen is not None else present.oom_killed,

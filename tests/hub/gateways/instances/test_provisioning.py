@@ -11,7 +11,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from hub.contract import DestroyGateway, GatewayAct, GatewayState, InstancePhase, LogQuery, PageQuery
+from hub.contract import AttentionQuery, DestroyGateway, GatewayAct, GatewayState, InstancePhase, LogQuery, PageQuery
 from hub.drivers.cells import CellState
 from hub.drivers.fake.cells_engine import Behaviour, CellStep, FakeEngine
 from hub.errors import BadRequest, Conflict, NotAvailable, NotFound
@@ -164,9 +164,40 @@ async def test_what_ends_is_left_stopped_with_the_reason_in_words(behaviour: Beh
         assert view.instance is not None
         assert view.instance.phase is InstancePhase.FAILED
         assert said in view.instance.reason
+        asking = [one for one in (await hub.control.attention(AttentionQuery())).attention if one.target == "acme"]
+        assert any(said in one.text for one in asking)
         assert engine.cell("openclaw-cell-acme").state in (CellState.EXITED, CellState.CREATED)
         await hub.job((await hub.control.destroy_gateway("acme", DestroyGateway(data=True))).id)
         await gone(hub, engine)
+
+
+async def test_a_port_that_is_taken_while_it_starts_can_be_freed() -> None:
+    engine = new_engine()
+    async with answering(engine) as there, engine_hub(engine) as hub:
+        engine.taken_ports.add(there.port)
+        _, job = await provisioned(hub, order(port=there.port))
+        assert job.error is not None
+        assert job.error.code == "port_taken"
+        assert "clawtui gateway start acme" in job.error.message
+        engine.taken_ports.clear()
+        started = await hub.job((await hub.control.act_on_gateway("acme", GatewayAct.START)).id)
+        assert started.error is None
+        assert phase_of(hub) is InstancePhase.RUNNING
+
+
+async def test_a_source_of_personas_sets_up_the_sync_with_the_paths_of_both_sides(tmp_path: Path) -> None:
+    engine = new_engine()
+    async with answering(engine) as there, engine_hub(engine) as hub:
+        _, job = await provisioned(hub, order(port=there.port, source="folder", folder=str(tmp_path)))
+        assert job.error is None
+        sync = (await hub.control.gateway("acme")).sync
+        folder = hub.folder / "gateways" / "acme" / "shared"
+        assert sync is not None
+        assert (sync.source, sync.folder, sync.config_path) == ("folder", str(tmp_path), str(folder / "openclaw.json"))
+        assert sync.workspace_root == str(folder / "agents")
+        assert [(one.host, one.container) for one in sync.mounts] == [(str(folder), "/srv/clawtui")]
+        (mount,) = engine.cell("openclaw-cell-acme").plan.mounts
+        assert (mount.source, mount.target, mount.read_only) == (str(folder), "/srv/clawtui", False)
 
 
 async def test_an_image_that_nobody_has_says_so() -> None:
