@@ -1,6 +1,6 @@
 """Which tests run: what they need is probed once, a test that lacks it is skipped with one printed line, and where
-``CLAWTUI_REQUIRE_DOCKER=1``, ``CLAWTUI_REQUIRE_OPENCLAW=1`` or ``CLAWTUI_REQUIRE_TERMINAL=1`` is set, a test left out
-is a failure."""
+``CLAWTUI_REQUIRE_DOCKER=1``, ``CLAWTUI_REQUIRE_OPENCLAW=1``, ``CLAWTUI_REQUIRE_CADDY=1`` or
+``CLAWTUI_REQUIRE_TERMINAL=1`` is set, a test left out is a failure."""
 
 from __future__ import annotations
 
@@ -62,7 +62,14 @@ def terminal_missing() -> str | None:
     return None if shutil.which("tmux") else "no tmux; `make engine` installs it on Debian"
 
 
+@cache
+def caddy_missing() -> str | None:
+    """Why tests of the ingress cannot run here, or None when Caddy is installed."""
+    return None if shutil.which("caddy") else "no caddy; `make engine` installs it on Debian"
+
+
 NEEDS: dict[str, Callable[[], str | None]] = {
+    "caddy": caddy_missing,
     "docker": docker_missing,
     "openclaw": openclaw_missing,
     "terminal": terminal_missing,

@@ -66,8 +66,9 @@ def _block(site: Site, layout: Layout) -> str:
         lines += ["\trequest_body {", f"\t\tmax_size {settings.body_bytes}", "\t}"]
     lines += [
         f"\treverse_proxy {site.upstream} {{",
-        # Each piece of an answer goes on when it comes.
-        "\t\tflush_interval -1",
+        # Each piece of an answer goes on when it comes. Not -1: with that Caddy 2.6 cuts every answer that streams when
+        # another configuration is loaded; server-sent events go on at once with any value.
+        "\t\tflush_interval 1ms",
         # There is no limit of time for an answer: a turn may run for hours, and the gateway ends it.
         "\t\ttransport http {",
         f"\t\t\tdial_timeout {DIAL_SECONDS}s",

@@ -5,16 +5,17 @@ from __future__ import annotations
 
 import asyncio
 import ipaddress
+import os
 import ssl
 import time
 from pathlib import Path
 from typing import Final
 
-import httpx
+import h11
 
 from hub.contract import GatewayState
 from hub.gateways import looks
-from hub.gateways.client import STEP_SECONDS, TooMuch, authorized, trouble, whole
+from hub.gateways.client import MOST_BYTES, STEP_SECONDS, TooMuch, authorized
 from hub.gateways.ingress.layout import Layout
 from hub.gateways.ingress.sites import Site
 from hub.gateways.looks import Reply, Seen
@@ -37,12 +38,12 @@ class IngressClient:
         began = time.monotonic()
         try:
             context = await asyncio.to_thread(trusting, self._layout)
-            async with asyncio.timeout(2 * self._step_seconds):
+            async with asyncio.timeout(self._step_seconds):
                 reply = await self._get(site, context, authorized(token, user) if user else {})
-        except (TimeoutError, httpx.TimeoutException):
+        except TimeoutError:
             reason = f"no answer comes through the proxy within {self._step_seconds:g} s"
             return Seen(state=GatewayState.WEDGED, reason=reason)
-        except (httpx.HTTPError, TooMuch, OSError) as exc:
+        except (h11.RemoteProtocolError, TooMuch, OSError) as exc:
             return Seen(state=GatewayState.DOWN, reason=self._trouble(site, exc))
         state, reason = judge(reply, site)
         return Seen(state=state, reason=reason, response_ms=round((time.monotonic() - began) * 1000, 1))
@@ -50,19 +51,51 @@ class IngressClient:
     async def _get(self, site: Site, context: ssl.SSLContext, headers: dict[str, str]) -> Reply:
         port = self._layout.settings.https_port
         authority = site.domain if port == 443 else f"{site.domain}:{port}"
-        headers = {**headers, "Host": authority, "Accept-Encoding": "identity", "User-Agent": "clawtui"}
-        async with httpx.AsyncClient(trust_env=False, verify=context, timeout=self._step_seconds) as http:
-            url = f"https://{self._host}:{port}/readyz"
-            named = {"sni_hostname": site.domain}
-            async with http.stream("GET", url, headers=headers, extensions=named) as response:
-                return await whole(response)
+        told = {**headers, "Host": authority, "User-Agent": "clawtui", "Connection": "close"}
+        # Not by httpx, which leaves a socket open when a look is cancelled in the middle of its TLS handshake.
+        reader, writer = await asyncio.open_connection(self._host, port, ssl=context, server_hostname=site.domain)
+        try:
+            return await _exchange(
+                reader, writer, h11.Request(method="GET", target="/readyz", headers=list(told.items()))
+            )
+        finally:
+            writer.close()
 
     def _trouble(self, site: Site, error: Exception) -> str:
         if (refused := _of_tls(error)) is not None:
             return f"TLS with the proxy for {site.domain} fails: {_tls_words(refused)}"
-        if isinstance(error, httpx.ConnectError):
+        if isinstance(error, ConnectionRefusedError):
             return f"the proxy does not listen at {self._host}:{self._layout.settings.https_port}"
-        return f"through the proxy {trouble(error)}"
+        if isinstance(error, OSError):
+            words = os.strerror(error.errno) if error.errno else str(error)
+            return f"the proxy at {self._host} cannot be reached: {words}"
+        if isinstance(error, TooMuch):
+            return "what answers through the proxy is no gateway: its answer is too long"
+        return "the proxy hung up, or speaks no HTTP"
+
+
+async def _exchange(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, request: h11.Request) -> Reply:
+    """Send a request and read its answer. Raises h11.RemoteProtocolError, TooMuch, OSError."""
+    talk = h11.Connection(h11.CLIENT)
+    writer.write(talk.send(request) or b"")
+    writer.write(talk.send(h11.EndOfMessage()) or b"")
+    await writer.drain()
+    status, kind, body = 0, "", bytearray()
+    while True:
+        match talk.next_event():
+            case h11.NEED_DATA:
+                talk.receive_data(await reader.read(65536))
+            case h11.Response() as told:
+                status = told.status_code
+                kind = next((value.decode("latin-1") for name, value in told.headers if name == b"content-type"), "")
+            case h11.Data() as piece:
+                body += piece.data
+                if len(body) > MOST_BYTES:
+                    raise TooMuch
+            case h11.EndOfMessage() | h11.ConnectionClosed():
+                return Reply(status, kind, bytes(body))
+            case _:
+                continue
 
 
 def judge(reply: Reply, site: Site) -> tuple[GatewayState, str]:
@@ -79,13 +112,13 @@ def judge(reply: Reply, site: Site) -> tuple[GatewayState, str]:
 
 
 def local_address(listen: tuple[str, ...]) -> str:
-    """Return where the hub reaches the proxy, as part of a URL."""
+    """Return the address at which the hub reaches the proxy."""
     if not listen:
         return "127.0.0.1"
     address = ipaddress.ip_address(listen[0])
     if address.version == 4:
         return "127.0.0.1" if address.is_unspecified else str(address)
-    return "[::1]" if address.is_unspecified else f"[{address}]"
+    return "::1" if address.is_unspecified else str(address)
 
 
 def trusting(layout: Layout) -> ssl.SSLContext:

@@ -74,6 +74,8 @@ class Caddy:
             return (await reader.read(16)).startswith(b"HTTP/")
         finally:
             writer.close()
+            with contextlib.suppress(OSError):
+                await writer.wait_closed()
 
     def _socket(self, held: contextlib.ExitStack) -> str | None:
         """Return the path of the admin socket; None where the admin address is no socket."""
