@@ -1,4 +1,4 @@
-"""Real OpenClaw in a container: killed, then frozen, it is back within four minutes each time, and the figures show it."""
+"""Real OpenClaw in a container: killed, then frozen, it is back within four minutes each time; the figures show it."""
 
 from __future__ import annotations
 

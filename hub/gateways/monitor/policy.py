@@ -152,11 +152,13 @@ def noted(record: Record, look: Look, now: float, rules: Rules) -> Record:
     away = record.seen_at is None or not 0 <= now - record.seen_at <= rules.gap_seconds
     if look.held or away:
         record = msgspec.structs.replace(
-            record, failures=0, counted_at=None, ready_since=None, engine_restarts=None, falls=0, fallen_at=None
-        )
+            record, failures=0, counted_at=None, ready_since=None, falls=0, fallen_at=None,
+            # A hub that was away holds against nobody what happened meanwhile.
+            engine_restarts=None if away else look.engine_restarts,
+        )  # fmt: skip
     record = msgspec.structs.replace(record, seen_at=now)
     if look.held:
-        return record
+        return msgspec.structs.replace(record, engine_restarts=look.engine_restarts)
     record = _fallen(record, look, now, rules)
     if look.ready:
         since = record.ready_since if record.ready_since is not None else now

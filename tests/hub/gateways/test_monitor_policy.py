@@ -179,6 +179,14 @@ def test_a_crash_loop_of_the_engine_is_seen_though_it_is_always_just_started() -
     assert after(rare)[1].step is Step.NONE
 
 
+def test_restarts_of_the_engine_are_known_from_the_first_look_on_also_while_it_is_held() -> None:
+    provisioned = look(held="it is provisioning", engine_restarts=3)
+    record, _, now = after([provisioned, provisioned])
+    assert (record.engine_restarts, record.falls) == (3, 0)
+    assert noted(record, look(engine_restarts=5), now + PERIOD, RULES).falls == 2
+    assert noted(record, look(engine_restarts=5), now + RULES.gap_seconds + 1, RULES).falls == 0
+
+
 def test_the_next_hub_goes_on_where_this_one_ended() -> None:
     record = restarted(restarted(Record(failures=2), 500.0), 900.0)
     old = kept(record, "u1", Now(wall_ms=2_000_000, mono=1_000.0))

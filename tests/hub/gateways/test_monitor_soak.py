@@ -89,7 +89,8 @@ def _check_figures(found: dict[str, GatewayFigures], fleet: GatewayFigures) -> N
             assert (rate, figures.restarts) == (1.0, 0), name
             assert figures.checks >= checks - 2
         elif manner == "flaps":
-            assert rate == pytest.approx(0.5, abs=0.15), name
+            # Checks every 30 s meet two of three, or one of three, of its turns of 45 s.
+            assert 1 / 3 - 0.08 <= rate <= 2 / 3 + 0.08, name
         elif manner in ("hangs", "dies"):
             # Three checks that fail, and perhaps one that came in between.
             assert 1 - 5.5 / (checks - 5) <= rate < 1, name
