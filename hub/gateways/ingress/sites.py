@@ -51,6 +51,11 @@ def is_host_name(name: str) -> bool:
     return all(_LABEL.fullmatch(label) is not None for label in labels)
 
 
+def public_url(name: str, https_port: int = 443) -> str:
+    """Return the address of a gateway behind the proxy; empty where it has no name."""
+    return f"https://{name}{'' if https_port == 443 else f':{https_port}'}" if name else ""
+
+
 def is_below(name: str, domain: str) -> bool:
     return not domain or name.endswith(f".{domain}")
 

@@ -21,6 +21,7 @@ from hub.drivers.cells import (
     CellPort,
     CellVolume,
 )
+from hub.gateways.ingress.sites import public_url
 from hub.gateways.instances.model import CONFIG_FILE, SHARED_PATH, WORKSPACES, Order, Paths, cell_of, container_name
 from hub.gateways.instances.secrets import CHANNELS
 from hub.gateways.kinds import ApiAuth, ImageKind
@@ -226,8 +227,11 @@ def _plain(value: Any) -> Any:
 # --- the gateway's configuration -------------------------------------------------------------------
 
 
-def base_config(order: Order, network_gateway: str = "") -> dict[str, Any]:
-    """Return openclaw.json: ours, with the user's over it. No secret is in it: the token comes by the environment."""
+def base_config(order: Order, network_gateway: str = "", https_port: int = 443) -> dict[str, Any]:
+    """Return openclaw.json: ours, with the user's over it. No secret is in it: the token comes by the environment.
+
+    `network_gateway`: from where it sees a proxy of this machine; `https_port`: at which that proxy listens.
+    """
     instance, kind, tier = order.instance, order.kind, order.tier
     root = workspace_root(order)
     defaults: dict[str, Any] = {"workspace": f"{root}/main", "heartbeat": {"every": "0m"}}
@@ -236,7 +240,7 @@ def base_config(order: Order, network_gateway: str = "") -> dict[str, Any]:
     if tier.sessions is not None:
         defaults["maxConcurrent"] = tier.sessions
     config: dict[str, Any] = {
-        "gateway": _gateway(instance, kind, network_gateway),
+        "gateway": _gateway(instance, kind, network_gateway, https_port),
         "agents": {"defaults": defaults},
         "browser": {"enabled": tier.browser},
         "update": {"checkOnStart": False},
@@ -254,13 +258,13 @@ def workspace_root(order: Order) -> str:
     return f"{SHARED_PATH}/{WORKSPACES}" if order.shared else order.kind.workspace_path
 
 
-def _gateway(instance: StoredInstance, kind: ImageKind, network_gateway: str) -> dict[str, Any]:
+def _gateway(instance: StoredInstance, kind: ImageKind, network_gateway: str, https_port: int) -> dict[str, Any]:
     # coollabsio's nginx is in front of a gateway on another port of the same container.
     port = kind.port if kind.auth is ApiAuth.BEARER else 18789
     origins = [f"http://127.0.0.1:{instance.port}", f"http://localhost:{instance.port}"]
     proxies = list(kind.trusted_proxies)
     if instance.subdomain:
-        origins.append(f"https://{instance.subdomain}")
+        origins.append(public_url(instance.subdomain, https_port))
         proxies += [network_gateway] if network_gateway else []
     section: dict[str, Any] = {
         "mode": "local",

@@ -23,6 +23,7 @@ from hub.core.model import Job
 from hub.drivers.base import Progress
 from hub.errors import Conflict, DriverFailed, HubError, NotFound
 from hub.gateways.images import have_image, version_of
+from hub.gateways.ingress.sites import public_url
 from hub.gateways.instances.checks import Checked, Facts, Refused, check
 from hub.gateways.instances.folder import config_bytes, sync_settings
 from hub.gateways.instances.model import (
@@ -102,7 +103,8 @@ class Provisioning:
             )
             await asyncio.to_thread(room.folders.stage, order, token)
             job = await self._commit(order.instance, by, seed)
-        return job, credentials(order.instance, order.kind, token)
+        port = self._room.kernel.config.ingress.https_port
+        return job, credentials(order.instance, order.kind, token, port)
 
     async def _commit(self, instance: StoredInstance, by: str, seed: dict[str, Any] | None) -> Job:
         room, kernel = self._room, self._room.kernel
@@ -253,7 +255,7 @@ class Provisioning:
         if seed is not None and self.fill is not None and not instance.container:
             await self.fill(order, seed, lambda fraction, line: job.progress(0.6, line))
         plan = cell_plan(order, room.folders.paths(instance.name))
-        config = base_config(order, network.gateway)
+        config = base_config(order, network.gateway, room.kernel.config.ingress.https_port)
         await asyncio.to_thread(room.folders.write_run, order, plan, config)
         job.progress(0.65, f"making {plan.name}")
         made = await cells.create(plan, lambda fraction, line: job.progress(0.65, line))
@@ -308,12 +310,12 @@ class Provisioning:
         return {"gateway": instance.name, "url": url_of(instance), "seconds": seconds, "notes": list(done.notes)}
 
 
-def credentials(instance: StoredInstance, kind: ImageKind, token: str) -> Credentials:
-    """Return how to get in; the only place where a token leaves its file."""
+def credentials(instance: StoredInstance, kind: ImageKind, token: str, https_port: int = 443) -> Credentials:
+    """Return how to get in; the only place where a token leaves its file. `https_port`: of the proxy in front of it."""
     return Credentials(
         url=url_of(instance),
         token=token,
-        public_url=f"https://{instance.subdomain}" if instance.subdomain else "",
+        public_url=public_url(instance.subdomain, https_port),
         user=kind.default_user if kind.auth is ApiAuth.BASIC else "",
     )
 

@@ -20,6 +20,7 @@ from hub.drivers.base import LogRequest
 from hub.drivers.cells import CellGone, CellHandle, Cells, CellSeen
 from hub.driverset import DriverSet
 from hub.errors import Conflict, DriverFailed, HubError, NotAvailable, NotFound
+from hub.gateways.ingress.sites import public_url
 from hub.gateways.instances.folder import Folders
 from hub.gateways.instances.model import LEAST_MEMORY, Order
 from hub.gateways.service import Gateways
@@ -203,7 +204,7 @@ class InstanceRoom:
             container_state=seen.state.value if seen is not None else "",
             exit_code=seen.exit_code if seen is not None else instance.exit_code,
             oom_killed=seen.oom_killed if seen is not None else instance.oom_killed,
-            public_url=f"https://{instance.subdomain}" if instance.subdomain else "",
+            public_url=public_url(instance.subdomain, self.kernel.config.ingress.https_port),
             folder=str(self.folders.paths(instance.name).folder),
             created_at=rfc3339(instance.created_at) or "",
             deploy_seconds=instance.deploy_seconds,
