@@ -13,6 +13,7 @@ from typing import Any, Final
 
 import pytest
 
+from tests.end_to_end.harness import eventually
 from tests.hub.running import short_folder
 from tests.openclaw.provisioned import Run, docker, running, say
 
@@ -62,6 +63,16 @@ async def done(run: Run, job: dict[str, Any]) -> dict[str, Any]:
     return ended
 
 
+async def ready(run: Run, name: str) -> dict[str, Any]:
+    """The gateway's view once it is ready: a machine that does much else lets it answer late."""
+
+    async def seen() -> dict[str, Any] | None:
+        view = await run.hub.call("GET", f"/gateways/{name}")
+        return view if view["state"] == "ready" else None
+
+    return await eventually(seen, seconds=60, what=f"{name} is ready")
+
+
 def heard(run: Run) -> str:
     """Everything that the model was told with its last request."""
     return json.dumps(run.stub.asked[-1].messages)
@@ -75,8 +86,8 @@ async def test_the_conversation_goes_through_upgrade_rollback_and_restore(home: 
         assert await say(credentials, "{{say one}}") == (200, "one")
 
         await done(run, await run.hub.call("POST", f"/gateways/{name}/upgrade", {"version": NEW}))
-        view = await run.hub.call("GET", f"/gateways/{name}")
-        assert (view["state"], view["version"], view["instance"]["phase"]) == ("ready", NEW, "running")
+        view = await ready(run, name)
+        assert (view["version"], view["instance"]["phase"]) == (NEW, "running"), view
         assert OLD in view["instance"]["previousImage"]
         assert await say(credentials, "{{say two}}") == (200, "two")
         assert "{{say one}}" in heard(run)
@@ -85,7 +96,7 @@ async def test_the_conversation_goes_through_upgrade_rollback_and_restore(home: 
         assert await say(credentials, "{{say three}}") == (200, "three")
 
         await done(run, await run.hub.call("POST", f"/gateways/{name}/rollback"))
-        assert (await run.hub.call("GET", f"/gateways/{name}"))["version"] == OLD
+        assert (await ready(run, name))["version"] == OLD
         assert await say(credentials, "{{say four}}") == (200, "four")
         assert "{{say one}}" in heard(run)
         assert "{{say two}}" not in heard(run)
@@ -114,8 +125,8 @@ async def test_an_image_that_spoils_the_state_and_refuses_it_is_undone_with_the_
         assert job["state"] == "failed"
         assert job["error"]["code"] == "upgrade_undone", job
         assert "exit code 78" in job["error"]["message"]
-        view = await run.hub.call("GET", f"/gateways/{name}")
-        assert (view["state"], view["version"], view["instance"]["phase"]) == ("ready", OLD, "running")
+        view = await ready(run, name)
+        assert (view["version"], view["instance"]["phase"]) == (OLD, "running"), view
         assert await say(credentials, "{{say two}}") == (200, "two")
         assert "{{say one}}" in heard(run)
         inside = await asyncio.to_thread(docker, "exec", f"openclaw-cell-{name}", "ls", "/home/node/.openclaw")

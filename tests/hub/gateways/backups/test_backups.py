@@ -126,7 +126,7 @@ async def test_a_backup_that_was_complete_when_the_hub_was_killed_is_kept() -> N
             await again.idle()
             await again.hub.until(lambda: again.running() == [CONTAINER], "it runs")
             (view,) = await eventually(again.hub.hub.upgrades.taking.listed, seconds=10, what="it is complete")
-            assert (Path(view.path) / "manifest.json").exists()
+            assert shelved(again) == [view.id]
 
 
 async def test_a_restored_gateway_has_the_data_and_another_token() -> None:
