@@ -39,6 +39,7 @@ class Where(enum.StrEnum):
     SYNC = "sync"
     PERSONA = "persona"
     GATEWAYS = "gateways"
+    GATEWAY_LOG = "gateway-log"
     MESSAGES = "messages"
     MIGRATION = "migration"
 
@@ -61,10 +62,11 @@ class Action(NamedTuple):
 
 _FLEET = (Where.FLEET,)
 _TASKS = (Where.FLEET, Where.TASKS, Where.ROLLOUT)
-_LOG = (Where.FLEET, Where.LOGS, Where.OUTPUT, Where.BUILD)
+_LOG = (Where.FLEET, Where.LOGS, Where.OUTPUT, Where.BUILD, Where.GATEWAY_LOG)
 _PROFILES = (Where.PROFILES,)
 _SAVED = (Where.SNAPSHOTS, Where.FLEET)
 _PERSONAS = (Where.SYNC, Where.PERSONA)
+_GATEWAYS = (Where.GATEWAYS,)
 
 ACTIONS: Final[tuple[Action, ...]] = (
     # --- places
@@ -116,8 +118,9 @@ ACTIONS: Final[tuple[Action, ...]] = (
     Action("filter", ("slash",), "Filter", "text, /regex/, !not, key:value; in a log: a regular expression",
            words=("filter",), argument="TEXT", hint=2),
     Action("sort.next", ("s",), "Sort", "Sort by the next column; `:sort cpu` names one",
-           (Where.FLEET, Where.SYNC), words=("sort",), argument="COLUMN"),
-    Action("sort.reverse", ("S",), "Reverse", "Turn the order round", (Where.FLEET, Where.SYNC), words=("reverse",)),
+           (Where.FLEET, Where.SYNC, Where.GATEWAYS), words=("sort",), argument="COLUMN"),
+    Action("sort.reverse", ("S",), "Reverse", "Turn the order round", (Where.FLEET, Where.SYNC, Where.GATEWAYS),
+           words=("reverse",)),
     Action("columns", (), "Columns", "Which columns the table shows; none = as many as fit",
            _FLEET, words=("columns",), argument="COLUMN…"),
     Action("columns.choose", ("C",), "Choose columns", "Columns and their order, from a list", _FLEET,
@@ -245,14 +248,40 @@ ACTIONS: Final[tuple[Action, ...]] = (
     Action("sync.accept_empty", (), "Accept none", "The source has no persona any more, and that is meant: archive all",
            _PERSONAS, Grade.LOSES, ("accept-empty",), "GATEWAY"),
     # --- gateways
+    Action("gateway.provision", ("n",), "Provision", "Make a gateway: its tier, its name, its keys; the hub runs it",
+           _GATEWAYS, Grade.ACTS, ("provision",), "NAME", hint=3),
+    Action("gateway.log", ("o",), "Log", "What the gateway prints, followed; of those that the hub runs",
+           _GATEWAYS, words=("gateway-log",), argument="NAME", hint=4, needs="gateway-log"),
+    Action("gateway.start", ("t",), "Start", "Start the gateway or the marked ones", _GATEWAYS, Grade.ACTS,
+           ("start-gateway",), "NAME…", hint=5, needs="gateway-start"),
+    Action("gateway.stop", ("T",), "Stop", "Stop the gateway; turns that run are finished first", _GATEWAYS,
+           Grade.STOPS, ("stop-gateway",), "NAME…", needs="gateway-stop"),
+    Action("gateway.restart", ("R",), "Restart", "Stop the gateway and start it again", _GATEWAYS, Grade.STOPS,
+           ("restart-gateway",), "NAME…", hint=6, needs="gateway-restart"),
+    Action("gateway.upgrade", ("U",), "Upgrade", "To another image or version; back by itself if that is not ready",
+           _GATEWAYS, Grade.STOPS, ("upgrade",), "NAME…", hint=7, needs="gateway-upgrade"),
+    Action("gateway.upgrade_all", ("M",), "Upgrade many", "A rollout over gateways of a tier, or of all: canary first",
+           _GATEWAYS, Grade.STOPS, ("upgrade-all",), "TIER", hint=12),
+    Action("gateway.rollback", ("b",), "Go back", "Back to image and data of before the last upgrade", _GATEWAYS,
+           Grade.LOSES, ("rollback",), "NAME", hint=8, needs="gateway-rollback"),
+    Action("gateway.backup", ("B",), "Back up", "Save the gateway's data, its config and its secrets", _GATEWAYS,
+           Grade.STOPS, ("backup-gateway",), "NAME…", hint=11, needs="gateway-backup"),
+    Action("gateway.restore", ("f",), "Restore", "Put a backup back, or make another gateway of it; its token is new",
+           _GATEWAYS, Grade.LOSES, ("restore-gateway",), "NAME", needs="gateway"),
+    Action("gateway.delete_backup", (), "Delete backup", "Delete one of the gateway's backups", _GATEWAYS, Grade.LOSES,
+           ("delete-backup",), "NAME", needs="gateway"),
+    Action("gateway.import", ("I",), "Import", "Take over a container, or a gateway that runs from source", _GATEWAYS,
+           Grade.ACTS, ("import-gateway",), "NAME"),
+    Action("gateway.destroy", ("X",), "Destroy", "Remove the gateway with its data; shows first what goes", _GATEWAYS,
+           Grade.LOSES, ("destroy-gateway",), "NAME", needs="gateway-destroy"),
     Action("gateway.add", ("c",), "Add", "Name a gateway that exists already, and what it is kept in step with",
-           (Where.GATEWAYS,), Grade.ACTS, ("add-gateway",), "NAME", hint=3),
+           _GATEWAYS, Grade.ACTS, ("add-gateway",), "NAME", hint=10),
     Action("gateway.sync", ("E",), "Its sync", "What the gateway's personas are kept in step with, and where",
-           (Where.GATEWAYS,), Grade.ACTS, ("gateway-sync",), "NAME", hint=4, needs="gateway"),
-    Action("gateway.look", ("r",), "Look again", "Look at the gateway again now", (Where.GATEWAYS,),
-           words=("look-at",), argument="NAME", hint=5, needs="gateway"),
+           _GATEWAYS, Grade.ACTS, ("gateway-sync",), "NAME", hint=9, needs="gateway"),
+    Action("gateway.look", ("r",), "Look again", "Look at the gateway again now", _GATEWAYS,
+           words=("look-at",), argument="NAME", hint=13, needs="gateway"),
     Action("gateway.remove", ("D",), "Remove", "Forget the gateway; it and its files stay as they are",
-           (Where.GATEWAYS,), Grade.STOPS, ("remove-gateway",), "NAME", hint=6, needs="gateway"),
+           _GATEWAYS, Grade.STOPS, ("remove-gateway",), "NAME", hint=14, needs="gateway"),
     # --- messages
     Action("message.open", ("m",), "Message", "Say something to the persona, and hear its answer", (*_PERSONAS,
            Where.GATEWAYS), Grade.ACTS, ("message",), "PERSONA TEXT", hint=9, needs="persona"),
@@ -283,7 +312,7 @@ ACTIONS: Final[tuple[Action, ...]] = (
     Action("log.since", ("s",), "Since", "How far back: 1m, 5m, 15m, 1h, 6h, 24h, all; none = the next of these",
            (Where.LOGS,), words=("since",), argument="WINDOW", hint=9),
     Action("log.save", ("ctrl+s",), "Save", "Save all of it, as far as the filter and `since` let it pass, to a file",
-           (Where.LOGS, Where.OUTPUT, Where.BUILD), words=("save",), argument="PATH", hint=13),
+           (Where.LOGS, Where.OUTPUT, Where.BUILD, Where.GATEWAY_LOG), words=("save",), argument="PATH", hint=13),
     Action("logs.choose", ("c",), "Choose", "Whose logs: names, patterns like web-*, a selector like type=builder",
            (Where.LOGS,), argument="AGENT…", hint=7),
     Action("logs.all", ("a",), "All", "The logs of all agents", (Where.LOGS,), hint=8),

@@ -21,6 +21,7 @@ from clawtui.tui.building import Building
 from clawtui.tui.choosing import Choosing
 from clawtui.tui.doing import Doing
 from clawtui.tui.editing import Editing
+from clawtui.tui.gateways_acts import Operating
 from clawtui.tui.going import Going
 from clawtui.tui.guard import culprit, origin, report
 from clawtui.tui.key_order import InOrder
@@ -87,6 +88,7 @@ class ClawtuiApp(InOrder):
         self.going, self.choosing, self.undoing = Going(self), Choosing(self), Undoing(self)
         self.building, self.editing, self.saving = Building(self), Editing(self), Saving(self)
         self.syncing, self.messaging, self.migrating = Syncing(self), Messaging(self), Migrating(self)
+        self.operating = Operating(self)
         self.dresser = Dresser(self, plain=plain)
         self.dresser.put_on(self.choosing.first_theme())
         self.last_problem, self.starting = "", "starting"
@@ -209,7 +211,7 @@ class ClawtuiApp(InOrder):
         name = f"do_{action.id.replace('.', '_').replace('-', '_')}"
         owners = (
             pane, self.doing, self.acting, self.saving, self.going, self.choosing, self.undoing, self.building,
-            self.editing, self.syncing, self.messaging, self.migrating,
+            self.editing, self.syncing, self.messaging, self.migrating, self.operating,
         )  # fmt: skip
         return next((found for owner in owners if (found := getattr(owner, name, None))), None)
 

@@ -6,8 +6,10 @@ from typing import TYPE_CHECKING
 
 from clawtui.tui import links
 from clawtui.tui.actions import ACTIONS, BY_ID, Action, Grade, Where, applies, completions
+from clawtui.tui.gateways_possible import ACTS, PREFIX
 from clawtui.tui.helping import help_text
 from clawtui.tui.logs.viewing import search
+from clawtui.tui.screens.pane import Pane
 from clawtui.tui.widgets.command_line import CommandLine
 from clawtui.tui.widgets.detail import TABS
 from clawtui.tui.widgets.dialogs import Choice, Picker, TextScreen
@@ -20,6 +22,7 @@ if TYPE_CHECKING:
 
 
 SNOOZE_SECONDS = 3_600
+NO_GATEWAY = "no gateway is meant: put the cursor on one (F11 shows them)"
 WHY_NOT = {
     "agent": "no agent is meant: put the cursor on one, or mark some",
     "task": "no task is meant: put the cursor on one; on the Fleet 3 and Enter show an agent's",
@@ -32,7 +35,8 @@ WHY_NOT = {
     "persona": "no persona is meant: put the cursor on one (F10 shows them)",
     "waiting": "no persona is meant: put the cursor on one whose files wait (F10 shows them)",
     "migration": "nothing was migrated yet (M asks for files or a folder)",
-    "gateway": "no gateway is meant: put the cursor on one (F11 shows them)",
+    "gateway": NO_GATEWAY,
+    **{f"{PREFIX}{act}": NO_GATEWAY for act in ACTS},
     "undo": "nothing can be taken back now; the journal (F4) shows what can",
     "job": "no job is meant: put the cursor on one that runs",
     "token": "no token is meant: put the cursor on one (3 shows them)",
@@ -136,16 +140,23 @@ class Doing:
     async def do_menu(self, _: str) -> None:
         pane, subject = self.app.main.pane, self.app.main.pane.subject()
         choices = [
-            Choice(action.id, action.title, f"{self.app.keymap.first(action.id):>4}  {action.help}")
-            for action in ACTIONS
-            if Where.ANY not in action.where and applies(action, self.app.main.pane.place) and self._has(action.needs)
-        ]
+            found for action in ACTIONS
+            if Where.ANY not in action.where and applies(action, pane.place) and (found := self._in_menu(action, pane))
+        ]  # fmt: skip
         saved = tuple(f"{one.agent_id}:{one.name}" for one in self.app.main.pane.snapshots())
         about = (
             ", ".join((saved or pane.profiles_meant() or subject.tasks or subject.agents or pane.addresses())[:3])
             or "nothing"
         )
         self.app.push_screen(Picker(f"Actions on {about}", choices), self._picked)
+
+    def _in_menu(self, action: Action, pane: Pane) -> Choice | None:
+        """What can be done; what cannot stands there greyed where the place knows why."""
+        key = f"{self.app.keymap.first(action.id):>4}"
+        if self._has(action.needs):
+            return Choice(action.id, action.title, f"{key}  {action.help}")
+        why = pane.why_not(action.needs)
+        return Choice(action.id, action.title, f"{key}  not now: {why}", grey=True) if why else None
 
     def _has(self, needs: str) -> bool:
         subject = self.app.main.pane.subject()

@@ -137,12 +137,14 @@ async def _look_for_persona(link: Link, store: FleetStore) -> None:
         gateway, _, slug = key.partition("/")
         if link.place is Where.PERSONA:
             await store.control.sync_diff(gateway, slug)
-        elif link.place in (Where.GATEWAYS, Where.MESSAGES):
+        elif link.place in (Where.GATEWAYS, Where.MESSAGES, Where.GATEWAY_LOG):
             await store.control.gateway(gateway)
 
 
 def _front_of_sync(pane: Pane) -> Link:
     """Of a place of gateways and personas, or of one that is nothing but itself."""
-    if pane.place in (Where.PERSONA, Where.GATEWAYS, Where.MESSAGES) and pane.addresses():
+    if pane.place in (Where.PERSONA, Where.GATEWAYS, Where.MESSAGES, Where.GATEWAY_LOG) and pane.addresses():
         return Link(pane.place, pane.addresses()[:1])
+    if pane.place is Where.GATEWAY_LOG:
+        return Link(Where.GATEWAYS)
     return Link(Where.SYNC if pane.place in (Where.PERSONA, Where.MESSAGES) else pane.place)

@@ -15,6 +15,7 @@ AGENTS, TASKS, ROLLOUTS, LOGS = "agents", "tasks", "rollouts", "logs"
 SNAPSHOTS, DIFFERENCES = "snapshots", "differences"
 PROFILES, BUILDS = "profiles", "builds"
 PERSONAS, GATEWAYS, MESSAGES = "personas", "gateways", "messages"
+GATEWAY_LOG = Where.GATEWAY_LOG.value
 PLACES: Final = {
     AGENTS: Where.FLEET, "fleet": Where.FLEET, TASKS: Where.TASKS, ROLLOUTS: Where.ROLLOUT,
     **{
@@ -29,11 +30,12 @@ PLACES: Final = {
 """First words of links. A place without things of its own is its name."""
 _WITH_THINGS: Final = (
     AGENTS, "fleet", TASKS, ROLLOUTS, LOGS, SNAPSHOTS, DIFFERENCES, PROFILES, BUILDS, PERSONAS, GATEWAYS, MESSAGES,
+    GATEWAY_LOG,
 )  # fmt: skip
 FORMS: Final = (
     f"{AGENTS}/NAME, {TASKS}/ID, {ROLLOUTS}/ID, {LOGS}/NAME,NAME, {SNAPSHOTS}/ID, {DIFFERENCES}/ID,ID, "
-    f"{PROFILES}/NAME, {BUILDS}/NAME, {PERSONAS}/GATEWAY/SLUG, {GATEWAYS}/NAME, {MESSAGES}/GATEWAY/SLUG, "
-    + ", ".join(name for name in PLACES if name not in _WITH_THINGS)
+    f"{PROFILES}/NAME, {BUILDS}/NAME, {PERSONAS}/GATEWAY/SLUG, {GATEWAYS}/NAME, {GATEWAY_LOG}/NAME, "
+    f"{MESSAGES}/GATEWAY/SLUG, " + ", ".join(name for name in PLACES if name not in _WITH_THINGS)
 )
 _VERBS: Final[dict[Where, tuple[str, ...]]] = {
     Where.FLEET: ("list",), Where.TASKS: ("tasks", "list"), Where.JOURNAL: ("journal",), Where.HUB: ("doctor",),
@@ -42,7 +44,7 @@ _VERBS: Final[dict[Where, tuple[str, ...]]] = {
 }  # fmt: skip
 _OF_ONE: Final[dict[Where, tuple[str, ...]]] = {
     Where.SNAPSHOTS: ("snapshots", "show"), Where.PROFILES: ("profile", "show"), Where.PERSONA: ("sync", "diff"),
-    Where.GATEWAYS: ("gateway", "show"),
+    Where.GATEWAYS: ("gateway", "show"), Where.GATEWAY_LOG: ("gateway", "logs", "--follow"),
 }  # fmt: skip
 """Of one thing of a place."""
 _AGENT_VERBS: Final[dict[str, tuple[str, ...]]] = {
@@ -53,6 +55,7 @@ _AGENT_VERBS: Final[dict[str, tuple[str, ...]]] = {
 _MOST: Final = {
     Where.FLEET: 2, Where.TASKS: 1, Where.ROLLOUT: 1, Where.LOGS: 1, Where.SNAPSHOTS: 1, Where.DIFFERENCE: 1,
     Where.PROFILES: 1, Where.BUILD: 1, Where.PERSONA: 2, Where.GATEWAYS: 1, Where.MESSAGES: 2,
+    Where.GATEWAY_LOG: 1,
 }  # fmt: skip
 """How many parts may come after the first."""
 _WHICH: Final = {
@@ -60,6 +63,7 @@ _WHICH: Final = {
     Where.DIFFERENCE: ("of which two snapshots?", f"{DIFFERENCES}/ID,ID; `d` on the Snapshots compares"),
     Where.BUILD: ("which build?", f"{BUILDS}/PROFILE; `o` on the Profiles opens its newest one"),
     Where.PERSONA: ("which persona?", f"{PERSONAS}/GATEWAY/SLUG; `d` on the Sync place opens one"),
+    Where.GATEWAY_LOG: ("the log of which gateway?", f"{GATEWAY_LOG}/NAME; `o` on the Gateways opens one"),
     Where.MESSAGES: ("to which persona?", f"{MESSAGES}/GATEWAY/SLUG; `m` on the Sync place opens one"),
 }
 """Places that are nothing without a thing: what is asked, and what helps."""

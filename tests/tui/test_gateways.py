@@ -57,9 +57,9 @@ def test_what_is_not_known_is_said_so() -> None:
     told = [field.text for field in words.detail(LAB, None, NOW, {})]
     assert "it does not tell whom it answers for" in told
     assert words.NOT_SYNCED in told
-    _, row = words.row(replace(LAB, checked_at=None), None, words.COLUMNS, NOW, stale=False)
+    _, row = words.row(replace(LAB, checked_at=None), words.NOTHING_KNOWN, words.COLUMNS, NOW, stale=False)
     assert [cell.text for cell in row.cells] == [
-        "lab", "× down", "?", "?", "", "never", "not synced", "http://lab.example:18789"
+        "lab", "-", "-", "× down", "?", "", "", "", "?", "never", "not synced", "http://lab.example:18789"
     ]  # fmt: skip
 
 

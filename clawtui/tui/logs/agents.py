@@ -16,7 +16,7 @@ from clawtui.tui.logs.feed import Put
 from clawtui.tui.logs.lines import Page, entry_line, notice, time_text
 from clawtui.tui.logs.merge import Border, Seen, border_of, newer_page, older_page
 from clawtui.tui.widgets.log_store import LogLineView
-from hub.contract import LogQuery
+from hub.contract import LogEntry, LogQuery
 from hub.control import Control
 from hub.errors import BadRequest, HubError, Unavailable
 
@@ -32,11 +32,18 @@ LOOK_SECONDS: Final = 2.0
 """A log that cannot be followed is looked at so often."""
 
 
+Entries = Callable[[str, LogQuery], AsyncIterator[LogEntry]]
+
+
 class AgentLogs:
     """The logs of `agents`, as far back as `since` (an age such as `5m`; None: all that is kept)."""
 
-    def __init__(self, control: Control, agents: tuple[str, ...], since: str | None = None) -> None:
-        self._control, self.agents, self._since = control, agents, since
+    def __init__(
+        self, control: Control, agents: tuple[str, ...], since: str | None = None, entries: Entries | None = None
+    ) -> None:
+        """`entries`: what reads the log of one by its name; without it the hub's logs of agents."""
+        self._entries = entries or control.agent_logs
+        self.agents, self._since = agents, since
         self._begun_again: dict[str, asyncio.Event] = {agent: asyncio.Event() for agent in agents}
 
     def again(self, agent: str) -> None:
@@ -95,7 +102,7 @@ class AgentLogs:
 
     async def _last(self, agent: str, until: str | None, count: int) -> Page:
         query = LogQuery(since=self._since, until=until, lines=count)
-        async with closed(self._control.agent_logs(agent, query)) as entries:
+        async with closed(self._entries(agent, query)) as entries:
             lines = [entry_line(entry, self._source(agent)) async for entry in entries]
         return Page(lines, end=len(lines) < count)
 
@@ -112,7 +119,7 @@ class AgentLogs:
             return Page([], end=True)
         query = LogQuery(since=self._since if border is None else time_text(border.at), lines=None)
         seen, lines = Seen(border), list[LogLineView]()
-        async with closed(self._control.agent_logs(agent, query)) as entries:
+        async with closed(self._entries(agent, query)) as entries:
             async for entry in entries:
                 line = entry_line(entry, self._source(agent))
                 if not seen.before(line):
@@ -153,7 +160,7 @@ class AgentLogs:
             since, lines = (self._since, 0) if border is None else (time_text(border.at), border.lines)
             query = LogQuery(since=since, lines=AGAIN_LINES + lines, follow=True)
         seen = Seen(border)
-        async with closed(self._control.agent_logs(agent, query)) as entries:
+        async with closed(self._entries(agent, query)) as entries:
             async for entry in entries:
                 line = entry_line(entry, self._source(agent))
                 if seen.before(line):
@@ -190,7 +197,7 @@ class AgentLogs:
     async def _whole(self, agent: str) -> AsyncGenerator[LogLineView, None]:
         try:
             query = LogQuery(since=self._since, lines=None)
-            async with closed(self._control.agent_logs(agent, query)) as entries:
+            async with closed(self._entries(agent, query)) as entries:
                 async for entry in entries:
                     yield entry_line(entry, self._source(agent))
         except HubError as error:

@@ -1,22 +1,33 @@
-"""OpenClaw gateways: how each is, whom it answers for, and what became of its sync."""
+"""OpenClaw gateways: how each is and was, whom it answers for, what became of its sync, and those the hub runs."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 
+from clawtui.errors import UsageError
 from clawtui.tui import gateways as words
 from clawtui.tui.actions import Where
+from clawtui.tui.gateways_instance import instance_fields
+from clawtui.tui.gateways_possible import PREFIX, why_not
 from clawtui.tui.screens.detailed import DetailedListing
 from clawtui.tui.store import FleetStore
 from clawtui.tui.sync_acts import Meant
 from clawtui.tui.widgets.dialogs import ConfirmDialog
 from clawtui.tui.widgets.fields import Field
+from clawtui.tui.widgets.fleet_table import FleetTable
 from clawtui.tui.widgets.gateway_form import GatewayDialog
 from clawtui.tui.widgets.table_layout import Row
-from hub.contract import AddGateway, GatewayView, SyncQuery, SyncStatus
+from hub.contract import AddGateway, BackupView, GatewayHealth, GatewayHealthQuery, GatewayView, SyncQuery, SyncStatus
 from hub.errors import Conflict, NotAvailable, NotFound
 
-HELPS = ("gateway.sync", "message.open")
+HELPS = (
+    "gateway.sync", "message.open", "gateway.log", "gateway.restart", "gateway.rollback", "gateway.restore",
+    "show.sync",
+)  # fmt: skip
+LOOKS = ("gateway.log", "show.sync")
+"""What helps on a read-only screen too."""
+CHECKS = 24
+"""So many of the last checks are read of each gateway."""
 TOO_OLD = "This hub is of an older version, which knows no gateways."
 AGAIN_SECONDS = 10.0
 """A look that saw nothing new is told by no word in the feed."""
@@ -37,6 +48,13 @@ class GatewaysPane(DetailedListing):
         self._too_old = False
         self._asked = 0
         self._pointed = ""
+        self._health: dict[str, GatewayHealth] = {}
+        self._backups: list[BackupView] | None = None
+        self._backups_of: tuple[object, ...] = ()
+        self._sort, self._descending = "gateway", False
+
+    def on_mount(self) -> None:
+        self.table.set_sort(self._sort, self._descending)
 
     # --- reading
 
@@ -49,6 +67,8 @@ class GatewaysPane(DetailedListing):
             self._known, self._too_old = {one.name: one for one in found}, False
             self.changed()
             self._status = await store.control.sync_status(SyncQuery())
+            health = await store.control.gateway_health(GatewayHealthQuery(checks=CHECKS))
+            self._health = {one.name: one for one in health.gateways}
         except (NotFound, NotAvailable):
             self._too_old = not self._known
         self.table.keep_marks(self._known)
@@ -68,15 +88,46 @@ class GatewaysPane(DetailedListing):
         super().show()
         if self.is_mounted and any(row.key == self._pointed for row in self.table.rows):
             self.table.cursor_key, self._pointed = self._pointed, ""
+        if self.ui.store is not None:
+            self._look_at_backups(self.ui.store)
+
+    def _look_at_backups(self, store: FleetStore) -> None:
+        """Of the gateway under the cursor, where the hub runs it."""
+        one = self._one()
+        looks = (one.name, store.kinds["gateway"]) if one is not None and one.instance is not None else ()
+        if looks == self._backups_of or not store.live:
+            return
+        if looks[:1] != self._backups_of[:1]:
+            self._backups = None
+        self._backups_of = looks
+        if one is not None and looks:
+            self.background(lambda: self._read_backups(store, one.name), "backups")
+
+    async def _read_backups(self, store: FleetStore, name: str) -> None:
+        try:
+            self._backups = (await store.control.gateway_backups(name)).backups
+        except (NotFound, NotAvailable):
+            self._backups = None  # gone meanwhile, or a hub that makes none
+        self.ui.refresh_now()
 
     def rows(self, store: FleetStore) -> list[tuple[Mapping[str, str], Row]]:
         now, stale, columns = store.now(), not store.live, self.table.columns
-        named = sorted(self._known.values(), key=lambda one: one.name)
-        return [words.row(one, words.target_of(self._status, one.name), columns, now, stale) for one in named]
+        known = {name: self._more_of(store, name) for name in self._known}
+        ordered = words.sorted_by(self._known.values(), known, self._sort, descending=self._descending)
+        return [words.row(one, known[one.name], columns, now, stale) for one in ordered]
+
+    def _more_of(self, store: FleetStore, name: str) -> words.Known:
+        instance = self._known[name].instance
+        running = (one for one in store.jobs if one.about == name and one.finished_at is None)
+        job = next(running, None) if instance is not None else None
+        return words.Known(words.target_of(self._status, name), self._health.get(name), job)
 
     def notes(self) -> tuple[str, ...]:
+        if not self._known:
+            return ()
         ready = sum(one.state is words.GatewayState.READY for one in self._known.values())
-        return (f"{ready} ready",) if self._known else ()
+        order = f"by {self._sort}{' reversed' if self._descending else ''}"
+        return (f"{ready} ready", *((order,) if self._sort != "gateway" or self._descending else ()))
 
     def empty_text(self) -> str:
         if self._too_old:
@@ -86,17 +137,48 @@ class GatewaysPane(DetailedListing):
                 "No gateways are known yet.\n\nThis screen is read-only: they appear here as soon as somebody adds one."
             )
         return (
-            f"No gateways are known yet.\n\n{self.ui.keymap.first('gateway.add')} names one that exists: its address, "
+            f"No gateways are known yet.\n\n{self.ui.keymap.first('gateway.provision')} makes one: a tier, a name, "
+            f"keys.\n{self.ui.keymap.first('gateway.add')} names one that exists: its address, "
             "a file with its token, and what its personas are kept in step with."
         )
 
     def fields(self, store: FleetStore, key: str) -> list[Field]:
-        helps = {} if self.ui.read_only else {action: self.ui.keymap.first(action) for action in HELPS}
-        return words.detail(self._known[key], self._status, store.now(), helps) if key in self._known else []
+        helps = {action: self.ui.keymap.first(action) for action in (LOOKS if self.ui.read_only else HELPS)}
+        if key not in self._known:
+            return []
+        one, now = self._known[key], store.now()
+        backups = self._backups if self._backups_of[:1] == (key,) else None
+        more = instance_fields(one, self._more_of(store, key), backups, now, helps)
+        return words.detail(one, self._status, now, helps, more)
 
     def point_at(self, key: str) -> None:
         self._pointed = key
         self._look_again()
+
+    # --- order
+
+    async def do_sort_next(self, column: str) -> None:
+        keys = [one.key for one in self.table.columns]
+        at = keys.index(self._sort) if self._sort in keys else -1
+        self._sort_by(column or keys[(at + 1) % len(keys)], turn=bool(column))
+
+    async def do_sort_reverse(self, _: str) -> None:
+        self._descending = not self._descending
+        self._sorted()
+
+    def on_fleet_table_header_clicked(self, event: FleetTable.HeaderClicked) -> None:
+        self._sort_by(event.column_key)
+
+    def _sort_by(self, column: str, turn: bool = True) -> None:
+        if column not in words.SORTS:
+            raise UsageError(f"there is no column {column!r}", hint=f"columns: {', '.join(words.SORTS)}")
+        self._descending = turn and column == self._sort and not self._descending
+        self._sort = column
+        self._sorted()
+
+    def _sorted(self) -> None:
+        self.table.set_sort(self._sort, self._descending)
+        self.changed()
 
     # --- for actions
 
@@ -126,11 +208,23 @@ class GatewaysPane(DetailedListing):
     def has(self, needs: str) -> bool:
         if needs == "persona":
             return bool(self.roster())
+        if needs.startswith(PREFIX):
+            return self._one() is not None and not self.why_not(needs)
         return needs == "gateway" and self._one() is not None
 
     def why_not(self, needs: str) -> str:
+        """Of marked ones those that it can be done to are meant; so it is refused where it can be done to none."""
         one = self._one()
-        return f"{one.name} does not tell whom it answers for" if needs == "persona" and one is not None else ""
+        if one is None:
+            return ""
+        if needs.startswith(PREFIX):
+            act = needs.removeprefix(PREFIX)
+            meant = [self._known[name] for name in self.meant() if name in self._known]
+            reasons = [(each.name, why_not(act, each)) for each in meant]
+            if not reasons or not all(why for _, why in reasons):
+                return ""
+            return " ".join(reasons[0]) + (f"; and {len(reasons) - 1} more" if len(reasons) > 1 else "")
+        return f"{one.name} does not tell whom it answers for" if needs == "persona" else ""
 
     def copied(self) -> str:
         if self.detail.has_focus:
@@ -222,6 +316,10 @@ class GatewaysPane(DetailedListing):
             if yes:
                 self.ui.acting.work(remove)
 
+        if why := why_not("forget", gateway):
+            key = self.ui.keymap.first("gateway.destroy")
+            hint = f"{key} destroys it" if key else ""
+            raise Conflict(f"{gateway.name} {why}", code="gateway_provisioned", hint=hint)
         self.ui.push_screen(ConfirmDialog(f"Remove {gateway.name}?", words.removal_lines(gateway), "Remove"), answered)
 
     def _touch(self) -> None:

@@ -21,6 +21,7 @@ from clawtui.tui.screens.difference import DifferencePane
 from clawtui.tui.screens.disk import DiskPane
 from clawtui.tui.screens.error import ErrorPane
 from clawtui.tui.screens.fleet import FleetPane
+from clawtui.tui.screens.gateway_log import GatewayLogPane
 from clawtui.tui.screens.gateways import GatewaysPane
 from clawtui.tui.screens.hub import HubPane
 from clawtui.tui.screens.jobs import JobsPane
@@ -50,6 +51,7 @@ PANES: Final[dict[Where, Callable[..., Pane]]] = {
     Where.SNAPSHOTS: SnapshotsPane, Where.DIFFERENCE: DifferencePane,
     Where.PROFILES: ProfilesPane, Where.BUILD: BuildPane, Where.DISK: DiskPane,
     Where.SYNC: SyncPane, Where.PERSONA: PersonaPane, Where.GATEWAYS: GatewaysPane,
+    Where.GATEWAY_LOG: GatewayLogPane,
     Where.MESSAGES: MessagesPane, Where.MIGRATION: MigrationPane,
 }  # fmt: skip
 """A pane is made when it is first gone to."""

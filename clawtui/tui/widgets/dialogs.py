@@ -123,11 +123,12 @@ class TypeNameDialog(ModalScreen[bool]):
 
 
 class Choice(NamedTuple):
-    """`more`: what stands greyed at the right, e.g. the key."""
+    """`more`: what stands greyed at the right, e.g. the key. `grey`: it cannot be done now, and `more` says why."""
 
     id: str
     text: str
     more: str = ""
+    grey: bool = False
 
 
 class Picker(ModalScreen[str | None]):
@@ -163,7 +164,8 @@ class Picker(ModalScreen[str | None]):
         found = [choice for choice in self._choices if all(w in f"{choice.text} {choice.id}".lower() for w in words)]
         width = max((len(choice.text) for choice in self._choices), default=0)
         for choice in found[:SHOWN_CHOICES]:
-            label = Text.assemble(choice.text.ljust(width), (f"  {choice.more}", STYLES["dim"]), no_wrap=True)
+            title = (choice.text.ljust(width), STYLES["dim"] if choice.grey else "")
+            label = Text.assemble(title, (f"  {choice.more}", STYLES["dim"]), no_wrap=True)
             options.add_option(Option(label, id=choice.id))
         if found:
             options.highlighted = 0

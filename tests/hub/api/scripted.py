@@ -69,6 +69,7 @@ from hub.core.model import AgentStatus, Connection, Desired, Observed, Role, Tas
 from hub.errors import Unauthorized
 from tests.hub.api.scripted_disk import ScriptedDisk, disk_answers
 from tests.hub.api.scripted_gateways import ANSWER, ScriptedGateways, gateway_answers
+from tests.hub.api.scripted_instances import ScriptedInstances, instance_answers
 from tests.hub.api.scripted_networks import ScriptedNetworks, network_answers
 from tests.hub.api.scripted_snapshots import ScriptedSnapshots, answers
 from tests.hub.api.scripted_sync import ScriptedSync, sync_answers
@@ -201,7 +202,9 @@ class ScriptedShell:
         self.closed.set()
 
 
-class ScriptedControl(ScriptedSnapshots, ScriptedNetworks, ScriptedDisk, ScriptedGateways, ScriptedSync):
+class ScriptedControl(
+    ScriptedSnapshots, ScriptedNetworks, ScriptedDisk, ScriptedGateways, ScriptedInstances, ScriptedSync
+):
     """Answers every call with `answers[method]`, raises it when it is an exception, and records the call."""
 
     def __init__(self) -> None:
@@ -214,6 +217,7 @@ class ScriptedControl(ScriptedSnapshots, ScriptedNetworks, ScriptedDisk, Scripte
             **disk_answers(),
             **sync_answers(),
             **gateway_answers(Stream(ANSWER, ends=True)),
+            **instance_answers(JOB, Stream([LogEntry(text="ready", source="docker")], ends=True)),
             "health": HEALTH,
             "connections": CONNECTIONS,
             "attention": AttentionList(attention=[ATTENTION], snoozed=1),
