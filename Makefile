@@ -29,7 +29,7 @@ check: setup-test
 pytest: check
 	$(BIN)/python -m pytest -m "not soak" -n $(JOBS) --reruns $(RERUNS) $(ARGS)
 
-# The long versions of the fault and load tests: about half an hour.
+# The long versions of the fault and load tests: about an hour and a half; CLAWTUI_SOAK_SECONDS=600 shortens the longest.
 soak: setup-test
 	CLAWTUI_SOAK=1 $(BIN)/python -m pytest -m soak $(ARGS)
 
