@@ -32,7 +32,7 @@ from hub.keylock import KeyLocks
 TAIL_LINES: Final = 20
 """Of the log, where something went wrong."""
 TAIL_SECONDS: Final = 5.0
-NEXT_END_SECONDS: Final = 30.0
+NEXT_END_SECONDS: Final = 120.0
 """What fails at its start fails again within this time."""
 NEXT_LOOK_SECONDS: Final = 0.1
 """The engine waits for a tenth of a second and more between an end and the next start."""
@@ -123,6 +123,8 @@ class InstanceRoom:
         self._drivers = drivers
         self.engine: Callable[[str], Cells] = self._local_engine
         self.hosts: Callable[[], Sequence[str]] = lambda: (LOCAL_HOST,)
+        self.no_way: Callable[[str], str] = lambda host: ""
+        """Why gateways on a host could not be reached; empty where they can."""
 
     # --- engines
 
