@@ -87,7 +87,8 @@ async def test_the_conversation_goes_through_upgrade_rollback_and_restore(home: 
 
         await done(run, await run.hub.call("POST", f"/gateways/{name}/upgrade", {"version": NEW}))
         view = await ready(run, name)
-        assert (view["version"], view["instance"]["phase"]) == (NEW, "running"), view
+        assert view["instance"]["phase"] == "running"
+        assert f":{NEW}" in view["instance"]["image"]
         assert OLD in view["instance"]["previousImage"]
         assert await say(credentials, "{{say two}}") == (200, "two")
         assert "{{say one}}" in heard(run)
@@ -96,7 +97,7 @@ async def test_the_conversation_goes_through_upgrade_rollback_and_restore(home: 
         assert await say(credentials, "{{say three}}") == (200, "three")
 
         await done(run, await run.hub.call("POST", f"/gateways/{name}/rollback"))
-        assert (await ready(run, name))["version"] == OLD
+        assert f":{OLD}" in (await ready(run, name))["instance"]["image"]
         assert await say(credentials, "{{say four}}") == (200, "four")
         assert "{{say one}}" in heard(run)
         assert "{{say two}}" not in heard(run)
@@ -126,7 +127,8 @@ async def test_an_image_that_spoils_the_state_and_refuses_it_is_undone_with_the_
         assert job["error"]["code"] == "upgrade_undone", job
         assert "exit code 78" in job["error"]["message"]
         view = await ready(run, name)
-        assert (view["version"], view["instance"]["phase"]) == (OLD, "running"), view
+        assert view["instance"]["phase"] == "running"
+        assert f":{OLD}" in view["instance"]["image"]
         assert await say(credentials, "{{say two}}") == (200, "two")
         assert "{{say one}}" in heard(run)
         inside = await asyncio.to_thread(docker, "exec", f"openclaw-cell-{name}", "ls", "/home/node/.openclaw")

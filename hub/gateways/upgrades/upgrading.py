@@ -32,17 +32,19 @@ from hub.jobs import JobHandle, Work
 UPGRADE: Final = "gateway.upgrade"
 ROLLBACK: Final = "gateway.rollback"
 POSSIBLE: Final = (InstancePhase.RUNNING, InstancePhase.STOPPED, InstancePhase.FAILED)
+UNDONE: Final = "upgrade_undone"
 TARGET_HINT: Final = "--to-version 2026.9.6, or --image REPOSITORY:TAG or REPOSITORY@sha256:DIGEST"
 
 log = structlog.get_logger("hub.upgrades")
 
 
 class Asked(msgspec.Struct, frozen=True, kw_only=True):
-    """What the row of a job keeps."""
+    """What the row of a job keeps. `undo`: of a change that could not be undone before."""
 
     name: str
     uid: str
     change: str
+    undo: bool = False
 
 
 class Upgrading:
@@ -87,7 +89,7 @@ class Upgrading:
             instance = self._room.idle(name)
             if instance.change is not None:
                 # An undo that failed: what was kept is still there.
-                return await self._begin(instance, instance.change, by, "what could not be undone")
+                return await self._begin(instance, instance.change, by, "what could not be undone", undo=True)
             instance = self._ready(name)
             if not instance.previous_container:
                 raise Conflict(
@@ -122,11 +124,13 @@ class Upgrading:
         room.cells(instance)
         return instance
 
-    async def _begin(self, instance: StoredInstance, change: Change, by: str, detail: str) -> Job:
+    async def _begin(
+        self, instance: StoredInstance, change: Change, by: str, detail: str, *, undo: bool = False
+    ) -> Job:
         room, name = self._room, instance.name
         changed = replace(instance, phase=InstancePhase.UPGRADING, change=change)
-        asked = Asked(name=name, uid=instance.uid, change=change.id)
-        what = UPGRADE if change.kind is ChangeKind.UPGRADE else ROLLBACK
+        asked = Asked(name=name, uid=instance.uid, change=change.id, undo=undo)
+        what = UPGRADE if change.kind is ChangeKind.UPGRADE and not undo else ROLLBACK
         effects: list[Effect] = [
             Save(changed),
             Publish(Kind.GATEWAY, name),
@@ -154,15 +158,23 @@ class Upgrading:
                 instance = self._room.book.present(asked.name, asked.uid)
                 if instance.change is None or instance.change.id != asked.change:
                     return await self._ended_before(instance)
+                if asked.undo:
+                    return await self._undo_by_hand(instance, instance.change, job)
                 return await self._carry_out(instance, instance.change, job, resumed=resumed)
 
         return work
+
+    async def _undo_by_hand(self, instance: StoredInstance, change: Change, job: JobHandle) -> dict[str, Any]:
+        error = await self._back(instance, change.reason or "it could not be undone at once", job)
+        if error.code != UNDONE:
+            raise error
+        return {"gateway": instance.name, "image": instance.image, "version": instance.version}
 
     async def _ended_before(self, instance: StoredInstance) -> dict[str, Any]:
         """The hub was killed after the last commit: what is left to do is to clear away and to start."""
         await self._swap.settle(instance)
         if instance.undone:
-            raise DriverFailed(f"gateway {instance.name}: {instance.undone}", code="upgrade_undone", retryable=False)
+            raise DriverFailed(f"gateway {instance.name}: {instance.undone}", code=UNDONE, retryable=False)
         return await self._tidy(instance, [])
 
     async def _carry_out(
@@ -298,7 +310,7 @@ class Upgrading:
         return DriverFailed(
             f"gateway {instance.name}: {done.undone or first}{said}. {done.image} is in force again, with its data as "
             "before",
-            code="upgrade_undone",
+            code=UNDONE,
             retryable=False,
             hint=f"clawtui gateway show {instance.name}",
         )

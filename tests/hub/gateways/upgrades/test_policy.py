@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from hub.contract import GatewayState, InstancePhase
@@ -25,8 +27,8 @@ STARTING = Seen(state=GatewayState.STARTING, reason="it is starting", response_m
 PAGE = Seen(state=GatewayState.DOWN, reason="a page", response_ms=3.0)
 
 
-def cell(state: CellState = CellState.RUNNING, **more: object) -> CellSeen:
-    return CellSeen(handle=None, name="x", container="1", state=state, **more)  # type: ignore[arg-type]
+def cell(state: CellState = CellState.RUNNING, **more: Any) -> CellSeen:
+    return CellSeen(handle=None, name="x", container="1", state=state, **more)
 
 
 def looked(*looks: tuple[float, CellSeen | None, Seen]) -> Trial:
