@@ -21,6 +21,7 @@ from hub.contract import (
     GatewayHealthQuery,
     GatewayImageList,
     GatewayImageQuery,
+    GatewayInspection,
     HostList,
     HostView,
     ImportGateway,
@@ -54,6 +55,9 @@ class InstanceCalls(RemoteCalls):
 
     async def act_on_gateway(self, name: str, act: GatewayAct) -> JobView:
         return await self._post(JobView, path("gateways", name, act.value))
+
+    async def inspect_gateways(self) -> GatewayInspection:
+        return await self._get(GatewayInspection, "/instances/inspection", wait_seconds=LOOKS_SECONDS)
 
     async def plan_destroy_gateway(self, name: str) -> DestroyPlan:
         return await self._get(DestroyPlan, path("gateways", name, "destroy"))
