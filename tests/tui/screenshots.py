@@ -14,14 +14,15 @@ from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 import resvg_py  # pyright: ignore[reportMissingImports] - comes with the extra `screens`
+from msgspec.structs import replace
 from textual.pilot import Pilot
 
 from clawtui.tui.memory import Memory
-from hub.contract import MessageChunk
+from hub.contract import JobList, MessageChunk
 from hub.errors import Unavailable
 from tests.hub.api.scripted import Stream
 from tests.tui import fleet_script as script
-from tests.tui import made_script, sync_script
+from tests.tui import instance_script, made_script, sync_script
 from tests.tui.scripted import ScriptedHub, screen_on, until, wait_shown
 
 FOLDER: Final = Path(__file__).parents[2] / "screenshots"
@@ -101,6 +102,38 @@ async def _building(pilot: Pilot[Any], hub: ScriptedHub) -> None:
     await wait_shown(pilot, "building")
     await pilot.press(*":build-log tester", "enter")
     await wait_shown(pilot, "Setting up pytest")
+
+
+def instances(*keys: str, shown: str) -> Steps:
+    """The Gateways place of a hub that runs some of them."""
+
+    async def steps(pilot: Pilot[Any], hub: ScriptedHub) -> None:
+        hub.answers |= {**instance_script.answers(), "jobs": JobList(jobs=[instance_script.UPGRADE_JOB])}
+        await wait_shown(pilot, "builder-1")
+        hub.tell("job", "j-77")
+        await pilot.press("f11")
+        await wait_shown(pilot, "given-up")
+        await wait_shown(pilot, "60%")
+        await pilot.press(*":gateways acme", "enter")
+        await wait_shown(pilot, "▸ acme")
+        await pilot.press(*keys)
+        await wait_shown(pilot, shown)
+
+    return steps
+
+
+async def _provisioned(pilot: Pilot[Any], hub: ScriptedHub) -> None:
+    """A token as it is shown, with the work below it."""
+    await instances("n", shown="which tier")(pilot, hub)
+    running = replace(
+        instance_script.UPGRADE_JOB, kind="gateway.provision", about="nova", message="waiting for /readyz"
+    )
+    made = instance_script.answers()["provision_gateway"]
+    hub.answers |= {"provision_gateway": lambda request: replace(made(request), job=running), "job": running}
+    await pilot.press("enter")
+    await wait_shown(pilot, "A new gateway of the tier pro")
+    await pilot.press(*"nova", "ctrl+s")
+    await wait_shown(pilot, "▶ running")
 
 
 SHOTS: Final = (
@@ -191,6 +224,22 @@ SHOTS: Final = (
     Shot("gateways-80x24", pressing("f11", shown="does not take our token"), NARROW),
     Shot("gateway-add", pressing("f11", "c", *"main-2", shown="Roster shape"), (110, 45)),
     Shot("gateway-add-80x24", pressing("f11", "c", *"main-2", shown="Config"), NARROW),
+    Shot("gateways-run", instances(shown="The hub runs it"), (200, 60)),
+    Shot("gateways-run-120x40", instances(shown="The hub runs it"), (120, 40)),
+    Shot("gateways-run-80x24", instances(shown="upgrading"), NARROW),
+    Shot("gateways-upgrading", instances("j", "j", shown="waiting for /readyz"), (160, 45)),
+    Shot("gateways-menu", instances("x", shown="not now: acme runs already"), (120, 40)),
+    Shot("gateway-tiers", instances("n", shown="two cores and 2 GiB"), MEDIUM),
+    Shot("gateway-tiers-80x24", instances("n", shown="two cores and 2 GiB"), NARROW),
+    Shot("gateway-provision", instances("n", "enter", *"nova", shown="Personas of"), (110, 45)),
+    Shot("gateway-provision-80x24", instances("n", "enter", *"nova", shown="Anthropic key"), NARROW),
+    Shot("gateway-credentials", _provisioned, MEDIUM),
+    Shot("gateway-credentials-80x24", _provisioned, NARROW),
+    Shot("gateway-upgrade", instances("U", shown="back by itself"), MEDIUM),
+    Shot("gateway-upgrade-many", instances(*":upgrade-all pro", "enter", shown="Canary"), MEDIUM),
+    Shot("gateway-restore", instances("f", shown="Restore which backup?"), MEDIUM),
+    Shot("gateway-destroy-80x24", instances("X", shown="its 2 backups too"), NARROW),
+    Shot("gateway-log", instances("o", shown="[gateway] ready"), MEDIUM),
     Shot("messages", _talking, MEDIUM),
     Shot("messages-80x24", _talking, NARROW),
     Shot("migration", _migrating),

@@ -116,7 +116,7 @@ def job_text(job: JobView | None) -> Text:
     text = Text()
     runs = job.finished_at is None
     share = f" {bar(job.progress, 16)} {job.progress:.0%}" if runs else ""
-    text.append(f"\n{mark.glyph} {job.state}{share}", STYLES[mark.style])
+    text.append(f"{mark.glyph} {job.state}{share}", STYLES[mark.style])
     if job.error is not None:
         text.append(f"  {job_what(job)}", STYLES["bad"])
     for step in job.steps[-STEPS:]:

@@ -25,7 +25,8 @@ from hub.errors import HubError
 
 KINDS: Final = ("official", "coollabsio", "npm")
 Source = Literal["", "registry", "folder", "convex"]
-SOURCES: Final[tuple[Source, ...]] = ("registry", "folder", "convex")
+SOURCES: Final[tuple[Source, ...]] = ("registry", "folder")
+"""Convex is set afterwards, with its address and its token."""
 KEYS: Final = (
     ("ANTHROPIC_API_KEY", "Anthropic key", "anthropic"), ("OPENAI_API_KEY", "OpenAI key", "openai"),
 )  # fmt: skip
@@ -68,7 +69,7 @@ class TierDialog(ModalScreen[str | None]):
         with Vertical(classes="dialog tiers"):
             yield Static(Text("A new gateway: which tier?   (enter goes on, esc cancels)", style="bold"),
                          classes="dialog-title")  # fmt: skip
-            yield Static(Text(f" {head}", style=STYLES["dim"], no_wrap=True))
+            yield Static(Text(head, style=STYLES["dim"], no_wrap=True))
             yield OptionList(
                 *(Option(self._label(tier), id=tier.name, disabled=not tier.valid) for tier in self._tiers.values()),
                 id="tiers", compact=True,
