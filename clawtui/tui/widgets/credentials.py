@@ -113,12 +113,14 @@ def job_text(job: JobView | None) -> Text:
     if job is None:
         return Text("It is being made …", style=STYLES["dim"])
     mark = job_sign(job.state)
-    text = Text()
+    text = Text(no_wrap=True, overflow="ellipsis")
     runs = job.finished_at is None
     share = f" {bar(job.progress, 16)} {job.progress:.0%}" if runs else ""
     text.append(f"{mark.glyph} {job.state}{share}", STYLES[mark.style])
     if job.error is not None:
         text.append(f"  {job_what(job)}", STYLES["bad"])
-    for step in job.steps[-STEPS:]:
-        text.append(f"\n  {printable(step.message)}", STYLES["dim"])
+    # What is waited for is told again and again, in turn.
+    said = list(dict.fromkeys(step.message for step in reversed(job.steps)))[:STEPS]
+    for message in reversed(said):
+        text.append(f"\n  {printable(message)}", STYLES["dim"])
     return text
