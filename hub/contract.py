@@ -1351,6 +1351,23 @@ class RestoredGateway(Shape, frozen=True):
     credentials: Credentials
 
 
+class GatewayFinding(Shape, frozen=True):
+    """Something about an instance that should be changed. `gateway` is empty for a finding about a whole host. `check`:
+    ports, files, image, memory, config, token, proxies or container. `found` and `remedy` are for people."""
+
+    gateway: str
+    check: str
+    found: str
+    remedy: str
+
+
+class GatewayInspection(Shape, frozen=True):
+    """`gateways`: all that were looked at; those without a finding are in order."""
+
+    gateways: list[str]
+    findings: list[GatewayFinding]
+
+
 class DestroyPlan(Shape, frozen=True):
     """What `destroy` removes: kind and name of each thing. `data`: something of it nobody can make again."""
 

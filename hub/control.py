@@ -53,6 +53,7 @@ from hub.contract import (
     GatewayHealthQuery,
     GatewayImageList,
     GatewayImageQuery,
+    GatewayInspection,
     GatewayList,
     GatewayView,
     HostList,
@@ -354,6 +355,10 @@ class Control(Protocol):
         ...
 
     async def act_on_gateway(self, name: str, act: GatewayAct) -> JobView: ...
+
+    async def inspect_gateways(self) -> GatewayInspection:
+        """Look at all instances for what should be changed: ports, files, images, memory, configuration, secrets."""
+        ...
 
     async def plan_destroy_gateway(self, name: str) -> DestroyPlan: ...
 

@@ -7,8 +7,9 @@ from typing import Final
 from clawtui.cli import exits
 from clawtui.cli.output import Column, Mode
 from clawtui.cli.world import Context
-from clawtui.errors import UsageError
+from clawtui.errors import NoHub, UsageError
 from clawtui.root import Check, CheckState, InstallPlan, checks, docker_plan, run_plan, usable
+from hub.errors import HubError
 
 MARKS: Final = {
     CheckState.OK: "ok",
@@ -28,6 +29,7 @@ async def examine(context: Context, *, install_docker: bool, yes: bool) -> int:
     found = await checks(context.settings)
     if install_docker:
         return await _install(context, docker_plan(found), yes=yes)
+    found += await _gateways(context)
     out = context.out
     if out.mode is Mode.PLAIN:
         columns = (*COLUMNS, Column("WHY", lambda check: check.why), Column("REMEDY", lambda check: check.remedy))
@@ -37,6 +39,27 @@ async def examine(context: Context, *, install_docker: bool, yes: bool) -> int:
     if out.mode is Mode.TABLE:
         _advise(context, found)
     return exits.DONE if usable(found) else exits.FAILED
+
+
+async def _gateways(context: Context) -> list[Check]:
+    """Ask a hub that runs about the gateways it runs; without one there is nothing to say, and nothing fails."""
+    why = "Gateways that the hub runs: ports, files, images, memory, configuration, secrets."
+    try:
+        async with context.control() as control:
+            seen = await control.inspect_gateways()
+    except NoHub:
+        return []
+    except HubError as exc:
+        found = f"not looked at: {exc.message}"
+        return [Check(name="gateways", state=CheckState.MISSING, found=found, why=why, remedy=exc.hint)]
+    wrong = [
+        Check(name=f"gateway {one.gateway or 'hosts'}", state=CheckState.WARN, found=one.found, why=one.check,
+              remedy=one.remedy)
+        for one in seen.findings
+    ]  # fmt: skip
+    told = {one.gateway for one in seen.findings}
+    good = [name for name in seen.gateways if name not in told]
+    return [*wrong, *(Check(name=f"gateway {name}", state=CheckState.OK, found="in order", why=why) for name in good)]
 
 
 def _advise(context: Context, found: list[Check]) -> None:

@@ -158,7 +158,7 @@ async def version(*, context: Ctx) -> int:
 
 
 async def doctor(*, install_docker: bool = False, yes: bool = False, context: Ctx) -> int:
-    """Say what works on this machine, and how to get the rest.
+    """Say what works on this machine, how to get the rest, and what of the hub's gateways should be changed.
 
     Args:
         install_docker: Install a Docker engine, on Debian and Ubuntu, after asking.

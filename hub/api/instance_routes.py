@@ -14,6 +14,7 @@ from hub.contract import (
     GatewayAct,
     GatewayHealthList,
     GatewayImageList,
+    GatewayInspection,
     HostList,
     HostView,
     IngressView,
@@ -43,6 +44,10 @@ def act(what: GatewayAct) -> Handler:
         return await control.act_on_gateway(call.path["name"], what)
 
     return handle
+
+
+async def inspect(control: Control, call: Call) -> GatewayInspection:
+    return await control.inspect_gateways()
 
 
 async def plan_destroy(control: Control, call: Call) -> DestroyPlan:
@@ -145,6 +150,11 @@ INSTANCES: Final = (
         method="POST", path="/instances/upgrade", role=_OPERATOR, tag="gateways", handler=upgrade_many, status=202,
         request=contract.UpgradeGateways, response=contract.JobView, errors=DRIVES,
         summary="Upgrade many gateways, as a rollout",
+    ),
+    Route(
+        method="GET", path="/instances/inspection", role=_VIEWER, tag="gateways", handler=inspect,
+        response=contract.GatewayInspection,
+        summary="Look at all gateways that the hub runs for what should be changed",
     ),
     Route(
         method="GET", path="/instances/backups", role=_VIEWER, tag="gateways", handler=backups,

@@ -9,6 +9,7 @@ from hub.contract import (
     DestroyGateway,
     DestroyPlan,
     GatewayAct,
+    GatewayInspection,
     JobView,
     LogEntry,
     LogQuery,
@@ -19,6 +20,7 @@ from hub.contract import (
 from hub.core.view import job_view
 from hub.drivers.base import LogRequest
 from hub.errors import BadRequest
+from hub.gateways.instances.inspection import inspect_all
 from hub.gateways.instances.logs import SOURCE, gateway_logs
 from hub.operations.base import Operations, parse_since
 
@@ -36,6 +38,9 @@ class InstanceOperations(Operations):
 
     async def act_on_gateway(self, name: str, act: GatewayAct) -> JobView:
         return job_view(await self._inside.instances.lifecycle.act(name, act, self._who))
+
+    async def inspect_gateways(self) -> GatewayInspection:
+        return await inspect_all(self._inside.instances.room)
 
     async def plan_destroy_gateway(self, name: str) -> DestroyPlan:
         return await self._inside.instances.lifecycle.plan(name)

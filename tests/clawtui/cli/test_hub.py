@@ -12,6 +12,8 @@ import pytest
 from clawtui import __version__
 from clawtui.errors import NoHub
 from clawtui.settings import SPECS
+from hub.contract import GatewayFinding, GatewayInspection
+from hub.errors import NotFound
 from tests.clawtui.conftest import CommandLine
 
 Answers = Callable[..., None]
@@ -83,6 +85,28 @@ def test_doctor_says_what_works(cli: CommandLine) -> None:
     assert names["python"] == "ok"
     assert "driver process" in names
     assert called.json["usable"] is (called.code == 0)
+
+
+def test_doctor_shows_gateways_with_what_to_do(cli: CommandLine, answers: Answers) -> None:
+    finding = GatewayFinding(gateway="acme", check="files", found="others may use .env", remedy="chmod go= .env")
+    answers(inspect_gateways=GatewayInspection(gateways=["acme", "good"], findings=[finding]))
+    called = cli("doctor", "--json", environ={"CLAWTUI_DRIVERS": "process"})
+    found = {check["name"]: check for check in called.json["checks"] if check["name"].startswith("gateway")}
+    assert (found["gateway acme"]["state"], found["gateway acme"]["remedy"]) == ("warn", "chmod go= .env")
+    assert found["gateway good"]["state"] == "ok"
+    assert called.json["usable"] is (called.code == 0)
+
+
+def test_doctor_needs_no_hub_and_says_when_one_does_not_answer(cli: CommandLine, answers: Answers) -> None:
+    def gateways() -> list[dict[str, str]]:
+        checks = cli("doctor", "--json", environ={"CLAWTUI_DRIVERS": "process"}).json["checks"]
+        return [check for check in checks if check["name"].startswith("gateway")]
+
+    answers(inspect_gateways=NoHub("no hub is running"))
+    assert gateways() == []
+    answers(inspect_gateways=NotFound("no such path"))
+    (told,) = gateways()
+    assert (told["state"], told["found"]) == ("missing", "not looked at: no such path")
 
 
 def test_doctor_does_not_install_without_being_asked_twice(cli: CommandLine) -> None:

@@ -16,6 +16,7 @@ from hub.contract import (
     GatewayAct,
     GatewayImageList,
     GatewayImageQuery,
+    GatewayInspection,
     HostList,
     HostView,
     ImportGateway,
@@ -45,6 +46,7 @@ def instance_answers(job: JobView, log: AsyncIterable[LogEntry]) -> dict[str, An
         **dict.fromkeys(acts, job),
         "tiers": TierList(tiers=[]),
         "provision_gateway": ProvisionedGateway(job=job, credentials=CREDENTIALS),
+        "inspect_gateways": GatewayInspection(gateways=[], findings=[]),
         "plan_destroy_gateway": DestroyPlan(name="main", objects=["container openclaw-cell-main"]),
         "gateway_logs": log,
         "gateway_backups": BackupList(backups=[]),
@@ -73,6 +75,9 @@ class ScriptedInstances:
 
     async def act_on_gateway(self, name: str, act: GatewayAct) -> JobView:
         return self._note("act_on_gateway", name, act)
+
+    async def inspect_gateways(self) -> GatewayInspection:
+        return self._note("inspect_gateways")
 
     async def plan_destroy_gateway(self, name: str) -> DestroyPlan:
         return self._note("plan_destroy_gateway", name)
