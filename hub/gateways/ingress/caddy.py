@@ -1,9 +1,9 @@
 """Caddyfiles: the one of a Caddy of our own, and the sites of all gateways. Pure.
 
 Everything goes through to a gateway, its web interface with its WebSocket included: it asks for its token itself on
-every path but those that say how it is. What comes from outside as `X-Forwarded-…` Caddy throws away, and tells the
-gateway its own, which it believes because `gateway.trustedProxies` of an instance with a name has the address from
-which it sees the proxy.
+every path but those that say how it is. It is told nothing of the caller: OpenClaw refuses forwarded headers of whom it
+does not trust, and whom it trusts only with them, so that the hub, which comes from the same address as the proxy,
+could not look at it any more.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from hub.gateways.ingress.layout import Layout
 from hub.gateways.ingress.sites import Site
 
 NOTE: Final = "# Written by clawtui: what is changed here is lost. Put sites of your own into another file.\n"
+FORWARDED: Final = ("X-Forwarded-For", "X-Forwarded-Proto", "X-Forwarded-Host")
 DIAL_SECONDS: Final = 5
 LOG_MIB: Final = 10
 LOGS_KEPT: Final = 3
@@ -69,6 +70,7 @@ def _block(site: Site, layout: Layout) -> str:
         # Each piece of an answer goes on when it comes. Not -1: with that Caddy 2.6 cuts every answer that streams when
         # another configuration is loaded; server-sent events go on at once with any value.
         "\t\tflush_interval 1ms",
+        *(f"\t\theader_up -{name}" for name in FORWARDED),
         # There is no limit of time for an answer: a turn may run for hours, and the gateway ends it.
         "\t\ttransport http {",
         f"\t\t\tdial_timeout {DIAL_SECONDS}s",

@@ -265,7 +265,6 @@ def _gateway(instance: StoredInstance, kind: ImageKind, network_gateway: str, ht
     proxies = list(kind.trusted_proxies)
     if instance.subdomain:
         origins.append(public_url(instance.subdomain, https_port))
-        proxies += [network_gateway] if network_gateway else []
     section: dict[str, Any] = {
         "mode": "local",
         "port": port,

@@ -50,6 +50,9 @@ https://a.example.com:8443 {
 	}
 	reverse_proxy 127.0.0.1:19100 {
 		flush_interval 1ms
+		header_up -X-Forwarded-For
+		header_up -X-Forwarded-Proto
+		header_up -X-Forwarded-Host
 		transport http {
 			dial_timeout 5s
 			keepalive off
@@ -66,6 +69,9 @@ https://b.example.com:8443 {
 	}
 	reverse_proxy 127.0.0.1:19101 {
 		flush_interval 1ms
+		header_up -X-Forwarded-For
+		header_up -X-Forwarded-Proto
+		header_up -X-Forwarded-Host
 		transport http {
 			dial_timeout 5s
 			keepalive off
