@@ -94,6 +94,7 @@ async def test_the_conversation_goes_through_upgrade_rollback_and_restore(home: 
         assert "{{say one}}" in heard(run)
 
         saved = (await done(run, await run.hub.call("POST", f"/gateways/{name}/backups", {})))["result"]["backup"]
+        await ready(run, name)
         assert await say(credentials, "{{say three}}") == (200, "three")
 
         await done(run, await run.hub.call("POST", f"/gateways/{name}/rollback"))
