@@ -85,9 +85,9 @@ async def say(credentials: dict[str, Any], text: str) -> tuple[int, str]:
 
 
 @contextlib.asynccontextmanager
-async def running(home: Path) -> AsyncIterator[Run]:
-    """A hub and a stub; instances that a failed test leaves are removed."""
-    hub = HubProcess(home, drivers="docker")
+async def running(home: Path, **settings: str) -> AsyncIterator[Run]:
+    """A hub with these settings and a stub; instances that a failed test leaves are removed."""
+    hub = HubProcess(home, drivers="docker", **settings)
     address = await asyncio.to_thread(bridge_address)
     async with StubModel().running(address) as stub:
         await hub.start()
