@@ -65,7 +65,7 @@ async def test_a_killed_and_a_frozen_gateway_come_back(
 
         assert await say(credentials, "{{say again}}") == (200, "again")
         told = await health(run, name)
-        assert {"ready", "wedged"} <= {check["state"] for check in told["checks"]}
+        assert {True, False} == {check["healthy"] for check in told["checks"]}, told["checks"]
         assert told["figures"]["restartSuccessRate"] == 1.0
         assert 0 < told["figures"]["passRate"] < 1
         assert told["figures"]["deploySeconds"] > 0
