@@ -58,9 +58,9 @@ def test_another_machine_and_a_read_only_screen_are_named() -> None:
 
 
 def test_other_keys_are_shown() -> None:
-    keymap = Keymap({"agent.first": ("f11",), "agent.create": ()})
+    keymap = Keymap({"agent.first": ("f12",), "agent.create": ()})
     text = no_agents(HEALTH, keymap.first, Place(200))
-    assert "f11 makes a first one" in text
+    assert "f12 makes a first one" in text
     assert "\n:create asks for name" in text
 
 
