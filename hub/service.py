@@ -36,6 +36,7 @@ from hub.gateways.monitor.service import make_monitor
 from hub.gateways.service import Gateways
 from hub.gateways.upgrades.service import Upgrades
 from hub.gauges import measure
+from hub.hosts.desk import HostDesk
 from hub.hub_id import lasting_hub_id
 from hub.image_jobs import KINDS as IMAGE_JOBS
 from hub.image_jobs import ImageJobs
@@ -98,6 +99,7 @@ class Hub:
         self.sync = make_sync(kernel, self.gateways, profiles)
         self.instances = Instances(kernel, drivers, self._jobs, self.gateways)
         self._acts.resumers |= self.instances.resumers()
+        self.hosts = HostDesk(kernel, self.instances.room, group)
         self.upgrades = Upgrades(self.instances)
         self._acts.resumers |= self.upgrades.resumers()
         self.monitor = make_monitor(kernel, self.gateways, self.instances)
@@ -113,7 +115,7 @@ class Hub:
             self._stats, Traffic(kernel, lambda: self._upkeep.loop_lag_seconds, lambda: self._listeners.streams),
             profiles, images, self.snapshots, Composing(kernel, drivers, self._acts, profiles),
             Care(kernel, drivers, self._jobs, self._acts, self.snapshots), self.gateways,
-            self.sync, self.instances, self.upgrades, self.ingress,
+            self.sync, self.instances, self.upgrades, self.ingress, self.hosts,
         )  # fmt: skip
         self._listeners = Listeners(kernel.config, self._parts())
         reach.connect(self._listeners)
@@ -261,6 +263,7 @@ class Hub:
         await self._ensure_admin_token()
         await self.gateways.open(self._stats.checks)
         await self.instances.open()
+        await self.hosts.open()
         await self.monitor.open(self._stats.checks)
         self.sync.open()
         await self._listen()
@@ -310,6 +313,7 @@ class Hub:
         self.snapshots.close()
         self.upgrades.close()
         self._inside.care.desk.close()
+        await self.hosts.close()
         await self._drivers.stop()
         self.kernel.output.close()
 

@@ -59,6 +59,7 @@ VERBS: Final[dict[str, str]] = {
     "repair": "clawtui.cli.disk:repair",
     "sync": "clawtui.cli.sync:sync",
     "gateway": "clawtui.cli.gateway:gateway",
+    "host": "clawtui.cli.host:host",
     "message": "clawtui.cli.message:message",
     "jobs": "clawtui.cli.admin:jobs",
     "policy": "clawtui.cli.admin:policy",

@@ -67,6 +67,8 @@ class GatewayWatch:
         """What checks of the last day come to; set by who counts them."""
         self.expected: Callable[[str], bool] = lambda name: True
         """Whether a gateway should answer: one that was stopped needs nobody. Set by who knows."""
+        self.away: Callable[[str], str] = lambda name: ""
+        """Why nobody can ask a gateway now, empty where one can: then nothing is known of it. Set by who knows."""
         book.on_change(self._forget)
 
     def sight(self, name: str) -> Sight:
@@ -191,6 +193,8 @@ class GatewayWatch:
     async def _see(self, gateway: Gateway) -> Seen:
         if not gateway.url:
             return Seen(reason="it has no address: only its files are kept in step")
+        if why := self.away(gateway.name):
+            return Seen(reason=why)
         try:
             token = await gateway.read_token()
         except BadRequest as exc:

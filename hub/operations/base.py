@@ -23,6 +23,7 @@ from hub.gateways.ingress.service import IngressDesk
 from hub.gateways.instances.service import Instances
 from hub.gateways.service import Gateways
 from hub.gateways.upgrades.service import Upgrades
+from hub.hosts.desk import HostDesk
 from hub.image_jobs import ImageJobs
 from hub.jobs import Jobs
 from hub.kernel import Kernel
@@ -76,6 +77,7 @@ class Inside(msgspec.Struct, frozen=True):
     instances: Instances
     upgrades: Upgrades
     ingress: IngressDesk
+    hosts: HostDesk
 
 
 class Operations:

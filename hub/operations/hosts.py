@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from hub.contract import AddHost, HostList, HostView
-from hub.errors import NotAvailable
 from hub.operations.base import Operations
 
 
@@ -11,10 +10,10 @@ class HostOperations(Operations):
     """See `hub.control.Control`."""
 
     async def hosts(self) -> HostList:
-        raise NotAvailable("this version does not have further Docker hosts yet")
+        return HostList(hosts=await self._inside.hosts.views())
 
     async def add_host(self, request: AddHost) -> HostView:
-        raise NotAvailable("this version does not have further Docker hosts yet")
+        return await self._inside.hosts.add(request, self._who)
 
     async def remove_host(self, name: str) -> None:
-        raise NotAvailable("this version does not have further Docker hosts yet")
+        await self._inside.hosts.remove(name, self._who)

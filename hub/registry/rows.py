@@ -12,6 +12,7 @@ from typing import Any, Final, Generic, TypeVar
 import msgspec
 
 from hub.core.gateways import StoredGateway
+from hub.core.hosts import StoredHost
 from hub.core.instances import StoredBackup, StoredInstance
 from hub.core.model import (
     TERMINAL,
@@ -145,6 +146,7 @@ BACKUPS: Final = Table(
     fixed=("gateway",),
     columns=lambda backup: (backup.gateway,),
 )
+HOSTS: Final = Table("hosts", StoredHost, ("name",), lambda host: (host.name,))
 IDEMPOTENCY: Final = Table(
     "idempotency",
     IdempotencyKey,
@@ -170,6 +172,7 @@ TABLES: Final[dict[type[Record], Table[Any]]] = {
         GATEWAYS,
         INSTANCES,
         BACKUPS,
+        HOSTS,
         IDEMPOTENCY,
     )
 }

@@ -19,6 +19,7 @@ from hub.contract import TaskQuery
 from hub.core.attention_facts import FAILURES_MS, Failure, JobFailure
 from hub.core.effects import Delete, Save
 from hub.core.gateways import StoredGateway
+from hub.core.hosts import StoredHost
 from hub.core.instances import StoredBackup, StoredInstance
 from hub.core.model import (
     AuditEntry,
@@ -42,6 +43,7 @@ from hub.registry.rows import (
     BACKUPS,
     DISPATCHES,
     GATEWAYS,
+    HOSTS,
     INSTANCES,
     JOBS,
     SNAPSHOT_LINES,
@@ -215,6 +217,10 @@ class Registry:
     async def backups(self) -> list[StoredBackup]:
         """Return every backup of such a gateway, oldest first."""
         return await self._read(lambda connection: load.everything(connection, BACKUPS, "ORDER BY n"))
+
+    async def hosts(self) -> list[StoredHost]:
+        """Return every Docker host that was named, by name."""
+        return await self._read(lambda connection: load.everything(connection, HOSTS, "ORDER BY name"))
 
     async def idempotency(self, who: str, key: str) -> IdempotencyKey | None:
         return await self._read(lambda connection: queries.idempotency(connection, who, key))

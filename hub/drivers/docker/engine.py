@@ -7,7 +7,7 @@ people to read and is never looked into.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Final, Protocol
 
@@ -23,7 +23,7 @@ DOCTOR: Final = "`clawtui doctor` says what this machine needs; `make engine` st
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """One request. `path` without the API version; `body` goes as JSON, `data` as a tar archive.
+    """One request. `path` without the API version; `body` goes as JSON, `data` as a tar archive, in parts where it is large.
 
     `timeout_seconds` is the longest silence: until the answer starts, and between its parts.
     """
@@ -32,7 +32,7 @@ class Call:
     path: str
     params: Mapping[str, str] = field(default_factory=dict[str, str])
     body: object | None = None
-    data: bytes | None = None
+    data: bytes | Iterator[bytes] | None = None
     timeout_seconds: float = CALL_TIMEOUT_SECONDS
     headers: Mapping[str, str] = field(default_factory=dict[str, str], repr=False)
     """May hold a registry's password: never shown."""

@@ -47,6 +47,8 @@ class Facts(msgspec.Struct, frozen=True, kw_only=True):
     gateways: Collection[str] = ()
     hosts: Collection[str] = (LOCAL_HOST,)
     busy_ports: Collection[int] = ()
+    no_way: Callable[[str], str] = lambda host: ""
+    """Why gateways on a host could not be reached."""
 
 
 class Checked(msgspec.Struct, frozen=True, kw_only=True):
@@ -132,13 +134,16 @@ def _places(request: ProvisionGateway, kind: ImageKind | None, host: str, facts:
     if host not in facts.hosts:
         hint = f"There is {', '.join(sorted(facts.hosts))}; clawtui host add names another one."
         problems.append(Problem("host", f"there is no Docker host {host[:60]!r}", hint))
+    elif why := facts.no_way(host):
+        problems.append(Problem("host", why, "Name the host over ssh: then its gateways are reached through a tunnel."))
     if request.platform and _PLATFORM.fullmatch(request.platform) is None:
         problems.append(Problem("platform", f"{request.platform[:60]!r} is no platform", "Such as linux/amd64."))
     port = request.port
-    if port is not None and (other := _port_of(port, host, facts)):
+    if port is not None and (other := _port_of(port, facts)):
         problems.append(Problem("port", f"port {port} is taken by {other}", "Leave it out: a free one is found."))
     if request.source and kind is not None and not is_shared(kind, host):
-        why = f"an image of kind {kind.name} writes its configuration itself" if host == LOCAL_HOST else "it is remote"
+        writes = f"an image of kind {kind.name} writes its configuration itself"
+        why = writes if host == LOCAL_HOST else "its folder is on another host"
         problems.append(Problem("source", f"the hub cannot keep the files of this gateway in step: {why}"))
     if request.folder and request.source != "folder":
         problems.append(Problem("folder", "belongs to the source folder", "Say --source folder."))
@@ -150,12 +155,12 @@ def _places(request: ProvisionGateway, kind: ImageKind | None, host: str, facts:
     return problems
 
 
-def _port_of(port: int, host: str, facts: Facts) -> str:
-    """Who has the port; empty for nobody."""
-    other = next((one.name for one in facts.instances if one.port == port and one.host == host), "")
+def _port_of(port: int, facts: Facts) -> str:
+    """Who has the port; empty for nobody. A gateway on another host has its tunnel at the same port of this machine."""
+    other = next((one.name for one in facts.instances if one.port == port), "")
     if other:
         return f"the gateway {other}"
-    return "another program" if host == LOCAL_HOST and port in facts.busy_ports else ""
+    return "another program" if port in facts.busy_ports else ""
 
 
 def _memory(request: ProvisionGateway, tier: Tier | None) -> Problem | None:

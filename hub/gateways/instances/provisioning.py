@@ -18,7 +18,7 @@ from msgspec.structs import replace
 
 from hub.contract import Credentials, InstancePhase, ProvisionGateway
 from hub.core.effects import Effect, Kind, Publish, Save
-from hub.core.instances import LOCAL_HOST, StoredInstance, Wanted
+from hub.core.instances import StoredInstance, Wanted
 from hub.core.model import Job
 from hub.drivers.base import Progress
 from hub.errors import Conflict, DriverFailed, HubError, NotFound
@@ -84,7 +84,7 @@ class Provisioning:
         async with self._choosing:
             checked = await self._checked(request)
             capacity = await room.engine(checked.host).capacity()
-            port = request.port or await self._free_port(checked.host)
+            port = request.port or await self._free_port()
             token = request.gateway_token or secrets.token_urlsafe(TOKEN_BYTES)
             instance = self._instance(request, checked, port)
             given = Keys(secrets_of(checked.kind, token, request.keys))
@@ -143,21 +143,22 @@ class Provisioning:
             found = tiers.get(name)
             return found.tier if found is not None and found.tier is not None else room.tiers.usable(name)
 
-        local = request.host in ("", LOCAL_HOST)
-        busy = await asyncio.to_thread(_busy, [request.port]) if request.port is not None and local else set()
+        busy = await asyncio.to_thread(_busy, [request.port]) if request.port is not None else set()
         facts = Facts(
             instances=room.book.all(),
             gateways=[one.name for one in room.gateways.book.all()],
             hosts=room.hosts(),
+            no_way=room.no_way,
             busy_ports=busy,
         )
         return check(request, find, facts)
 
-    async def _free_port(self, host: str) -> int:
-        """Return the first port that no instance has and, on this machine, nobody listens at."""
-        taken = {one.port for one in self._room.book.all() if one.host == host}
+    async def _free_port(self) -> int:
+        """Return the first port that no instance has, whatever host it is on, and nobody of this machine listens at: a
+        gateway on another host has the end of its tunnel here, at the same port."""
+        taken = {one.port for one in self._room.book.all()}
         free = [port for port in range(FIRST_PORT, LAST_PORT + 1) if port not in taken]
-        found = await asyncio.to_thread(_first_free, free) if host == LOCAL_HOST else next(iter(free), None)
+        found = await asyncio.to_thread(_first_free, free)
         if found is None:
             raise Refused([Problem("port", f"no port from {FIRST_PORT} to {LAST_PORT} is free", "Name another one.")])
         return found

@@ -12,7 +12,14 @@ from collections.abc import Callable, Sequence
 from typing import Final, NamedTuple
 
 from hub.registry.connection import transaction
-from hub.registry.migrations import m0001_initial, m0002_attention, m0003_snapshots, m0004_gateways, m0005_instances
+from hub.registry.migrations import (
+    m0001_initial,
+    m0002_attention,
+    m0003_snapshots,
+    m0004_gateways,
+    m0005_instances,
+    m0006_hosts,
+)
 
 
 class Migration(NamedTuple):
@@ -29,6 +36,7 @@ MIGRATIONS: Final[tuple[Migration, ...]] = (
     Migration(3, "snapshots", m0003_snapshots.apply),
     Migration(4, "gateways", m0004_gateways.apply),
     Migration(5, "instances", m0005_instances.apply),
+    Migration(6, "hosts", m0006_hosts.apply),
 )
 
 
