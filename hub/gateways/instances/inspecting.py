@@ -45,7 +45,8 @@ class InstanceFacts(msgspec.Struct, frozen=True, kw_only=True):
     """One instance as it was found.
 
     `seen` None: no container, or `unseen` says why it could not be looked at. `config` None: no text of it, `unread`
-    says why. `secrets_in_config`: names of variables whose values stand in it.
+    says why. `secrets_in_config`: names of variables whose values stand in it. `kind_proxies`: what the kind of image
+    needs in `gateway.trustedProxies`.
     """
 
     instance: StoredInstance
@@ -56,6 +57,7 @@ class InstanceFacts(msgspec.Struct, frozen=True, kw_only=True):
     config_path: str = ""
     unread: str = ""
     secrets_in_config: tuple[str, ...] = ()
+    kind_proxies: tuple[str, ...] = ()
 
 
 def inspect_instance(facts: InstanceFacts) -> list[GatewayFinding]:
@@ -210,15 +212,25 @@ def _proxies(facts: InstanceFacts) -> Iterator[GatewayFinding]:
                 f"gateway.trustedProxies has {proxy}: everybody may say where a request comes from",
                 f"Name the proxy's address alone in {facts.config_path}.",
             )
-    wanted = facts.instance.network_gateway
-    if facts.instance.subdomain and wanted and not any(_covers(proxy, wanted) for proxy in proxies):
+    gateway = facts.instance.network_gateway
+    # The ingress forwards nothing of the caller; the hub's own looks come from the same address as it does.
+    trusted = [proxy for proxy in proxies if not _is_everybody(proxy) and gateway and _covers(proxy, gateway)]
+    for proxy in trusted:
         yield _finding(
             facts,
             "proxies",
-            f"gateway.trustedProxies lacks {wanted}, from where the ingress comes",
-            f"Add it in {facts.config_path}; without it {facts.instance.subdomain} is refused or takes the proxy for "
-            "the caller.",
+            f"gateway.trustedProxies has {proxy}: the hub looks from there, and the gateway refuses it as a caller "
+            "without forwarded headers",
+            f"Take it out of {facts.config_path}: the ingress needs no trust.",
         )
+    for wanted in facts.kind_proxies:
+        if not any(_covers(proxy, wanted) for proxy in proxies):
+            yield _finding(
+                facts,
+                "proxies",
+                f"gateway.trustedProxies lacks {wanted}, the proxy inside of the image",
+                f"Add it in {facts.config_path}; without it the gateway refuses every caller.",
+            )
 
 
 def _is_everybody(proxy: str) -> bool:

@@ -57,7 +57,13 @@ async def _facts(room: InstanceRoom, instance: StoredInstance) -> InstanceFacts:
         return replace(facts, unread=exc.message)
     except (OSError, UnicodeDecodeError) as exc:
         return replace(facts, unread=str(exc))
-    return replace(facts, config=text, config_path=path, secrets_in_config=_found_in(order, text))
+    return replace(
+        facts,
+        config=text,
+        config_path=path,
+        secrets_in_config=_found_in(order, text),
+        kind_proxies=order.kind.trusted_proxies,
+    )
 
 
 async def _config(room: InstanceRoom, order: Order) -> tuple[str, str]:

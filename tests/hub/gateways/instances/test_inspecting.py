@@ -34,7 +34,6 @@ INSTANCE = StoredInstance(
     image=IMAGE,
     port=19100,
     version="2026.9.6",
-    subdomain="acme.example.com",
     network_gateway="172.20.0.1",
     memory_bytes=2 * GIB,
 )
@@ -49,7 +48,7 @@ SEEN = CellSeen(
 
 
 def config(**gateway: Any) -> str:
-    return msgspec.json.encode({"gateway": {"trustedProxies": ["172.20.0.1"], **gateway}}).decode()
+    return msgspec.json.encode({"gateway": gateway}).decode()
 
 
 FACTS = InstanceFacts(
@@ -85,9 +84,10 @@ def test_nothing_is_said_about_one_that_is_in_order() -> None:
         ({"config": config(bind="nowhere")}, "config", "refuse"),
         ({"config": config(auth={"mode": "token", "token": "abc"})}, "token", "gateway.auth.token"),
         ({"secrets_in_config": ("ANTHROPIC_API_KEY",)}, "token", "ANTHROPIC_API_KEY"),
-        ({"config": config(trustedProxies=[])}, "proxies", "lacks 172.20.0.1"),
-        ({"config": config(trustedProxies=["10.0.0.0/8"])}, "proxies", "lacks 172.20.0.1"),
+        ({"config": config(trustedProxies=["172.20.0.1"])}, "proxies", "has 172.20.0.1: the hub looks from there"),
+        ({"config": config(trustedProxies=["172.20.0.0/16"])}, "proxies", "has 172.20.0.0/16: the hub looks"),
         ({"config": config(trustedProxies=["0.0.0.0/0"])}, "proxies", "everybody"),
+        ({"config": config(), "kind_proxies": ("127.0.0.1",)}, "proxies", "lacks 127.0.0.1"),
     ],
 )
 def test_each_thing_that_is_wrong_is_one_finding_with_what_to_do(
@@ -104,13 +104,9 @@ def test_a_token_that_is_a_variable_is_no_secret() -> None:
     assert inspect_instance(facts) == []
 
 
-def test_without_a_name_no_proxy_is_wanted() -> None:
-    facts = replace(FACTS, instance=replace(INSTANCE, subdomain=""), config=config(trustedProxies=[]))
+def test_a_proxy_elsewhere_and_the_one_of_the_image_may_be_trusted() -> None:
+    facts = replace(FACTS, config=config(trustedProxies=["127.0.0.1", "10.1.2.3"]), kind_proxies=("127.0.0.1",))
     assert inspect_instance(facts) == []
-
-
-def test_a_network_of_the_proxies_covers_the_ingress() -> None:
-    assert inspect_instance(replace(FACTS, config=config(trustedProxies=["172.20.0.0/16"]))) == []
 
 
 @pytest.mark.parametrize(
