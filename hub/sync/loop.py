@@ -64,6 +64,8 @@ class TargetLoop:
         self._wake = asyncio.Event()
         self._requests: deque[tuple[Callable[[], Awaitable[Any]], asyncio.Future[Any]]] = deque()
         self._closed = False
+        self._fingerprint = ""
+        """Of what the config was made of at the last run."""
         self._trouble: SyncError | None = None
         """Of the last run, when it could do nothing."""
         self.state = State(
@@ -242,7 +244,9 @@ class TargetLoop:
         if wish.dry_run:
             return report_view(self.gateway.name, done.report, dry_run=True, restarted=False, problem=_said(done))
         self._needs.changes.aim(self.gateway.name, done.aim, self.poke)
-        self._timer = ran(self._timer, cause, self._mono(), config_changed=done.report.config_changed)
+        rewrote = done.report.config_changed and done.fingerprint == self._fingerprint
+        self._timer = ran(self._timer, cause, self._mono(), rewrote=rewrote)
+        self._fingerprint = done.fingerprint
         await self._prover.begin(done, look)
         self._ran(done)
         restarted = self._prover.restarts_made > restarts
@@ -287,7 +291,7 @@ class TargetLoop:
         problem = error.message
         if not wish.dry_run:
             now_ms = self._kernel.now().wall_ms
-            self._timer = ran(self._timer, cause, self._mono(), config_changed=False)
+            self._timer = ran(self._timer, cause, self._mono(), rewrote=False)
             state = with_problem(self.state, problem, error.hint, now_ms)
             next_ms = now_ms + round(self._interval * 1000)
             self._show(msgspec.structs.replace(state, last_run_ms=now_ms, next_run_ms=next_ms))

@@ -122,6 +122,17 @@ async def test_a_folder_that_was_removed_and_made_again_is_watched_again(tmp_pat
         await one.until(seen, "the new folder is watched")
 
 
+async def test_personas_that_come_and_go_one_after_the_other_are_not_kept_waiting(tmp_path: Path) -> None:
+    """Only who else writes the config slows it down."""
+    rules = msgspec.structs.replace(FAST, rewrite_gap_seconds=3_600.0)
+    async with syncing(tmp_path, "ann", rules=rules, watch=True) as one:
+        await one.until_states(ann="in-step")
+        for number in range(4):
+            one.write(f"one-{number}")
+            one.loop.poke()
+            await one.until(lambda slug=f"one-{number}": slug in one.states(), "it came")
+
+
 async def test_what_asks_meanwhile_is_served_one_after_the_other(tmp_path: Path) -> None:
     async with syncing(tmp_path, "ann") as one:
         one.source.gate = asyncio.Event()
