@@ -124,7 +124,7 @@ def test_texts_of_others_steer_no_terminal(cli: CommandLine, answers: Answers) -
             ["--- /dev/null", "+++ source/A", "@@ -0,0 +1 @@", "+x"],
         ),
         (
-            FileDifference(path="A", action="delete", on_disk="x"),
+            FileDifference(path="A", action="delete", on_disk="x\n"),
             ["--- disk/A", "+++ /dev/null", "@@ -1 +0,0 @@", "-x"],
         ),
         (FileDifference(path="A", action="drift", binary=True), ["Binary files disk/A and source/A differ"]),
