@@ -5,6 +5,7 @@ not kept. Tokens are read from their files when they are needed and kept nowhere
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import Callable
 from typing import Final, Literal
 
@@ -102,7 +103,7 @@ class GatewayBook:
                 return _same(there, url, token_file, sync)
             if len(self._known) >= MOST_GATEWAYS:
                 raise Conflict(f"a hub looks after at most {MOST_GATEWAYS} gateways", code="too_many_gateways")
-            check_clashes(name, sync, self._synced())
+            await self._check_clashes(name, sync)
             if token_file:
                 await asyncio.to_thread(read_secret, token_file)
             stored = StoredGateway(
@@ -127,7 +128,7 @@ class GatewayBook:
         sync = check_sync(settings) if settings is not None else None
         async with self._changing:
             gateway = self._own(name, "changed")
-            check_clashes(name, sync, self._synced())
+            await self._check_clashes(name, sync)
             if gateway.sync != sync:
                 stored = StoredGateway(
                     name=name, url=gateway.url, token_file=gateway.token_file, sync=sync, added_at=gateway.added_at
@@ -146,8 +147,13 @@ class GatewayBook:
             )
         return gateway
 
-    def _synced(self) -> dict[str, SyncSettings]:
-        return {name: gateway.sync for name, gateway in self._known.items() if gateway.sync is not None}
+    async def _check_clashes(self, name: str, sync: SyncSettings | None) -> None:
+        """Raises Conflict. A folder with two names, one through a link, is one folder."""
+        if sync is None:
+            return
+        others = {other: one.sync for other, one in self._known.items() if one.sync is not None and other != name}
+        check_clashes(name, sync, others)
+        check_clashes(name, *await asyncio.to_thread(_real, sync, others))
 
     async def _save(self, stored: StoredGateway, by: str, what: str, detail: str) -> None:
         kernel = self._kernel
@@ -162,6 +168,16 @@ class GatewayBook:
         self._kernel.push([Publish(Kind.GATEWAY, name, gone=gone)])
         for observer in self._observers:
             observer(name)
+
+
+def _real(sync: SyncSettings, others: dict[str, SyncSettings]) -> tuple[SyncSettings, dict[str, SyncSettings]]:
+    """The same with the places to which their paths lead. Blocks."""
+
+    def real(one: SyncSettings) -> SyncSettings:
+        root, config = os.path.realpath(one.workspace_root), os.path.realpath(one.config_path)
+        return msgspec.structs.replace(one, workspace_root=root, config_path=config)
+
+    return real(sync), {name: real(one) for name, one in others.items()}
 
 
 def _known(stored: StoredGateway) -> Gateway:

@@ -119,6 +119,22 @@ async def test_a_sync_is_set_changed_and_ended() -> None:
         assert "a, b" in missing.value.hint
 
 
+async def test_a_folder_with_two_names_is_one_folder(tmp_path: Path) -> None:
+    (tmp_path / "real").mkdir()
+    (tmp_path / "link").symlink_to(tmp_path / "real")
+    async with running_hub() as hub:
+        for name, folder in (("one", "real"), ("two", "link")):
+            settings = sync(str(tmp_path / folder / "agents"), str(tmp_path / f"{name}.json"))
+            request = AddGateway(name=name, url="http://127.0.0.1:1", sync=settings)
+            if name == "one":
+                await hub.control.add_gateway(request)
+                continue
+            with pytest.raises(Conflict) as caught:
+                await hub.control.add_gateway(request)
+            assert (caught.value.code, caught.value.field) == ("sync_clash", "workspaceRoot")
+            assert (await hub.control.set_gateway_sync("one", settings)).sync == settings
+
+
 async def test_a_removed_gateway_is_gone_and_its_name_is_free() -> None:
     with short_folder() as folder:
         async with running_hub(folder) as hub:
