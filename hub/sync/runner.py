@@ -120,22 +120,21 @@ class Runner:
 
     async def load(self, built: Built, *, accept_empty: bool) -> Loaded:
         """Return the personas that are meant for this gateway. Raises SyncError."""
-        loaded = await built.source.load()
-        chosen = tuple(one for one in loaded.personas if not built.personas or one.slug in built.personas)
+        loaded = _chosen(built, await built.source.load())
         known = await asyncio.to_thread(known_slugs, built.target.root)
         if self._written and known is None and not accept_empty:
             raise SyncError(
                 f"{built.target.root} has lost everything that was written there: nothing was changed",
                 "Is its volume mounted? If it was emptied on purpose: clawtui sync run GATEWAY --accept-empty",
             )
-        about = [one.slug for one in (*chosen, *loaded.problems)]
+        about = [one.slug for one in (*loaded.personas, *loaded.problems)]
         if is_suspicious(known or (), about, accepted=accept_empty):
             raise SyncError(
                 f"the source has no persona any more, and {len(known or ())} are here: nothing was changed",
                 "Look at the source's address, account or folder. If it is meant that all of them go: "
                 "clawtui sync run GATEWAY --accept-empty",
             )
-        return msgspec.structs.replace(loaded, personas=chosen)
+        return loaded
 
     async def differences(self, slug: str) -> tuple[Built, tuple[FileDifference, ...]]:
         """Return how a persona's files differ from the source. Raises SyncError."""
@@ -187,6 +186,16 @@ def _named(report: Report, config: Path) -> Report:
     if not report.config_problem or str(config) in report.config_problem:
         return report
     return msgspec.structs.replace(report, config_problem=f"{config}: {report.config_problem}")
+
+
+def _chosen(built: Built, loaded: Loaded) -> Loaded:
+    """Without what is about other personas than the chosen ones; what is about nobody in particular stays."""
+    if not built.personas:
+        return loaded
+    return Loaded(
+        tuple(one for one in loaded.personas if one.slug in built.personas),
+        tuple(one for one in loaded.problems if not one.slug or one.slug in built.personas),
+    )
 
 
 def _missing(built: Built, loaded: Loaded) -> list[str]:

@@ -251,6 +251,18 @@ async def test_only_the_personas_that_are_chosen_are_synced_and_one_that_is_miss
         assert "zoe" in one.loop.state.problem
 
 
+async def test_what_is_wrong_with_a_persona_that_is_not_chosen_is_no_problem_here(tmp_path: Path) -> None:
+    async with syncing(tmp_path, "ann", "bob", personas=["ann"]) as one:
+        await one.until_states(ann="in-step")
+        (one.personas / "bob.json").write_text('{"persona": {"name": 7}}')
+        assert (await one.run()).problem == ""
+        assert one.states() == {"ann": "in-step"}
+        (one.personas / "ann.json").unlink()
+        assert "no persona any more" in (await one.run()).problem
+        (one.personas / "bob.json").write_text("no JSON")
+        assert "bob.json" in (await one.run()).problem, "nobody can say whom it is about"
+
+
 # --- gateways
 
 
