@@ -91,7 +91,7 @@ class Hub:
         self._upkeep = Upkeep(kernel, drivers, self._stats)
         self._reconcilers = [Reconciler(kernel, self._acts, driver) for driver in drivers]
         self.gateways = Gateways(kernel)
-        self.sync = make_sync(kernel, self.gateways, profiles)
+        self.sync = make_sync(kernel, self.gateways, profiles, drivers)
         self._attention = AttentionDesk(
             kernel, self._reconcilers, self._problems, gateways=self.gateways.watch.facts, syncs=self.sync.facts
         )

@@ -134,12 +134,12 @@ class Validator:
             if code is None:
                 return ()
             output.seek(0)
-            answer = _answer(output.read(MOST_ANSWER_BYTES))
+            answer = read_answer(output.read(MOST_ANSWER_BYTES))
         if answer is None:
             self.silence = f"{program} config validate ended with {code} and without an answer"
             return ()
         self.silence = ""
-        return () if answer.valid else tuple(str(issue) for issue in answer.issues) or ("it is not valid",)
+        return answer
 
     def _call(self, argv: Sequence[str], path: Path, output: IO[bytes]) -> int | None:
         environ = {**self._environ, "OPENCLAW_CONFIG_PATH": str(path), "OPENCLAW_CONFIG_READONLY": "1"}
@@ -158,6 +158,14 @@ class Validator:
             process.wait()
             self.silence = f"{argv[0]} config validate did not answer within {self._seconds:g} s"
             return None
+
+
+def read_answer(output: bytes) -> tuple[str, ...] | None:
+    """Return what `openclaw config validate --json` objects to, None where it does not say."""
+    answer = _answer(output)
+    if answer is None:
+        return None
+    return () if answer.valid else tuple(str(issue) for issue in answer.issues) or ("it is not valid",)
 
 
 def _answer(output: bytes) -> _Answer | None:
@@ -194,4 +202,4 @@ def sha256_of(path: Path) -> str:
 
 
 Check = Callable[[Path], tuple[str, ...]]
-__all__ = ["Check", "Outcome", "Validator", "refusing", "run_command", "sha256_of"]
+__all__ = ["Check", "Outcome", "Validator", "read_answer", "refusing", "run_command", "sha256_of"]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, Final, TypeVar
 
 import msgspec
@@ -12,15 +12,17 @@ import structlog
 
 from hub.contract import PersonaSync, SyncReport
 from hub.core.effects import Kind
+from hub.drivers.containers import Containers
 from hub.errors import Conflict, HubError, NotFound, Unavailable
 from hub.gateways.book import Gateway
 from hub.kernel import Kernel
 from hub.surviving import surviving
 from hub.sync.built import Built
 from hub.sync.changes import Changes
-from hub.sync.commands import Validator
+from hub.sync.commands import Outcome, Validator
+from hub.sync.container import GatewayContainer
 from hub.sync.policy import Cause, Look, Rules, Timer, begun, changed, due_at, ran
-from hub.sync.prover import NEVER, Command, Prover
+from hub.sync.prover import NEVER, Prover
 from hub.sync.runner import Ran, Runner, Wish
 from hub.sync.state import State, report_view, with_problem, with_proof, with_report
 from profiles.sync.errors import SyncError
@@ -33,11 +35,12 @@ MOST_EVENTS: Final = 50
 
 log = structlog.get_logger("hub.sync")
 T = TypeVar("T")
+Command = Callable[[Sequence[str]], Awaitable[Outcome]]
 
 
 class Needs(msgspec.Struct, frozen=True, kw_only=True):
     """What a loop needs of the hub. `look`: at a gateway, None when it has no address. `build`: blocks, and raises
-    SyncError."""
+    SyncError. `containers`: of the hub's engine, None where it has none."""
 
     kernel: Kernel
     build: Callable[[Gateway], Built]
@@ -46,6 +49,7 @@ class Needs(msgspec.Struct, frozen=True, kw_only=True):
     validator: Validator
     command: Command
     rules: Rules = Rules()
+    containers: Containers | None = None
 
 
 class TargetLoop:
@@ -58,8 +62,11 @@ class TargetLoop:
         self._needs = needs
         self._kernel = needs.kernel
         self._interval = float(gateway.sync.interval_seconds)
-        self._runner = Runner(lambda: needs.build(gateway), needs.validator, lambda: self._kernel.now().wall_ms)
-        self._prover = Prover(gateway.name, self._see, needs.command, needs.rules, self._mono)
+        self._container = GatewayContainer(gateway.sync.container, needs.containers)
+        self._runner = Runner(
+            lambda: needs.build(gateway), needs.validator, lambda: self._kernel.now().wall_ms, self._container
+        )
+        self._prover = Prover(gateway.name, self._see, self._restart, needs.rules, self._mono)
         self._timer = Timer(tick_at=self._mono())
         self._wake = asyncio.Event()
         self._requests: deque[tuple[Callable[[], Awaitable[Any]], asyncio.Future[Any]]] = deque()
@@ -300,6 +307,11 @@ class TargetLoop:
         return report_view(
             self.gateway.name, Report(personas=()), dry_run=wish.dry_run, restarted=False, problem=problem
         )
+
+    async def _restart(self, built: Built) -> Outcome:
+        if built.restart_command:
+            return await self._needs.command(built.restart_command)
+        return await self._container.restart()
 
     def _proven(self, state: State, now_ms: int) -> State:
         verified = now_ms if self._prover.proven else state.verified_ms

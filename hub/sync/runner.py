@@ -15,6 +15,7 @@ import msgspec
 from hub.sync.built import Built, ConfigFacts, config_facts
 from hub.sync.changes import Aim, Stamp, stamps
 from hub.sync.commands import Validator, refusing
+from hub.sync.container import GatewayContainer
 from hub.sync.policy import Look, is_suspicious
 from profiles.persona import Persona
 from profiles.sync.beneath import open_folder
@@ -50,7 +51,7 @@ class Wish(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Ran(msgspec.Struct, frozen=True, kw_only=True):
-    """What a run did. `problems`: of the source, as sentences.
+    """What a run did. `problems`: of the gateway's container and of the source, as sentences.
 
     `fingerprint`: of everything of which the config is made. `aim`: files that the next change counts for.
     """
@@ -67,9 +68,12 @@ class Ran(msgspec.Struct, frozen=True, kw_only=True):
 class Runner:
     """Runs of one gateway, one at a time; the caller sees to that."""
 
-    def __init__(self, build: Build, validator: Validator, now_ms: Callable[[], int]) -> None:
+    def __init__(
+        self, build: Build, validator: Validator, now_ms: Callable[[], int], container: GatewayContainer
+    ) -> None:
         self._build = build
         self._validator = validator
+        self._container = container
         self._now_ms = now_ms
         self._known: dict[Path, Stamp | None] = {}
         self._written = False
@@ -81,6 +85,8 @@ class Runner:
         Raises SyncError: nothing, or not all, could be done.
         """
         built = await asyncio.to_thread(self._build)
+        sight = await self._container.look(built.target)
+        built = msgspec.structs.replace(built, target=sight.target)
         for slug, path in wish.adopt:
             await self._adopt(built, slug, path)
         # Before it is read: what changes while it is read counts the next time.
@@ -88,7 +94,7 @@ class Runner:
         before = await asyncio.to_thread(stamps, self._known)
         loaded = await self.load(built, accept_empty=wish.accept_empty)
         fingerprint = fingerprint_of(built, loaded.personas)
-        validate = self._validator.for_config(built.target.config)
+        validate = self._container.check(sight, self._validator.for_config(built.target.config))
         if held is not None and held.fingerprint == fingerprint:
             validate = refusing(held.why, held.refused, validate)
         report = await asyncio.to_thread(
@@ -103,7 +109,7 @@ class Runner:
             problems=loaded.problems,
             keep_last_good=not unproven,
         )
-        report = _named(report, built.target.config)
+        report = self._container.told(_named(report, built.target.config), sight)
         if not wish.dry_run:
             self._written = bool(report.personas)
             self._known = await asyncio.to_thread(_after, built, report, before)
@@ -112,8 +118,8 @@ class Runner:
             built=built,
             report=report,
             config=await asyncio.to_thread(config_facts, built.target.config),
-            problems=(*map(str, loaded.problems), *_missing(built, loaded)),
-            hint=next((one.hint for one in loaded.problems if one.hint), ""),
+            problems=(*sight.problems, *map(str, loaded.problems), *_missing(built, loaded)),
+            hint=next((one for one in (sight.hint, *(problem.hint for problem in loaded.problems)) if one), ""),
             fingerprint=fingerprint,
             aim=aim,
         )
@@ -140,7 +146,9 @@ class Runner:
         """Return how a persona's files differ from the source. Raises SyncError."""
         built = await asyncio.to_thread(self._build)
         loaded = await built.source.load()
-        return built, await asyncio.to_thread(difference, built.target, loaded.personas, slug)
+        # Files are the same wherever a container has them, and mounts that were named may be wrong.
+        target = msgspec.structs.replace(built.target, mounts=()) if built.container else built.target
+        return built, await asyncio.to_thread(difference, target, loaded.personas, slug)
 
     async def _adopt(self, built: Built, slug: str, path: str) -> None:
         loaded = await built.source.load()
