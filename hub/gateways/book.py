@@ -72,6 +72,19 @@ class GatewayBook:
                     self._kernel.now(),
                 )
             self._known[self._environment.name] = self._environment
+            await self._part_from(self._environment)
+
+    async def _part_from(self, environment: Gateway) -> None:
+        """Two syncs must never write the same files, and the hub's settings may have come after the other one."""
+        for name, gateway in list(self._known.items()):
+            if gateway.sync is None or environment.sync is None or gateway is environment:
+                continue
+            try:
+                await self._check_clashes(name, gateway.sync, {environment.name: environment.sync})
+            except Conflict as exc:
+                text = f"gateway {name} is not synced: {exc.message}"
+                self._kernel.notices.say("gateway_clash", text, self._kernel.now())
+                self._known[name] = msgspec.structs.replace(gateway, sync=None)
 
     def on_change(self, observer: Changed) -> None:
         """`observer` is called with a gateway's name after it came, changed or went; it must not block."""
@@ -103,7 +116,7 @@ class GatewayBook:
                 return _same(there, url, token_file, sync)
             if len(self._known) >= MOST_GATEWAYS:
                 raise Conflict(f"a hub looks after at most {MOST_GATEWAYS} gateways", code="too_many_gateways")
-            await self._check_clashes(name, sync)
+            await self._check_clashes(name, sync, self._synced())
             if token_file:
                 await asyncio.to_thread(read_secret, token_file)
             stored = StoredGateway(
@@ -128,7 +141,7 @@ class GatewayBook:
         sync = check_sync(settings) if settings is not None else None
         async with self._changing:
             gateway = self._own(name, "changed")
-            await self._check_clashes(name, sync)
+            await self._check_clashes(name, sync, self._synced())
             if gateway.sync != sync:
                 stored = StoredGateway(
                     name=name, url=gateway.url, token_file=gateway.token_file, sync=sync, added_at=gateway.added_at
@@ -147,13 +160,15 @@ class GatewayBook:
             )
         return gateway
 
-    async def _check_clashes(self, name: str, sync: SyncSettings | None) -> None:
+    def _synced(self) -> dict[str, SyncSettings]:
+        return {name: gateway.sync for name, gateway in self._known.items() if gateway.sync is not None}
+
+    @staticmethod
+    async def _check_clashes(name: str, sync: SyncSettings | None, others: dict[str, SyncSettings]) -> None:
         """Raises Conflict. A folder with two names, one through a link, is one folder."""
-        if sync is None:
-            return
-        others = {other: one.sync for other, one in self._known.items() if one.sync is not None and other != name}
         check_clashes(name, sync, others)
-        check_clashes(name, *await asyncio.to_thread(_real, sync, others))
+        if sync is not None:
+            check_clashes(name, *await asyncio.to_thread(_real, sync, others))
 
     async def _save(self, stored: StoredGateway, by: str, what: str, detail: str) -> None:
         kernel = self._kernel
