@@ -156,6 +156,9 @@ class GatewayContainer:
         notes = [note for note in report.notes if note not in guesses]
         if self._unchecked:
             notes.append(f"the config was not validated in the container {self._name}: {self._unchecked}")
+        if report.config_problem:
+            # That is the gateway's problem then, and these would not be seen.
+            notes += sight.problems
         return msgspec.structs.replace(report, notes=(*notes, *sight.notes))
 
     async def restart(self) -> Outcome:

@@ -159,7 +159,9 @@ async def test_a_stopped_container_is_told_and_synced(tmp_path: Path) -> None:
 
 async def test_a_hub_without_an_engine_says_so(tmp_path: Path) -> None:
     async with syncing(tmp_path, "ann", container=NAME) as one:
-        assert one.loop.state.problem == "container: no driver of this hub has containers"
+        assert (
+            "where gw has the workspaces is not known: no driver of this hub has containers" in one.loop.state.problem
+        )
         assert one.soul("ann").is_file()
 
 
@@ -180,6 +182,7 @@ async def test_the_container_checks_a_config_before_it_is_used(tmp_path: Path) -
         one.write("bob")
         report = await one.run()
         assert "agents: no bob" in report.problem
+        assert report.notes == []
         assert set(workspaces(one)) == {"ann"}
         assert [path.name for path in tmp_path.glob(".openclaw*")] == []
 
@@ -211,6 +214,13 @@ async def test_a_container_that_cannot_say_objects_to_nothing(tmp_path: Path, en
         (note,) = one.loop.state.notes
         assert note.startswith("the config was not validated in the container gw: ")
         assert says in note
+
+
+async def test_what_is_wrong_with_mounts_is_told_beside_a_config_that_is_refused(tmp_path: Path) -> None:
+    world = platform(bind(tmp_path, "/data", writable=False), checks=lambda _: ["no"])
+    async with syncing_in(tmp_path, world, "ann") as one:
+        assert "agents: no" in one.loop.state.problem
+        assert any(note.startswith("workspaceRoot: ") for note in one.loop.state.notes)
 
 
 # --- restart
