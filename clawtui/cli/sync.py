@@ -19,6 +19,7 @@ from hub.contract import (
     SyncReport,
     SyncReports,
     SyncRun,
+    SyncState,
     SyncStatus,
     SyncTarget,
 )
@@ -245,7 +246,7 @@ async def resolve(
     yes: Annotated[bool, Parameter(alias="-y")] = False,
     context: Ctx,
 ) -> int:
-    """Decide what becomes of files that somebody changed in a persona's workspace.
+    """Decide what becomes of files that somebody changed in a persona's workspace; ends with 1 where they still wait.
 
     Args:
         persona: GATEWAY/SLUG.
@@ -264,7 +265,8 @@ async def resolve(
                 return exits.FAILED
         now = await control.sync_resolve(gateway, slug, ResolveSync(decision=decision, path=path))
     context.out.record(now, _personas(context), now)
-    return exits.DONE
+    undone = now.state is SyncState.FAILED or (path in now.files if path else now.files)
+    return exits.FAILED if undone else exits.DONE
 
 
 def address(persona: str) -> tuple[str, str]:

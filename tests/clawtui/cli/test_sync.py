@@ -16,6 +16,7 @@ from hub.contract import (
     SyncReport,
     SyncReports,
     SyncRun,
+    SyncState,
     SyncStatus,
 )
 from hub.errors import Conflict, NotFound
@@ -183,3 +184,11 @@ def test_a_difference_in_line_ends_alone_is_seen(on_disk: str, wanted: str, show
     lines = list(unified(replace(SOUL, on_disk=on_disk, wanted=wanted)))
     assert lines[:2] == ["--- disk/SOUL.md", "+++ source/SOUL.md"]
     assert [line for line in lines[2:] if not line.startswith("@@")] == shown
+
+
+def test_a_decision_that_leaves_something_undone_ends_with_1(cli: CommandLine, answers: Answers) -> None:
+    answers(sync_resolve=DRIFTED)
+    assert cli.line("sync resolve prod/ann keep --path SOUL.md").code == 1
+    assert cli.line("sync resolve prod/ann keep --path USER.md").code == 0
+    answers(sync_resolve=replace(DRIFTED, state=SyncState.FAILED, files=[]))
+    assert cli.line("sync resolve prod/ann keep --path USER.md").code == 1
