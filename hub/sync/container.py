@@ -148,7 +148,7 @@ class GatewayContainer:
         return (issues, "") if issues is not None else ((), f"its check ended with {ended.code} and without an answer")
 
     def told(self, report: Report, sight: Sight) -> Report:
-        """Return the report with what the container adds; what mounts alone would say has been told better."""
+        """Return the report with what the container adds. What is only guessed from mounts has been told better."""
         if not self._name:
             return report
         target = sight.target
