@@ -28,6 +28,8 @@ from profiles.sync.run import load_manifest
 from profiles.sync.sources.base import Loaded, SourceProblem
 
 MOST_SOURCE_FILES: Final = 20_000
+GONE_SECONDS: Final = 0.3
+"""How long a persona must be gone from its source to count as gone."""
 Decisions = Mapping[tuple[str, str], Decision]
 Build = Callable[[], Built]
 
@@ -133,7 +135,11 @@ class Runner:
                 f"{built.target.root} has lost everything that was written there: nothing was changed",
                 "Is its volume mounted? If it was emptied on purpose: clawtui sync run GATEWAY --accept-empty",
             )
-        about = [one.slug for one in (*loaded.personas, *loaded.problems)]
+        if known and not known <= set(_about(loaded)):
+            # An editor that saves takes the file away for a moment, and whoever is gone leaves its memory behind.
+            await asyncio.sleep(GONE_SECONDS)
+            loaded = _chosen(built, await built.source.load())
+        about = _about(loaded)
         if is_suspicious(known or (), about, accepted=accept_empty):
             raise SyncError(
                 f"the source has no persona any more, and {len(known or ())} are here: nothing was changed",
@@ -194,6 +200,10 @@ def _named(report: Report, config: Path) -> Report:
     if not report.config_problem or str(config) in report.config_problem:
         return report
     return msgspec.structs.replace(report, config_problem=f"{config}: {report.config_problem}")
+
+
+def _about(loaded: Loaded) -> list[str]:
+    return [one.slug for one in (*loaded.personas, *loaded.problems)]
 
 
 def _chosen(built: Built, loaded: Loaded) -> Loaded:

@@ -86,6 +86,8 @@ class PlayedSource(FolderSource):
         super().__init__(folder)
         self.error: SyncError | None = None
         self.empty = False
+        self.saving: set[str] = set()
+        """Slugs whose files an editor has taken away for the moment of one look."""
         self.gate: asyncio.Event | None = None
         self.loads = 0
         self.at_once = self.most_at_once = 0
@@ -99,7 +101,9 @@ class PlayedSource(FolderSource):
                 await self.gate.wait()
             if self.error is not None:
                 raise self.error
-            return Loaded() if self.empty else await super().load()
+            loaded = Loaded() if self.empty else await super().load()
+            saving, self.saving = self.saving, set()
+            return Loaded(tuple(one for one in loaded.personas if one.slug not in saving), loaded.problems)
         finally:
             self.at_once -= 1
 

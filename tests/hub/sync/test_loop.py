@@ -179,6 +179,15 @@ async def test_a_source_that_fails_takes_nothing_away(tmp_path: Path, how: str) 
         assert one.loop.state.problem == ""
 
 
+async def test_a_profile_that_an_editor_is_saving_is_not_gone(tmp_path: Path) -> None:
+    async with syncing(tmp_path, "ann", "bob") as one:
+        await one.until_states(ann="in-step", bob="in-step")
+        one.source.saving = {"bob"}
+        assert (await one.run()).archived == []
+        assert one.source.saving == set()
+        await one.until_states(ann="in-step", bob="in-step")
+
+
 async def test_an_empty_source_is_believed_neither_after_a_new_start(tmp_path: Path) -> None:
     async with syncing(tmp_path, "ann") as one:
         await one.until_states(ann="in-step")
