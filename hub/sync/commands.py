@@ -26,6 +26,7 @@ MOST_OUTPUT_BYTES: Final = 2_000
 """Kept from the end of what a program says."""
 MOST_ANSWER_BYTES: Final = 1 << 20
 MOST_ISSUES: Final = 5
+NOT_IN_PATH: Final = "openclaw is not in PATH"
 
 
 class Outcome(msgspec.Struct, frozen=True):
@@ -112,6 +113,13 @@ class Validator:
         self.silence = ""
         """Why the last check said nothing, empty when it was made."""
 
+    @property
+    def note(self) -> str:
+        """What a person should know of the last check that could not be made, empty where there was nothing to ask."""
+        if not self.silence or self.silence == NOT_IN_PATH:
+            return ""
+        return f"the config was not validated: {self.silence}"
+
     def for_config(self, present: Path) -> Callable[[Path], tuple[str, ...]]:
         """Return the check of what shall take the place of `present`. Blocks for as long as the program takes."""
 
@@ -127,7 +135,7 @@ class Validator:
     def _ask(self, path: Path) -> tuple[str, ...]:
         program = shutil.which(self._binary or "openclaw", path=self._environ.get("PATH"))
         if program is None:
-            self.silence = f"there is no program {self._binary}" if self._binary else "openclaw is not in PATH"
+            self.silence = f"there is no program {self._binary}" if self._binary else NOT_IN_PATH
             return ()
         with tempfile.TemporaryFile() as output:
             code = self._call([program, "config", "validate", "--json"], path, output)

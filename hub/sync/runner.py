@@ -112,6 +112,8 @@ class Runner:
             keep_last_good=not unproven,
         )
         report = self._container.told(_named(report, built.target.config), sight)
+        if self._validator.note and not built.container:
+            report = msgspec.structs.replace(report, notes=(*report.notes, self._validator.note))
         if not wish.dry_run:
             self._written = bool(report.personas)
             self._known = await asyncio.to_thread(_after, built, report, before)

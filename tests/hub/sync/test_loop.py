@@ -55,6 +55,13 @@ async def test_an_unchanged_run_writes_nothing_and_says_nothing(tmp_path: Path) 
         assert one.hub.kernel.feed.seq == seq
 
 
+async def test_a_check_that_was_wanted_and_could_not_be_made_is_told(tmp_path: Path) -> None:
+    async with syncing(tmp_path, "ann") as one:
+        await one.until_states(ann="in-step")
+        await one.run()
+        assert "the config was not validated: there is no program /nonexistent/openclaw" in one.loop.state.notes
+
+
 async def test_a_dry_run_says_and_does_nothing(tmp_path: Path) -> None:
     async with syncing(tmp_path, "ann", rules=Rules()) as one:
         await one.until_states(ann="in-step")
