@@ -81,7 +81,7 @@ class GatewayClient:
             found = looks.liveness(await self._get(f"{url}/healthz"), first)
         if found.state is not GatewayState.READY:
             return Seen(state=found.state, reason=found.reason, response_ms=response_ms)
-        version, older = looks.startup(await self._get(f"{url}/startupz"))
+        version, older = looks.startup(await self._get(f"{url}/startupz", token))
         if older:
             version = looks.interface_version(await self._get(f"{url}/control-ui-config.json", token))
         slugs, told = looks.roster(await self._get(f"{url}/v1/models", token))
