@@ -58,6 +58,15 @@ class OpenclawSettings:
             env="OPENCLAW_RESTART_COMMAND",
         ),
     ] = ()
+    openclaw_gateway_container: Annotated[
+        str,
+        Row(
+            "Container on the hub's Docker engine that the gateway runs in: its mounts are looked at, it checks a new "
+            "config, and it is restarted where there is no command for that",
+            hub="openclaw.container",
+            env="OPENCLAW_GATEWAY_CONTAINER",
+        ),
+    ] = ""
     openclaw_mounts: Annotated[
         tuple[str, ...],
         Row(

@@ -8,7 +8,7 @@ from clawtui.remote_calls import RemoteCalls, params, path, plain
 from hub.contract import PersonaDifference, PersonaSync, ResolveSync, SyncQuery, SyncReports, SyncRun, SyncStatus
 
 RUN_SECONDS: Final = 120.0
-"""A run of many personas on a slow disk takes longer than any other call."""
+"""A run of many personas on a slow disk, or of a source that does not answer, takes longer than any other call."""
 
 
 class SyncCalls(RemoteCalls):
@@ -22,7 +22,7 @@ class SyncCalls(RemoteCalls):
         return self._read(answer, SyncReports)
 
     async def sync_diff(self, gateway: str, slug: str) -> PersonaDifference:
-        return await self._get(PersonaDifference, path("sync", gateway, slug))
+        return await self._get(PersonaDifference, path("sync", gateway, slug), wait_seconds=RUN_SECONDS)
 
     async def sync_resolve(self, gateway: str, slug: str, request: ResolveSync) -> PersonaSync:
         where = path("sync", gateway, slug, "resolve")

@@ -84,6 +84,7 @@ class Openclaw(msgspec.Struct, frozen=True, kw_only=True):
     config_path: Path | None = None
     reload: str = "auto"
     restart_command: tuple[str, ...] = ()
+    container: str = ""
     mounts: tuple[str, ...] = ()
     gateway_url: str = ""
     gateway_token: str = ""

@@ -1051,6 +1051,8 @@ class SyncSettings(Request, frozen=True, kw_only=True):
     `source`: `registry` (the hub's own profiles that have a persona), `folder` (profile files in `folder`) or
     `convex`. `personas`: only these slugs, empty = all. `shape`: the roster's, `auto` = as the gateway's version wants
     it. `reload`: `auto` = hot, restarted only where that does not take; `restart_command` restarts the gateway.
+    `container`: the one on the hub's engine that the gateway runs in: what it mounts is looked at, it checks a new
+    config, and it is restarted where there is no `restart_command`.
     `agents_file`: shared instructions for every AGENTS.md; `models_file`: TOML with more of the model map.
     `system_agent`: the slug that acts where no persona is named; empty = the first. `owner`: uid, or uid:gid.
     """
@@ -1067,6 +1069,7 @@ class SyncSettings(Request, frozen=True, kw_only=True):
     shape: Literal["auto", "entries", "list"] = "auto"
     reload: Literal["auto", "hot", "restart", "off"] = "auto"
     restart_command: list[str] = []
+    container: str = ""
     agents_file: str = ""
     models_file: str = ""
     system_agent: str = ""

@@ -96,7 +96,7 @@ class Hub:
         self._upkeep = Upkeep(kernel, drivers, self._stats)
         self._reconcilers = [Reconciler(kernel, self._acts, driver) for driver in drivers]
         self.gateways = Gateways(kernel)
-        self.sync = make_sync(kernel, self.gateways, profiles)
+        self.sync = make_sync(kernel, self.gateways, profiles, drivers)
         self.instances = Instances(kernel, drivers, self._jobs, self.gateways)
         self._acts.resumers |= self.instances.resumers()
         self.hosts = HostDesk(kernel, self.instances.room, group)

@@ -17,7 +17,6 @@ import pytest
 
 from clawtui.cli import exits
 from clawtui.cli.app import VERBS
-from clawtui.cli.later import LATER_VERBS
 from hub.api.answers import JSON
 from hub.api.openapi import openapi_document
 from hub.api.routes import LATER, ROUTES
@@ -130,7 +129,7 @@ def verb_of(command: str) -> str | None:
 @pytest.mark.parametrize("path", PAGES, ids=lambda path: path.name)
 def test_documented_calls_exist(path: Path) -> None:
     targets = make_targets()
-    known = {*VERBS, *LATER_VERBS, "help", "VERB", "…", "verb"}
+    known = {*VERBS, "help", "VERB", "…", "verb"}
     for command in commands(path.read_text()):
         if command.startswith("make "):
             assert command.split()[1] in targets, command

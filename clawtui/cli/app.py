@@ -17,7 +17,6 @@ from cyclopts import App, CycloptsError, Group, Parameter, UnusedCliTokensError
 
 from clawtui import __version__
 from clawtui.cli import exits
-from clawtui.cli.later import LATER_VERBS, register_later
 from clawtui.cli.output import Mode, Output
 from clawtui.cli.start import start
 from clawtui.cli.words import prepared, verb_position
@@ -97,7 +96,6 @@ def make_app(world: World) -> App:
     )
     for verb, where in VERBS.items():
         app.command(where, name=verb)
-    register_later(app)
 
     @app.command(name="help")
     def show_help(*verb: str) -> int:
@@ -183,7 +181,7 @@ def _usage(error: CycloptsError, world: World) -> int:
     verb = error.command_chain[0] if error.command_chain else ""
     if isinstance(error, UnusedCliTokensError) and error.unused_tokens and not verb:
         word = error.unused_tokens[0]
-        nearest = difflib.get_close_matches(word, [*VERBS, *LATER_VERBS, "help"], n=1)
+        nearest = difflib.get_close_matches(word, [*VERBS, "help"], n=1)
         message = f"there is no verb {word!r}" + (f"; did you mean {nearest[0]!r}?" if nearest else "")
     hint = f"{world.program} help{f' {verb}' if verb else ''}"
     exits.print_error(UsageError(message, hint=hint), world.stderr)

@@ -56,6 +56,8 @@ class SyncOptions:
     """How the gateway takes a new config; auto = hot, restarted only where that does not take."""
     restart_command: str = ""
     """Command that restarts the gateway, e.g. "docker restart openclaw"; no shell."""
+    container: str = ""
+    """Docker container that the gateway runs in, on the hub's engine; its mounts are then looked at."""
     agents_file: str = ""
     """Shared instructions, for every AGENTS.md."""
     models_file: str = ""
@@ -94,6 +96,7 @@ class SyncOptions:
             shape=self.shape,
             reload=self.reload,
             restart_command=_command(self.restart_command),
+            container=self.container,
             agents_file=_absolute(self.agents_file),
             models_file=_absolute(self.models_file),
             system_agent=self.system_agent,
@@ -184,6 +187,7 @@ def _sync_columns() -> list[tuple[str, Any]]:
         ("WORKSPACES", of("workspace_root")),
         ("CONFIG", of("config_path")),
         ("MOUNTS", mounts),
+        ("CONTAINER", of("container")),
     ]
 
 

@@ -9,7 +9,7 @@ from typing import Annotated, Final, Literal
 from cyclopts import App, Parameter
 
 from clawtui.cli import exits
-from clawtui.cli.output import Column, Mode, printable
+from clawtui.cli.output import Column, Mode, age_text, printable
 from clawtui.cli.world import Context, Ctx
 from clawtui.errors import UsageError
 from hub.contract import (
@@ -19,6 +19,7 @@ from hub.contract import (
     SyncReport,
     SyncReports,
     SyncRun,
+    SyncState,
     SyncStatus,
     SyncTarget,
 )
@@ -30,34 +31,51 @@ WAITS: Final = frozenset({"drift", "conflict"})
 NO_FILE: Final = "/dev/null"
 _COLOURS: Final = {"+": "green", "-": "red", "@": "cyan"}
 
-PERSONAS: Final = (
-    Column("PERSONA", lambda one: f"{one.gateway}/{one.slug}"),
-    Column("NAME", lambda one: one.name),
-    Column("STATE", lambda one: one.state.value),
-    Column("SINCE", lambda one: one.at),
-    Column("HASH", lambda one: one.hash),
-    Column("MODEL", lambda one: one.model),
-    Column("FILES", lambda one: one.files),
-    Column("REASON", lambda one: "; ".join([one.reason] if one.reason else one.notes)),
-)
-TARGETS: Final = (
-    Column("GATEWAY", lambda one: one.gateway),
-    Column("SOURCE", lambda one: one.source),
-    Column("PERSONAS", lambda one: one.counts),
-    Column("LAST RUN", lambda one: one.last_run_at),
-    Column("NEXT RUN", lambda one: one.next_run_at),
-    Column("PROVEN", lambda one: one.verified_at),
-    Column("PROOF", lambda one: one.proof),
-    Column("WORKSPACES", lambda one: one.workspace_root),
-    Column("CONFIG", lambda one: one.config_path),
-    Column("PROBLEM", lambda one: one.problem),
-    Column("NOTE", lambda one: "; ".join(one.notes)),
-)
 STEPS: Final = (
     Column("FILE", lambda step: f"{step.slug}/{step.path}"),
     Column("ACTION", lambda step: step.action),
     Column("WHY", lambda step: step.reason),
 )
+
+
+def _personas(context: Context) -> tuple[Column, ...]:
+    return (
+        Column("PERSONA", lambda one: f"{one.gateway}/{one.slug}"),
+        Column("NAME", lambda one: one.name),
+        Column("STATE", lambda one: one.state.value),
+        Column("SINCE", lambda one: _age(context, one.at)),
+        Column("HASH", lambda one: one.hash),
+        Column("MODEL", lambda one: one.model),
+        Column("FILES", lambda one: one.files),
+        Column("REASON", lambda one: "; ".join([one.reason] if one.reason else one.notes)),
+    )
+
+
+def _targets(context: Context) -> tuple[Column, ...]:
+    return (
+        Column("GATEWAY", lambda one: one.gateway),
+        Column("SOURCE", lambda one: one.source),
+        Column("PERSONAS", lambda one: one.counts),
+        Column("LAST RUN", lambda one: _age(context, one.last_run_at, " ago")),
+        Column("NEXT RUN", lambda one: _ahead(context, one.next_run_at)),
+        Column("PROVEN", lambda one: _age(context, one.verified_at, " ago")),
+        Column("PROOF", lambda one: one.proof),
+        Column("WORKSPACES", lambda one: one.workspace_root),
+        Column("CONFIG", lambda one: one.config_path),
+        Column("PROBLEM", lambda one: one.problem),
+        Column("NOTE", lambda one: "; ".join(one.notes)),
+    )
+
+
+def _age(context: Context, at: str | None, end: str = "") -> str | None:
+    """How long ago; programs get the time itself."""
+    passed = None if context.out.mode is Mode.PLAIN else context.age(at)
+    return at if passed is None else f"{age_text(passed)}{end}"
+
+
+def _ahead(context: Context, at: str | None) -> str | None:
+    passed = None if context.out.mode is Mode.PLAIN else context.age(at)
+    return at if passed is None else f"in {age_text(-passed)}"
 
 
 @sync.command
@@ -71,9 +89,9 @@ async def status(gateway: str = "", /, *, gateways: bool = False, context: Ctx) 
     async with context.control() as control:
         found = await control.sync_status(SyncQuery(gateway=gateway))
     if gateways:
-        context.out.listing(found, TARGETS, found.targets, _nothing(found))
+        context.out.listing(found, _targets(context), found.targets, _nothing(found))
         return exits.DONE
-    context.out.listing(found, PERSONAS, found.personas, _nothing(found))
+    context.out.listing(found, _personas(context), found.personas, _nothing(found))
     if context.out.mode is Mode.TABLE:
         _tell(context, found)
     return exits.DONE
@@ -121,13 +139,20 @@ async def run(gateway: str = "", /, *, dry_run: bool = False, accept_empty: bool
 
 def _report(context: Context, done: SyncReports) -> int:
     steps = [step for report in done.reports for step in report.steps]
-    context.out.listing(done, STEPS, steps, "every file is as it shall be" if done.reports else "nothing to sync")
+    context.out.listing(done, STEPS, steps, _no_steps(done))
     if context.out.mode is Mode.TABLE:
         for report in done.reports:
             context.out.say(f"{report.gateway}: {_done(report)}")
             for note in report.notes if report.dry_run else ():
                 context.out.say(f"    {note}")
     return exits.FAILED if any(report.problem for report in done.reports) else exits.DONE
+
+
+def _no_steps(done: SyncReports) -> str:
+    if not done.reports:
+        return "nothing to sync"
+    # What could not be looked at may be otherwise.
+    return "no file was changed" if any(report.problem for report in done.reports) else "every file is as it shall be"
 
 
 def _done(report: SyncReport) -> str:
@@ -156,7 +181,9 @@ async def diff(persona: str, /, *, path: str = "", context: Ctx) -> int:
     files = [file for file in found.files if path in ("", file.path)]
     if path and not files:
         raise UsageError(
-            f"{path} of {persona} is as the source says", field="path", hint=f"clawtui sync diff {persona}"
+            f"{path} of {persona} is as the source says, or is none of its files",
+            field="path",
+            hint=f"clawtui sync diff {persona}",
         )
     if context.out.mode is Mode.JSON:
         context.out.body(found)
@@ -192,8 +219,21 @@ def unified(file: FileDifference) -> Iterator[str]:
         return
     old = f"disk/{file.path}" if file.on_disk is not None else NO_FILE
     new = f"source/{file.path}" if file.wanted is not None else NO_FILE
-    before, after = (file.on_disk or "").splitlines(), (file.wanted or "").splitlines()
-    yield from difflib.unified_diff(before, after, old, new, lineterm="")
+    lines = list(difflib.unified_diff(_lines(file.on_disk), _lines(file.wanted), old, new, lineterm=""))
+    yield from lines or (f"--- {old}", f"+++ {new}")
+    for name, text, other in ((old, file.on_disk, file.wanted), (new, file.wanted, file.on_disk)):
+        if _open_end(text) and not _open_end(other):
+            yield f"\\ No newline at end of {name}"
+
+
+def _lines(text: str | None) -> list[str]:
+    """Lines as they are shown: a carriage return, which may be all that differs, is seen."""
+    lines = (text or "").replace("\r", "␍").split("\n")
+    return lines if lines[-1] else lines[:-1]
+
+
+def _open_end(text: str | None) -> bool:
+    return bool(text) and not str(text).endswith("\n")
 
 
 @sync.command
@@ -206,7 +246,7 @@ async def resolve(
     yes: Annotated[bool, Parameter(alias="-y")] = False,
     context: Ctx,
 ) -> int:
-    """Decide what becomes of files that somebody changed in a persona's workspace.
+    """Decide what becomes of files that somebody changed in a persona's workspace; ends with 1 where they still wait.
 
     Args:
         persona: GATEWAY/SLUG.
@@ -224,8 +264,9 @@ async def resolve(
                 context.out.say("nothing was changed")
                 return exits.FAILED
         now = await control.sync_resolve(gateway, slug, ResolveSync(decision=decision, path=path))
-    context.out.record(now, PERSONAS, now)
-    return exits.DONE
+    context.out.record(now, _personas(context), now)
+    undone = now.state is SyncState.FAILED or (path in now.files if path else now.files)
+    return exits.FAILED if undone else exits.DONE
 
 
 def address(persona: str) -> tuple[str, str]:

@@ -290,6 +290,7 @@ def _settings(sync: SyncSettings) -> list[Field]:
         ("Shape", sync.shape),
         ("Reload", sync.reload),
         ("Restart", " ".join(sync.restart_command)),
+        ("Container", sync.container),
         ("Instructions", sync.agents_file),
         ("Models", sync.models_file),
         ("System agent", sync.system_agent),

@@ -5,6 +5,7 @@ not kept. Tokens are read from their files when they are needed and kept nowhere
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import Callable
 from typing import Final, Literal
 
@@ -77,6 +78,19 @@ class GatewayBook:
                     self._kernel.now(),
                 )
             self._known[self._environment.name] = self._environment
+            await self._part_from(self._environment)
+
+    async def _part_from(self, environment: Gateway) -> None:
+        """Two syncs must never write the same files, and the hub's settings may have come after the other one."""
+        for name, gateway in list(self._known.items()):
+            if gateway.sync is None or environment.sync is None or gateway is environment:
+                continue
+            try:
+                await self._check_clashes(name, gateway.sync, {environment.name: environment.sync})
+            except Conflict as exc:
+                text = f"gateway {name} is not synced: {exc.message}"
+                self._kernel.notices.say("gateway_clash", text, self._kernel.now())
+                self._known[name] = msgspec.structs.replace(gateway, sync=None)
 
     def on_change(self, observer: Changed) -> None:
         """`observer` is called with a gateway's name after it came, changed or went; it must not block."""
@@ -108,7 +122,7 @@ class GatewayBook:
                 return _same(there, url, token_file, sync)
             if len(self._known) >= MOST_GATEWAYS:
                 raise Conflict(f"a hub looks after at most {MOST_GATEWAYS} gateways", code="too_many_gateways")
-            check_clashes(name, sync, self._synced())
+            await self._check_clashes(name, sync, self._synced())
             if token_file:
                 await asyncio.to_thread(read_secret, token_file)
             stored = StoredGateway(
@@ -173,7 +187,7 @@ class GatewayBook:
         sync = check_sync(settings) if settings is not None else None
         async with self._changing:
             gateway = self._own(name, "changed")
-            check_clashes(name, sync, self._synced())
+            await self._check_clashes(name, sync, self._synced())
             if gateway.sync != sync:
                 stored = StoredGateway(
                     name=name, url=gateway.url, token_file=gateway.token_file, sync=sync, added_at=gateway.added_at,
@@ -196,6 +210,13 @@ class GatewayBook:
     def _synced(self) -> dict[str, SyncSettings]:
         return {name: gateway.sync for name, gateway in self._known.items() if gateway.sync is not None}
 
+    @staticmethod
+    async def _check_clashes(name: str, sync: SyncSettings | None, others: dict[str, SyncSettings]) -> None:
+        """Raises Conflict. A folder with two names, one through a link, is one folder."""
+        check_clashes(name, sync, others)
+        if sync is not None:
+            check_clashes(name, *await asyncio.to_thread(_real, sync, others))
+
     async def _save(self, stored: StoredGateway, by: str, what: str, detail: str) -> None:
         kernel = self._kernel
         kernel.check_writable()
@@ -209,6 +230,16 @@ class GatewayBook:
         self._kernel.push([Publish(Kind.GATEWAY, name, gone=gone)])
         for observer in self._observers:
             observer(name)
+
+
+def _real(sync: SyncSettings, others: dict[str, SyncSettings]) -> tuple[SyncSettings, dict[str, SyncSettings]]:
+    """The same with the places to which their paths lead. Blocks."""
+
+    def real(one: SyncSettings) -> SyncSettings:
+        root, config = os.path.realpath(one.workspace_root), os.path.realpath(one.config_path)
+        return msgspec.structs.replace(one, workspace_root=root, config_path=config)
+
+    return real(sync), {name: real(one) for name, one in others.items()}
 
 
 def _known(stored: StoredGateway) -> Gateway:

@@ -18,6 +18,7 @@ from hub.errors import BadRequest, Conflict
 _MODE: Final = re.compile(r"0?[0-7]{3}")
 _OWNER: Final = re.compile(r"\d{1,10}(?::\d{1,10})?")
 MOST_PATH_CHARS: Final = 1024
+_CONTAINER: Final = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9_.-]{0,127}")
 _OF_SOURCE: Final = {"folder": ("folder",), "convex": ("convex_url", "convex_account", "convex_token_file")}
 """Which settings belong to which source; for another source they are a mistake."""
 
@@ -62,14 +63,7 @@ def check_sync(settings: SyncSettings, prefix: str = "", *, has_token: bool = Fa
     _check_source(settings, prefix, optional={"convex_token_file"} if has_token else set())
     _check_slugs(settings, prefix)
     _check_rights(settings, prefix)
-    if settings.reload == "restart" and not settings.restart_command:
-        raise BadRequest(
-            "a gateway that is restarted needs a command for it",
-            field=f"{prefix}restartCommand",
-            hint='such as ["docker", "restart", "openclaw"]',
-        )
-    if any(not word or "\0" in word for word in settings.restart_command[:1]):
-        raise BadRequest("a command begins with a program", field=f"{prefix}restartCommand")
+    _check_restart(settings, prefix)
     names = ("folder", "convex_token_file", "agents_file", "models_file")
     given = {name: check_path(value, prefix + _camel(name)) for name in names if (value := getattr(settings, name))}
     return msgspec.structs.replace(
@@ -147,6 +141,23 @@ def _check_rights(settings: SyncSettings, prefix: str) -> None:
         raise BadRequest(
             f"{settings.owner[:40]!r} is no owner", field=f"{prefix}owner", hint="uid or uid:gid, such as 1000:1000"
         )
+
+
+def _check_restart(settings: SyncSettings, prefix: str) -> None:
+    if settings.container and _CONTAINER.fullmatch(settings.container) is None:
+        raise BadRequest(
+            f"{settings.container[:80]!r} is no name of a container",
+            field=f"{prefix}container",
+            hint="as docker ps shows it, such as openclaw",
+        )
+    if settings.reload == "restart" and not settings.restart_command and not settings.container:
+        raise BadRequest(
+            "a gateway that is restarted needs a command for it, or the container it runs in",
+            field=f"{prefix}restartCommand",
+            hint='such as ["docker", "restart", "openclaw"]',
+        )
+    if any(not word or "\0" in word for word in settings.restart_command[:1]):
+        raise BadRequest("a command begins with a program", field=f"{prefix}restartCommand")
 
 
 def _check_root(path: str, field: str) -> str:

@@ -88,7 +88,7 @@ class GatewayClient:
             found = looks.liveness(await self._get(f"{url}/healthz", open_token, user), first)
         if found.state is not GatewayState.READY:
             return Seen(state=found.state, reason=found.reason, draining=found.draining, response_ms=response_ms)
-        version, older = looks.startup(await self._get(f"{url}/startupz", open_token, user))
+        version, older = looks.startup(await self._get(f"{url}/startupz", token, user))
         if older:
             version = looks.interface_version(await self._get(f"{url}/control-ui-config.json", token, user))
         slugs, told = looks.roster(await self._get(f"{url}/v1/models", token, user))

@@ -55,6 +55,7 @@ def _sync(given: Openclaw) -> SyncSettings:
         "mounts": [_mount(text) for text in given.mounts],
         "reload": given.reload,
         "restart_command": list(given.restart_command),
+        "container": given.container,
     }
     if given.convex_url:
         return SyncSettings(

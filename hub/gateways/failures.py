@@ -118,6 +118,15 @@ def too_late(seconds: float, whom: Whom, *, waited: bool) -> HubError:
     )
 
 
+def not_sent(seconds: float, gateway: str, what: str) -> HubError:
+    """The time of the message was over before it could be sent: `what` was waited for, as a clause."""
+    return DriverFailed(
+        f"gateway {gateway} {what} within {seconds:g} s; the message was not sent",
+        code="message_timeout",
+        hint=f"clawtui gateway show {gateway} says how it is; or use a longer --timeout",
+    )
+
+
 def incomplete(reason: str, whom: Whom) -> HubError:
     return DriverFailed(
         f"{whom.slug} stopped before the end of its answer{_words(reason)}",

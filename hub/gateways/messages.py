@@ -63,9 +63,12 @@ class Messenger:
         """Messages that are answered or wait for their turn."""
         return self._turns.open
 
-    async def send(self, request: SendMessage, by: str) -> AsyncGenerator[MessageChunk]:
-        """Yield the answer. Raises HubError before the first chunk only; to close it early cancels the run."""
-        message = await self._prepare(request)
+    async def send(self, request: SendMessage, by: str, deadline: float) -> AsyncGenerator[MessageChunk]:
+        """Yield the answer. `deadline`: when the time of the message is over, by the event loop's clock.
+
+        Raises HubError before the first chunk only; to close it early cancels the run.
+        """
+        message = await self._prepare(request, deadline)
         kernel, target = self._kernel, request.to
         await kernel.commit([kernel.audited(by, "message.send", target, detail=message.key)])
         outcome = LEFT
@@ -84,7 +87,7 @@ class Messenger:
             if outcome:
                 kernel.push([kernel.audited(by, "message.send", target, FAILED, outcome)])
 
-    async def _prepare(self, request: SendMessage) -> Message:
+    async def _prepare(self, request: SendMessage, deadline: float) -> Message:
         whom = Whom(*parse_persona(request.to))
         key = session_key(whom.slug, request.session)
         if not request.text.strip():
@@ -96,7 +99,11 @@ class Messenger:
                 code="no_address",
                 hint="set OPENCLAW_GATEWAY_URL for the hub, then start it again",
             )
-        await self._check_roster(gateway, whom)
+        try:
+            async with asyncio.timeout_at(deadline):
+                await self._check_roster(gateway, whom)
+        except TimeoutError as exc:
+            raise failures.not_sent(request.timeout_seconds, gateway.name, "did not tell its personas") from exc
         try:
             token = await gateway.read_token()
         except BadRequest as exc:
@@ -108,7 +115,7 @@ class Messenger:
             text=request.text,
             token=token,
             seconds=request.timeout_seconds,
-            deadline=asyncio.get_running_loop().time() + request.timeout_seconds,
+            deadline=deadline,
         )
 
     async def _check_roster(self, gateway: Gateway, whom: Whom) -> None:

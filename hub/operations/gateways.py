@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 from collections.abc import AsyncGenerator
 
 from hub.contract import AddGateway, GatewayList, GatewayView, MessageChunk, SendMessage, SyncSettings
 from hub.errors import HubError
 from hub.gateways.book import Gateway
+from hub.gateways.failures import not_sent
 from hub.operations.base import Operations
 
 
@@ -49,9 +51,15 @@ class GatewayOperations(Operations):
 
     async def message(self, request: SendMessage) -> AsyncGenerator[MessageChunk]:
         self._kernel.check_writable()
+        deadline = asyncio.get_running_loop().time() + request.timeout_seconds
         # A persona answers as itself only when its gateway has its files.
-        await self._inside.sync.first_run(request.to.partition("/")[0])
-        async with contextlib.aclosing(self._inside.gateways.messenger.send(request, self._who)) as chunks:
+        gateway = request.to.partition("/")[0]
+        try:
+            async with asyncio.timeout_at(deadline):
+                await self._inside.sync.first_run(gateway)
+        except TimeoutError as exc:
+            raise not_sent(request.timeout_seconds, gateway, "was not synced for the first time") from exc
+        async with contextlib.aclosing(self._inside.gateways.messenger.send(request, self._who, deadline)) as chunks:
             async for chunk in chunks:
                 yield chunk
 

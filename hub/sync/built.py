@@ -18,16 +18,23 @@ from profiles.sync.sources.base import Source
 
 class Built(msgspec.Struct, frozen=True, kw_only=True):
     """`folders`: where a new file may be a new persona; `files`: others that the sync depends on. `personas`: only
-    these slugs, empty = all. `settings`: a text that is another one when the settings are."""
+    these slugs, empty = all. `settings`: a text that is another one when the settings are. `container`: the one that
+    the gateway runs in."""
 
     target: Target
     source: Source
     reload: Reload = Reload.AUTO
     restart_command: tuple[str, ...] = ()
+    container: str = ""
     personas: frozenset[str] = frozenset()
     folders: tuple[Path, ...] = ()
     files: tuple[Path, ...] = ()
     settings: str = ""
+
+    @property
+    def can_restart(self) -> bool:
+        """There is something that restarts the gateway."""
+        return bool(self.restart_command or self.container)
 
 
 class ConfigFacts(msgspec.Struct, frozen=True, kw_only=True):

@@ -26,6 +26,7 @@ MOST_OUTPUT_BYTES: Final = 2_000
 """Kept from the end of what a program says."""
 MOST_ANSWER_BYTES: Final = 1 << 20
 MOST_ISSUES: Final = 5
+NOT_IN_PATH: Final = "openclaw is not in PATH"
 
 
 class Outcome(msgspec.Struct, frozen=True):
@@ -112,6 +113,13 @@ class Validator:
         self.silence = ""
         """Why the last check said nothing, empty when it was made."""
 
+    @property
+    def note(self) -> str:
+        """What a person should know of the last check that could not be made, empty where there was nothing to ask."""
+        if not self.silence or self.silence == NOT_IN_PATH:
+            return ""
+        return f"the config was not validated: {self.silence}"
+
     def for_config(self, present: Path) -> Callable[[Path], tuple[str, ...]]:
         """Return the check of what shall take the place of `present`. Blocks for as long as the program takes."""
 
@@ -127,19 +135,19 @@ class Validator:
     def _ask(self, path: Path) -> tuple[str, ...]:
         program = shutil.which(self._binary or "openclaw", path=self._environ.get("PATH"))
         if program is None:
-            self.silence = f"there is no program {self._binary}" if self._binary else "openclaw is not in PATH"
+            self.silence = f"there is no program {self._binary}" if self._binary else NOT_IN_PATH
             return ()
         with tempfile.TemporaryFile() as output:
             code = self._call([program, "config", "validate", "--json"], path, output)
             if code is None:
                 return ()
             output.seek(0)
-            answer = _answer(output.read(MOST_ANSWER_BYTES))
+            answer = read_answer(output.read(MOST_ANSWER_BYTES))
         if answer is None:
             self.silence = f"{program} config validate ended with {code} and without an answer"
             return ()
         self.silence = ""
-        return () if answer.valid else tuple(str(issue) for issue in answer.issues) or ("it is not valid",)
+        return answer
 
     def _call(self, argv: Sequence[str], path: Path, output: IO[bytes]) -> int | None:
         environ = {**self._environ, "OPENCLAW_CONFIG_PATH": str(path), "OPENCLAW_CONFIG_READONLY": "1"}
@@ -158,6 +166,14 @@ class Validator:
             process.wait()
             self.silence = f"{argv[0]} config validate did not answer within {self._seconds:g} s"
             return None
+
+
+def read_answer(output: bytes) -> tuple[str, ...] | None:
+    """Return what `openclaw config validate --json` objects to, None where it does not say."""
+    answer = _answer(output)
+    if answer is None:
+        return None
+    return () if answer.valid else tuple(str(issue) for issue in answer.issues) or ("it is not valid",)
 
 
 def _answer(output: bytes) -> _Answer | None:
@@ -194,4 +210,4 @@ def sha256_of(path: Path) -> str:
 
 
 Check = Callable[[Path], tuple[str, ...]]
-__all__ = ["Check", "Outcome", "Validator", "refusing", "run_command", "sha256_of"]
+__all__ = ["Check", "Outcome", "Validator", "read_answer", "refusing", "run_command", "sha256_of"]

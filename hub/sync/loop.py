@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, Final, TypeVar
 
 import msgspec
@@ -12,15 +12,17 @@ import structlog
 
 from hub.contract import PersonaSync, SyncReport
 from hub.core.effects import Kind
+from hub.drivers.containers import Containers
 from hub.errors import Conflict, HubError, NotFound, Unavailable
 from hub.gateways.book import Gateway
 from hub.kernel import Kernel
 from hub.surviving import surviving
 from hub.sync.built import Built
 from hub.sync.changes import Changes
-from hub.sync.commands import Validator
+from hub.sync.commands import Outcome, Validator
+from hub.sync.container import GatewayContainer
 from hub.sync.policy import Cause, Look, Rules, Timer, begun, changed, due_at, ran
-from hub.sync.prover import NEVER, Command, Prover
+from hub.sync.prover import NEVER, Prover
 from hub.sync.runner import Ran, Runner, Wish
 from hub.sync.state import State, report_view, with_problem, with_proof, with_report
 from profiles.sync.errors import SyncError
@@ -33,11 +35,12 @@ MOST_EVENTS: Final = 50
 
 log = structlog.get_logger("hub.sync")
 T = TypeVar("T")
+Command = Callable[[Sequence[str]], Awaitable[Outcome]]
 
 
 class Needs(msgspec.Struct, frozen=True, kw_only=True):
     """What a loop needs of the hub. `look`: at a gateway, None when it has no address. `build`: blocks, and raises
-    SyncError."""
+    SyncError. `containers`: of the hub's engine, None where it has none."""
 
     kernel: Kernel
     build: Callable[[Gateway], Built]
@@ -46,6 +49,7 @@ class Needs(msgspec.Struct, frozen=True, kw_only=True):
     validator: Validator
     command: Command
     rules: Rules = Rules()
+    containers: Containers | None = None
 
 
 class TargetLoop:
@@ -58,12 +62,17 @@ class TargetLoop:
         self._needs = needs
         self._kernel = needs.kernel
         self._interval = float(gateway.sync.interval_seconds)
-        self._runner = Runner(lambda: needs.build(gateway), needs.validator, lambda: self._kernel.now().wall_ms)
-        self._prover = Prover(gateway.name, self._see, needs.command, needs.rules, self._mono)
+        self._container = GatewayContainer(gateway.sync.container, needs.containers)
+        self._runner = Runner(
+            lambda: needs.build(gateway), needs.validator, lambda: self._kernel.now().wall_ms, self._container
+        )
+        self._prover = Prover(gateway.name, self._see, self._restart, needs.rules, self._mono)
         self._timer = Timer(tick_at=self._mono())
         self._wake = asyncio.Event()
         self._requests: deque[tuple[Callable[[], Awaitable[Any]], asyncio.Future[Any]]] = deque()
         self._closed = False
+        self._fingerprint = ""
+        """Of what the config was made of at the last run."""
         self._trouble: SyncError | None = None
         """Of the last run, when it could do nothing."""
         self.state = State(
@@ -242,7 +251,9 @@ class TargetLoop:
         if wish.dry_run:
             return report_view(self.gateway.name, done.report, dry_run=True, restarted=False, problem=_said(done))
         self._needs.changes.aim(self.gateway.name, done.aim, self.poke)
-        self._timer = ran(self._timer, cause, self._mono(), config_changed=done.report.config_changed)
+        rewrote = done.report.config_changed and done.fingerprint == self._fingerprint
+        self._timer = ran(self._timer, cause, self._mono(), rewrote=rewrote)
+        self._fingerprint = done.fingerprint
         await self._prover.begin(done, look)
         self._ran(done)
         restarted = self._prover.restarts_made > restarts
@@ -287,7 +298,7 @@ class TargetLoop:
         problem = error.message
         if not wish.dry_run:
             now_ms = self._kernel.now().wall_ms
-            self._timer = ran(self._timer, cause, self._mono(), config_changed=False)
+            self._timer = ran(self._timer, cause, self._mono(), rewrote=False)
             state = with_problem(self.state, problem, error.hint, now_ms)
             next_ms = now_ms + round(self._interval * 1000)
             self._show(msgspec.structs.replace(state, last_run_ms=now_ms, next_run_ms=next_ms))
@@ -296,6 +307,11 @@ class TargetLoop:
         return report_view(
             self.gateway.name, Report(personas=()), dry_run=wish.dry_run, restarted=False, problem=problem
         )
+
+    async def _restart(self, built: Built) -> Outcome:
+        if built.restart_command:
+            return await self._needs.command(built.restart_command)
+        return await self._container.restart()
 
     def _proven(self, state: State, now_ms: int) -> State:
         verified = now_ms if self._prover.proven else state.verified_ms

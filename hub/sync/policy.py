@@ -114,9 +114,9 @@ def begun(timer: Timer, now: float, interval: float) -> Timer:
     return msgspec.structs.replace(timer, tick_at=now + interval, first_change=None, last_change=None)
 
 
-def ran(timer: Timer, cause: Cause, now: float, *, config_changed: bool) -> Timer:
-    """A run ended."""
-    rewrites = 0 if not config_changed else timer.rewrites + 1 if cause is Cause.CHANGE else timer.rewrites
+def ran(timer: Timer, cause: Cause, now: float, *, rewrote: bool) -> Timer:
+    """A run ended. `rewrote`: the config had to be written again although nothing that it is made of changed."""
+    rewrites = 0 if not rewrote else timer.rewrites + 1 if cause is Cause.CHANGE else timer.rewrites
     return msgspec.structs.replace(timer, ran_at=now, rewrites=rewrites)
 
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable
 
 import msgspec
 import structlog
 
+from hub.sync.built import Built
 from hub.sync.commands import Outcome, sha256_of
 from hub.sync.policy import (
     Judged,
@@ -36,16 +37,19 @@ CHANGE_HINT = "Change your part of the config, the source or the gateway's sync 
 log = structlog.get_logger("hub.sync")
 
 See = Callable[[], Awaitable[Look | None]]
-Command = Callable[[Sequence[str]], Awaitable[Outcome]]
+RestartGateway = Callable[[Built], Awaitable[Outcome]]
+"""By its command, else by its container. Something of the two is given."""
 
 
 class Prover:
     """Follows one gateway from the moment its config was written. In memory: a hub that starts looks anew."""
 
-    def __init__(self, gateway: str, see: See, command: Command, rules: Rules, mono: Callable[[], float]) -> None:
+    def __init__(
+        self, gateway: str, see: See, restart: RestartGateway, rules: Rules, mono: Callable[[], float]
+    ) -> None:
         self._gateway = gateway
         self._see = see
-        self._command = command
+        self._restart_gateway = restart
         self._rules = rules
         self._mono = mono
         self._waiting: Waiting | None = None
@@ -145,8 +149,7 @@ class Prover:
         now = self._mono()
         waiting = self._waiting = noted(waiting, look, now, self._rules)
         built = ran.built
-        can_restart = bool(built.restart_command)
-        judged = judge(waiting, look, self._restarts, built.reload, now, self._rules, can_restart=can_restart)
+        judged = judge(waiting, look, self._restarts, built.reload, now, self._rules, can_restart=built.can_restart)
         match judged.verdict:
             case Verdict.TAKEN:
                 self._taken(len(waiting.wanted))
@@ -187,7 +190,7 @@ class Prover:
 
     async def _begin_unseen(self, ran: Ran) -> None:
         """A gateway of which nothing is asked counts as having taken its config, unless it owes us a restart."""
-        restarts = ran.built.reload is Reload.RESTART and bool(ran.built.restart_command)
+        restarts = ran.built.reload is Reload.RESTART and ran.built.can_restart
         self._owed = restarts and (self._owed or ran.report.config_changed)
         if self._owed:
             await self._restart_unseen(ran)
@@ -217,11 +220,12 @@ class Prover:
         self.words = f"the gateway was restarted; {NO_ADDRESS}"
 
     async def _call(self, ran: Ran) -> None:
-        outcome = await self._command(ran.built.restart_command)
+        outcome = await self._restart_gateway(ran.built)
         log.info("gateway_restarted", gateway=self._gateway, code=outcome.code, said=outcome.said[:500])
         ended = f"ended with {outcome.code}" if outcome.code is not None else "failed"
         said = f": {outcome.said[-300:]}" if outcome.said else ""
-        self._command_trouble = "" if outcome.ok else f"the restart command {ended}{said}"
+        what = "the restart command" if ran.built.restart_command else f"the restart of container {ran.built.container}"
+        self._command_trouble = "" if outcome.ok else f"{what} {ended}{said}"
 
     async def _put_back(self, ran: Ran, present: str) -> tuple[bool, str]:
         """Return whether the earlier config is back, and what was done. `present`: SHA-256 of the one that is there."""
@@ -241,7 +245,7 @@ class Prover:
         log.warning("config_restored", gateway=self._gateway, why=judged.reason, restored=back)
         self._waiting = None
         allowed = self._restarts.count <= self._rules.restarts and ran.built.reload in (Reload.AUTO, Reload.RESTART)
-        if back and allowed and ran.built.restart_command:
+        if back and allowed and ran.built.can_restart:
             # Counted too: whoever else writes the config must not make us restart the gateway again and again.
             self._restarts = restarted(self._restarts, self._mono())
             self.restarts_made += 1

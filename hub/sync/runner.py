@@ -15,6 +15,7 @@ import msgspec
 from hub.sync.built import Built, ConfigFacts, config_facts
 from hub.sync.changes import Aim, Stamp, stamps
 from hub.sync.commands import Validator, refusing
+from hub.sync.container import GatewayContainer
 from hub.sync.policy import Look, is_suspicious
 from profiles.persona import Persona
 from profiles.sync.beneath import open_folder
@@ -27,6 +28,8 @@ from profiles.sync.run import load_manifest
 from profiles.sync.sources.base import Loaded, SourceProblem
 
 MOST_SOURCE_FILES: Final = 20_000
+GONE_SECONDS: Final = 0.3
+"""How long a persona must be gone from its source to count as gone."""
 Decisions = Mapping[tuple[str, str], Decision]
 Build = Callable[[], Built]
 
@@ -50,7 +53,7 @@ class Wish(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Ran(msgspec.Struct, frozen=True, kw_only=True):
-    """What a run did. `problems`: of the source, as sentences.
+    """What a run did. `problems`: of the gateway's container and of the source, as sentences.
 
     `fingerprint`: of everything of which the config is made. `aim`: files that the next change counts for.
     """
@@ -67,9 +70,12 @@ class Ran(msgspec.Struct, frozen=True, kw_only=True):
 class Runner:
     """Runs of one gateway, one at a time; the caller sees to that."""
 
-    def __init__(self, build: Build, validator: Validator, now_ms: Callable[[], int]) -> None:
+    def __init__(
+        self, build: Build, validator: Validator, now_ms: Callable[[], int], container: GatewayContainer
+    ) -> None:
         self._build = build
         self._validator = validator
+        self._container = container
         self._now_ms = now_ms
         self._known: dict[Path, Stamp | None] = {}
         self._written = False
@@ -81,6 +87,8 @@ class Runner:
         Raises SyncError: nothing, or not all, could be done.
         """
         built = await asyncio.to_thread(self._build)
+        sight = await self._container.look(built.target)
+        built = msgspec.structs.replace(built, target=sight.target)
         for slug, path in wish.adopt:
             await self._adopt(built, slug, path)
         # Before it is read: what changes while it is read counts the next time.
@@ -88,7 +96,7 @@ class Runner:
         before = await asyncio.to_thread(stamps, self._known)
         loaded = await self.load(built, accept_empty=wish.accept_empty)
         fingerprint = fingerprint_of(built, loaded.personas)
-        validate = self._validator.for_config(built.target.config)
+        validate = self._container.check(sight, self._validator.for_config(built.target.config))
         if held is not None and held.fingerprint == fingerprint:
             validate = refusing(held.why, held.refused, validate)
         report = await asyncio.to_thread(
@@ -103,7 +111,9 @@ class Runner:
             problems=loaded.problems,
             keep_last_good=not unproven,
         )
-        report = _named(report, built.target.config)
+        report = self._container.told(_named(report, built.target.config), sight)
+        if self._validator.note and not built.container:
+            report = msgspec.structs.replace(report, notes=(*report.notes, self._validator.note))
         if not wish.dry_run:
             self._written = bool(report.personas)
             self._known = await asyncio.to_thread(_after, built, report, before)
@@ -112,36 +122,41 @@ class Runner:
             built=built,
             report=report,
             config=await asyncio.to_thread(config_facts, built.target.config),
-            problems=(*map(str, loaded.problems), *_missing(built, loaded)),
-            hint=next((one.hint for one in loaded.problems if one.hint), ""),
+            problems=(*sight.problems, *map(str, loaded.problems), *_missing(built, loaded)),
+            hint=next((one for one in (sight.hint, *(problem.hint for problem in loaded.problems)) if one), ""),
             fingerprint=fingerprint,
             aim=aim,
         )
 
     async def load(self, built: Built, *, accept_empty: bool) -> Loaded:
         """Return the personas that are meant for this gateway. Raises SyncError."""
-        loaded = await built.source.load()
-        chosen = tuple(one for one in loaded.personas if not built.personas or one.slug in built.personas)
+        loaded = _chosen(built, await built.source.load())
         known = await asyncio.to_thread(known_slugs, built.target.root)
         if self._written and known is None and not accept_empty:
             raise SyncError(
                 f"{built.target.root} has lost everything that was written there: nothing was changed",
                 "Is its volume mounted? If it was emptied on purpose: clawtui sync run GATEWAY --accept-empty",
             )
-        about = [one.slug for one in (*chosen, *loaded.problems)]
+        if known and not known <= set(_about(loaded)):
+            # An editor that saves takes the file away for a moment, and whoever is gone leaves its memory behind.
+            await asyncio.sleep(GONE_SECONDS)
+            loaded = _chosen(built, await built.source.load())
+        about = _about(loaded)
         if is_suspicious(known or (), about, accepted=accept_empty):
             raise SyncError(
                 f"the source has no persona any more, and {len(known or ())} are here: nothing was changed",
                 "Look at the source's address, account or folder. If it is meant that all of them go: "
                 "clawtui sync run GATEWAY --accept-empty",
             )
-        return msgspec.structs.replace(loaded, personas=chosen)
+        return loaded
 
     async def differences(self, slug: str) -> tuple[Built, tuple[FileDifference, ...]]:
         """Return how a persona's files differ from the source. Raises SyncError."""
         built = await asyncio.to_thread(self._build)
         loaded = await built.source.load()
-        return built, await asyncio.to_thread(difference, built.target, loaded.personas, slug)
+        # Files are the same wherever a container has them, and mounts that were named may be wrong.
+        target = msgspec.structs.replace(built.target, mounts=()) if built.container else built.target
+        return built, await asyncio.to_thread(difference, target, loaded.personas, slug)
 
     async def _adopt(self, built: Built, slug: str, path: str) -> None:
         loaded = await built.source.load()
@@ -187,6 +202,20 @@ def _named(report: Report, config: Path) -> Report:
     if not report.config_problem or str(config) in report.config_problem:
         return report
     return msgspec.structs.replace(report, config_problem=f"{config}: {report.config_problem}")
+
+
+def _about(loaded: Loaded) -> list[str]:
+    return [one.slug for one in (*loaded.personas, *loaded.problems)]
+
+
+def _chosen(built: Built, loaded: Loaded) -> Loaded:
+    """Without what is about other personas than the chosen ones; what is about nobody in particular stays."""
+    if not built.personas:
+        return loaded
+    return Loaded(
+        tuple(one for one in loaded.personas if one.slug in built.personas),
+        tuple(one for one in loaded.problems if not one.slug or one.slug in built.personas),
+    )
 
 
 def _missing(built: Built, loaded: Loaded) -> list[str]:

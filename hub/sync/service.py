@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from hub.driverset import DriverSet
 from hub.gateways.book import Gateway
 from hub.gateways.service import Gateways
 from hub.kernel import Kernel
@@ -14,7 +15,7 @@ from hub.sync.policy import Look
 from hub.sync.targets import builder
 
 
-def make_sync(kernel: Kernel, gateways: Gateways, profiles: ProfileBook) -> SyncDesk:
+def make_sync(kernel: Kernel, gateways: Gateways, profiles: ProfileBook, drivers: DriverSet) -> SyncDesk:
     """Return the desk; it knows nothing before `open` and does nothing before `run`."""
     environment = kernel.config.openclaw
 
@@ -33,6 +34,7 @@ def make_sync(kernel: Kernel, gateways: Gateways, profiles: ProfileBook) -> Sync
         changes=Changes(kernel.notices, kernel.now),
         validator=Validator(environment.binary),
         command=run_command,
+        containers=next((one.containers for one in drivers if one.containers is not None), None),
     )
     desk = SyncDesk(needs, gateways.book, profiles, enabled=environment.profile_sync is not False)
     gateways.watch.on_change(desk.gateway_changed)

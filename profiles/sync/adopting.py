@@ -33,6 +33,9 @@ def adopt_into(profile: str, format: str, persona: Persona, path: str, text: str
     """
     if why := cannot_adopt(path) or cannot_change(profile, format):
         raise SyncError(why, "Change the profile by hand, then decide `apply`; or decide `keep`.")
+    if path in FIELDS and not text.strip():
+        hint = "Write what it shall say, and adopt that; or decide `apply` or `keep`."
+        raise SyncError(f"{path} is empty, and a persona's {FIELDS[path]} that is empty counts as not given", hint)
     try:
         data = cast("dict[str, Any]", read_text(profile, format))
         entry = cast("dict[str, Any]", data["persona"])

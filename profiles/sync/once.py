@@ -183,9 +183,11 @@ def _failed(slug: str, reason: str, hint: str) -> PersonaReport:
 def _persona(run: Run, wish: Wish, steps: tuple[Step, ...]) -> PersonaReport:
     slug = wish.persona.slug
     state, reason, hint = _state(run, wish, steps)
+    kept = [step.path for step in steps if not step.own and step.action is Action.KEEP and step.wanted != step.seen]
+    notes = (*wish.notes, *([f"kept as somebody changed it: {', '.join(kept)}"] if kept else []))
     return PersonaReport(
         slug=slug, name=wish.persona.name, state=state, reason=reason, hint=hint, hash=wish.sha256, steps=steps,
-        notes=wish.notes, model=wish.entry.model or "", workspace=wish.entry.workspace,
+        notes=notes, model=wish.entry.model or "", workspace=wish.entry.workspace,
     )  # fmt: skip
 
 

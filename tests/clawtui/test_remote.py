@@ -13,6 +13,7 @@ import pytest
 from clawtui.errors import ConnectionLost
 from clawtui.remote import ALL_LINES, RemoteControl, open_remote
 from clawtui.settings import Settings
+from hub import contract
 from hub.contract import (
     AddGateway,
     AgentAct,
@@ -193,6 +194,29 @@ CALLS: list[tuple[str, tuple[Any, ...], Any]] = [
     ("disallow", ("a-1", "b-1"), None),
     ("audit", (PageQuery(),), AuditList(audit=[])),
     ("backup", ("/x.db",), BackupAnswer(path="/backup.db", size_bytes=1)),
+    ("tiers", (), None),
+    ("inspect_gateways", (), None),
+    ("provision_gateway", (contract.ProvisionGateway(name="acme"),), None),
+    ("act_on_gateway", ("acme", contract.GatewayAct.RESTART), JOB),
+    ("plan_destroy_gateway", ("acme",), None),
+    ("destroy_gateway", ("acme", contract.DestroyGateway(data=True)), JOB),
+    ("gateway_health", (contract.GatewayHealthQuery(names="acme", now=True),), None),
+    ("upgrade_gateway", ("acme", contract.UpgradeGateway(version="2026.9.6")), JOB),
+    ("upgrade_gateways", (contract.UpgradeGateways(names=["acme"]),), JOB),
+    ("roll_back_gateway", ("acme",), JOB),
+    ("backup_gateway", ("acme", contract.BackupGateway()), JOB),
+    ("gateway_backups", ("acme",), None),
+    ("gateway_backups", ("",), None),
+    ("delete_gateway_backup", ("b/1",), None),
+    ("restore_gateway", (contract.RestoreGateway(backup="b-1", name="other"),), None),
+    ("import_gateway", (contract.ImportGateway(name="acme", container="theirs"),), JOB),
+    ("ingress", (), None),
+    ("apply_ingress", (), None),
+    ("gateway_images", (contract.GatewayImageQuery(),), None),
+    ("build_gateway_image", (contract.BuildGatewayImage(version="2026.9.6"),), JOB),
+    ("hosts", (), None),
+    ("add_host", (contract.AddHost(name="far", url="ssh://me@far"),), None),
+    ("remove_host", ("far",), None),
 ]
 
 
@@ -207,7 +231,16 @@ async def test_a_call_reaches_the_hub_as_it_was_made(
 
 
 def test_every_method_of_control_is_tested_here() -> None:
-    streams = {"agent_logs", "agent_stats", "build_log", "task_output", "events", "message", "open_shell"}
+    streams = {
+        "agent_logs",
+        "agent_stats",
+        "build_log",
+        "task_output",
+        "events",
+        "message",
+        "open_shell",
+        "gateway_logs",
+    }
     methods = {name for name in dir(RemoteControl) if not name.startswith("_")}
     assert methods == {call[0] for call in CALLS} | streams
 

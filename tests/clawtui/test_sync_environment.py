@@ -66,6 +66,14 @@ def test_which_variables_make_a_sync(environ: dict[str, str], expected: tuple[st
     assert (sync and (sync.workspace_root, sync.config_path, sync.reload, sync.source)) == expected
 
 
+def test_the_container_of_the_gateway_restarts_it_without_a_command() -> None:
+    environ = {**example(), "OPENCLAW_GATEWAY_CONTAINER": "oc", "OPENCLAW_CONFIG_RELOAD": "restart"}
+    made = gateway({**environ, "OPENCLAW_RESTART_COMMAND": "", "OPENCLAW_MOUNTS": ""})
+    assert made is not None
+    assert made.sync is not None
+    assert (made.sync.container, made.sync.restart_command, made.sync.mounts) == ("oc", [], [])
+
+
 @pytest.mark.parametrize(
     ("environ", "field"),
     [

@@ -39,6 +39,7 @@ _TEXTS: Final = (
     ("modelsFile", "Models", "a TOML file: more of the model map"),
     ("systemAgent", "System agent", "the slug that acts where none is named"),
     ("restartCommand", "Restart by", "e.g. docker restart openclaw"),
+    ("container", "Container", "of the gateway, on the hub's engine; none = no container"),
     ("fileMode", "File mode", "0644"),
     ("folderMode", "Folder mode", "0755"),
     ("owner", "Owner", "UID or UID:GID"),

@@ -63,7 +63,8 @@ class ConvexSource:
         token = await asyncio.to_thread(self._token)
         try:
             status, body = await self._answer(token)
-            return read_agents(value_of(status, body))
+            # In a thread: the souls of hundreds of agents take a good part of a second.
+            return await asyncio.to_thread(_read, status, body)
         except ConvexError as exc:
             message = _without(f"Convex at {self._url}: {exc.message}", token)
             # Not even as a cause: that one has the request, and the request has the token.
@@ -118,6 +119,10 @@ def delay_seconds(attempt: int, chance: float) -> float:
     """Return how long to wait after the failed `attempt` (from 1): doubling, capped, down to half of it by chance."""
     full = min(FIRST_DELAY_SECONDS * 2 ** (attempt - 1), MAX_DELAY_SECONDS)
     return full * (0.5 + chance / 2)
+
+
+def _read(status: int, body: bytes) -> Loaded:
+    return read_agents(value_of(status, body))
 
 
 def _request(account: str, token: str) -> bytes:

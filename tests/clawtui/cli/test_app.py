@@ -11,7 +11,6 @@ import pytest
 
 from clawtui import __version__
 from clawtui.cli.app import VERBS, docker_agent, main, make_app, vm_agent
-from clawtui.cli.later import LATER_VERBS
 from clawtui.cli.world import World
 from clawtui.errors import NoHub
 from hub.errors import Conflict, DriverFailed, Forbidden, HubError, NotFound, StorageFull, Unauthorized
@@ -27,8 +26,7 @@ token backup adopt release help demo
 
 
 def test_every_documented_verb_exists() -> None:
-    assert set(DOCUMENTED_VERBS.split()) <= {*VERBS, *LATER_VERBS, "help"}
-    assert not set(VERBS) & set(LATER_VERBS)
+    assert set(DOCUMENTED_VERBS.split()) <= {*VERBS, "help"}
 
 
 def test_every_verb_can_be_loaded_and_has_help(capsys: pytest.CaptureFixture[str]) -> None:
@@ -36,13 +34,6 @@ def test_every_verb_can_be_loaded_and_has_help(capsys: pytest.CaptureFixture[str
     for verb in VERBS:
         assert app[verb].help, verb
     assert main.__module__ == docker_agent.__module__ == vm_agent.__module__
-
-
-@pytest.mark.parametrize("verb", sorted(LATER_VERBS))
-def test_a_verb_of_a_later_version_says_so(cli: CommandLine, verb: str) -> None:
-    called = cli(verb, "some", "--option", "thing")
-    assert (called.code, called.out) == (1, "")
-    assert "not available in this version" in called.stderr
 
 
 @pytest.mark.parametrize("words", [("--port-web", "1")])

@@ -89,7 +89,8 @@ def test_a_sync_is_set_with_every_option_and_ended(cli: CommandLine) -> None:
     called = cli.line(
         "gateway sync main --source convex --workspaces /w --config /c.json --mount /w:/data --mount /x:y:/z"
         " --convex-url https://c.example --convex-account acct --convex-token-file /t --persona qa --persona engineer"
-        " --shape list --reload restart --restart-command 'docker restart \"my openclaw\"' --agents-file /a.md"
+        " --shape list --reload restart --restart-command 'docker restart \"my openclaw\"' --container oc"
+        " --agents-file /a.md"
         " --models-file /m.toml --system-agent qa --file-mode 0640 --folder-mode 0750 --owner 1000:1000 --interval 5m"
     )
     assert called.code == 0, called.stderr
@@ -97,7 +98,8 @@ def test_a_sync_is_set_with_every_option_and_ended(cli: CommandLine) -> None:
         source="convex", workspace_root="/w", config_path="/c.json",
         mounts=[MountMapping(host="/w", container="/data"), MountMapping(host="/x:y", container="/z")],
         convex_url="https://c.example", convex_account="acct", convex_token_file="/t", personas=["qa", "engineer"],
-        shape="list", reload="restart", restart_command=["docker", "restart", "my openclaw"], agents_file="/a.md",
+        shape="list", reload="restart", restart_command=["docker", "restart", "my openclaw"], container="oc",
+        agents_file="/a.md",
         models_file="/m.toml", system_agent="qa", file_mode="0640", folder_mode="0750", owner="1000:1000",
         interval_seconds=300,
     )  # fmt: skip

@@ -16,11 +16,12 @@ from hub.contract import (
     SyncReport,
     SyncReports,
     SyncRun,
+    SyncState,
     SyncStatus,
 )
 from hub.errors import Conflict, NotFound
 from tests.clawtui.conftest import CommandLine
-from tests.hub.api.scripted_sync import DRIFTED, SOUL, STATUS, TARGET
+from tests.hub.api.scripted_sync import AT, DRIFTED, SOUL, STATUS, TARGET
 
 Answers = Callable[..., None]
 MORE = FileDifference(path="USER.md", action="conflict", on_disk="a\n", wanted="b\n", why_not="Convex takes no texts")
@@ -31,6 +32,7 @@ def test_status_shows_personas_and_what_to_do(cli: CommandLine) -> None:
     assert (called.code, cli.last("sync_status")) == (0, (SyncQuery(gateway="prod"),))
     assert "prod/ann" in called.out
     assert "drifted" in called.out
+    assert AT not in called.out, "people read ages"
     assert "SOUL.md was changed" in called.out
     assert "clawtui sync diff prod/ann" in called.stderr
     assert "1 in-step, 1 drifted; the gateway shows the roster" in called.stderr
@@ -39,7 +41,7 @@ def test_status_shows_personas_and_what_to_do(cli: CommandLine) -> None:
 def test_status_for_programs(cli: CommandLine) -> None:
     assert cli.line("sync status --json").json["personas"][0]["slug"] == "ann"
     lines = cli.line("sync status --plain").out.splitlines()
-    assert lines[0].split("\t")[:3] == ["prod/ann", "Ann", "drifted"]
+    assert lines[0].split("\t")[:4] == ["prod/ann", "Ann", "drifted", AT]
     assert cli.line("sync status --gateways --plain").out.split("\t")[0] == "prod"
 
 
@@ -75,6 +77,7 @@ def test_a_run_that_could_not_do_all_ends_with_1(cli: CommandLine, answers: Answ
     called = cli.line("sync run")
     assert called.code == 1
     assert "prod: Convex is down" in called.stderr
+    assert "as it shall be" not in called.stderr
     answers(sync_run=NotFound("there is no gateway 'x'"))
     assert cli.line("sync run x").code == 1
 
@@ -122,7 +125,7 @@ def test_texts_of_others_steer_no_terminal(cli: CommandLine, answers: Answers) -
             ["--- /dev/null", "+++ source/A", "@@ -0,0 +1 @@", "+x"],
         ),
         (
-            FileDifference(path="A", action="delete", on_disk="x"),
+            FileDifference(path="A", action="delete", on_disk="x\n"),
             ["--- disk/A", "+++ /dev/null", "@@ -1 +0,0 @@", "-x"],
         ),
         (FileDifference(path="A", action="drift", binary=True), ["Binary files disk/A and source/A differ"]),
@@ -166,3 +169,26 @@ def test_what_cannot_be_decided_says_why(cli: CommandLine, answers: Answers) -> 
 def test_what_is_no_persona_or_no_decision_is_a_usage_error(cli: CommandLine, words: str) -> None:
     assert cli.line(f"sync {words}").code == 2
     assert cli.control.calls == []
+
+
+@pytest.mark.parametrize(
+    ("on_disk", "wanted", "shown"),
+    [
+        ("a\r\n", "a\n", ["-a␍", "+a"]),
+        ("a", "a\n", ["\\ No newline at end of disk/SOUL.md"]),
+        ("a\n", "b", ["-a", "+b", "\\ No newline at end of source/SOUL.md"]),
+        ("a\u2028b\n", "a\nb\n", ["-a\u2028b", "+a", "+b"]),
+    ],
+)
+def test_a_difference_in_line_ends_alone_is_seen(on_disk: str, wanted: str, shown: list[str]) -> None:
+    lines = list(unified(replace(SOUL, on_disk=on_disk, wanted=wanted)))
+    assert lines[:2] == ["--- disk/SOUL.md", "+++ source/SOUL.md"]
+    assert [line for line in lines[2:] if not line.startswith("@@")] == shown
+
+
+def test_a_decision_that_leaves_something_undone_ends_with_1(cli: CommandLine, answers: Answers) -> None:
+    answers(sync_resolve=DRIFTED)
+    assert cli.line("sync resolve prod/ann keep --path SOUL.md").code == 1
+    assert cli.line("sync resolve prod/ann keep --path USER.md").code == 0
+    answers(sync_resolve=replace(DRIFTED, state=SyncState.FAILED, files=[]))
+    assert cli.line("sync resolve prod/ann keep --path USER.md").code == 1

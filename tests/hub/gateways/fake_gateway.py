@@ -163,7 +163,7 @@ class FakeGateway:
             case "/ready" | "/readyz":
                 return self._readyz()
             case "/startup" | "/startupz":
-                return self._startupz()
+                return self._startupz(request)
             case "/control-ui-config.json" if self.interface_enabled:
                 return _json({"serverVersion": self.version}) if self._admits(request) else _unauthorized()
             case "/v1/models":
@@ -214,12 +214,14 @@ class FakeGateway:
             return _json({"ready": False, "failing": [failing]}, 503)
         return _json({"ready": True, "failing": [], "uptimeMs": 1, "eventLoop": {}})
 
-    def _startupz(self) -> web.Response:
+    def _startupz(self, request: web.Request) -> web.Response:
         if self.version < "2026.8":
             return _page()
         if self.condition is Condition.STARTING:
             return _json({"ok": False, "status": "starting"}, 503)
-        return _json({"ok": True, "status": "started", "version": self.version})
+        told = {"ok": True, "status": "started"}
+        # As the real one does for callers from elsewhere, such as through a container's published port.
+        return _json(told | {"version": self.version} if self._admits(request) else told)
 
     def _models(self, request: web.Request) -> web.Response:
         if not self._admits(request):

@@ -119,6 +119,22 @@ async def test_a_sync_is_set_changed_and_ended() -> None:
         assert "a, b" in missing.value.hint
 
 
+async def test_a_folder_with_two_names_is_one_folder(tmp_path: Path) -> None:
+    (tmp_path / "real").mkdir()
+    (tmp_path / "link").symlink_to(tmp_path / "real")
+    async with running_hub() as hub:
+        for name, folder in (("one", "real"), ("two", "link")):
+            settings = sync(str(tmp_path / folder / "agents"), str(tmp_path / f"{name}.json"))
+            request = AddGateway(name=name, url="http://127.0.0.1:1", sync=settings)
+            if name == "one":
+                await hub.control.add_gateway(request)
+                continue
+            with pytest.raises(Conflict) as caught:
+                await hub.control.add_gateway(request)
+            assert (caught.value.code, caught.value.field) == ("sync_clash", "workspaceRoot")
+            assert (await hub.control.set_gateway_sync("one", settings)).sync == settings
+
+
 async def test_a_removed_gateway_is_gone_and_its_name_is_free() -> None:
     with short_folder() as folder:
         async with running_hub(folder) as hub:
@@ -170,6 +186,23 @@ async def test_the_settings_gateway_is_there_and_is_not_changed_here(tmp_path: P
             with pytest.raises(Conflict):
                 await hub.control.add_gateway(AddGateway(name="b", url="http://127.0.0.1:1", sync=clash))
             assert TOKEN not in repr(hub.hub.gateways.book.all())
+
+
+async def test_a_sync_that_the_settings_gateway_takes_over_rests(tmp_path: Path) -> None:
+    """It was there before the settings were; two would archive each other's personas."""
+    with short_folder() as folder:
+        async with running_hub(folder) as hub:
+            for name, place in (("a", tmp_path / "agents"), ("b", tmp_path / "others")):
+                settings = sync(str(place), str(tmp_path / f"{name}.json"))
+                await hub.control.add_gateway(AddGateway(name=name, url="http://127.0.0.1:1", sync=settings))
+        given = Openclaw(workspace_root=tmp_path / "agents", config_path=tmp_path / "openclaw.json")
+        async with running_hub(folder, openclaw=given) as hub:
+            synced = [view.name for view in (await hub.control.gateways()).gateways if view.sync is not None]
+            assert synced == ["b", "openclaw"]
+            notices = hub.kernel.notices.current(hub.kernel.now())
+            assert any("gateway a is not synced" in notice for notice in notices)
+        async with running_hub(folder) as hub:
+            assert (await hub.control.gateway("a")).sync is not None
 
 
 async def test_the_settings_gateway_has_the_places_of_an_ordinary_openclaw() -> None:

@@ -84,6 +84,8 @@ def changed(**fields: Any) -> SyncSettings:
         (changed(models_file="../m"), "modelsFile"),
         (changed(reload="restart"), "restartCommand"),
         (changed(restart_command=["", "x"]), "restartCommand"),
+        (changed(container="a b"), "container"),
+        (changed(container="-rm"), "container"),
         (changed(mounts=[MountMapping(host="x", container="/y")]), "mounts[0].host"),
         (changed(mounts=[MountMapping(host="/x", container="y")]), "mounts[0].container"),
         (changed(mounts=[MountMapping(host="/x", container="/y")] * 2), "mounts[1].host"),

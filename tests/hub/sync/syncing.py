@@ -11,6 +11,7 @@ from pathlib import Path
 import msgspec
 
 from hub.contract import GatewayState, PersonaSync, SyncReport, SyncSettings
+from hub.drivers.containers import Containers
 from hub.gateways.book import Gateway
 from hub.sync.built import Built, config_facts
 from hub.sync.changes import Changes
@@ -19,6 +20,7 @@ from hub.sync.loop import Needs, TargetLoop
 from hub.sync.policy import Look, Reload, Rules
 from hub.sync.runner import Wish
 from profiles.sync.errors import SyncError
+from profiles.sync.mounts import Mount
 from profiles.sync.report import Target
 from profiles.sync.sources.base import Loaded
 from profiles.sync.sources.folder import FolderSource
@@ -84,6 +86,8 @@ class PlayedSource(FolderSource):
         super().__init__(folder)
         self.error: SyncError | None = None
         self.empty = False
+        self.saving: set[str] = set()
+        """Slugs whose files an editor has taken away for the moment of one look."""
         self.gate: asyncio.Event | None = None
         self.loads = 0
         self.at_once = self.most_at_once = 0
@@ -97,7 +101,9 @@ class PlayedSource(FolderSource):
                 await self.gate.wait()
             if self.error is not None:
                 raise self.error
-            return Loaded() if self.empty else await super().load()
+            loaded = Loaded() if self.empty else await super().load()
+            saving, self.saving = self.saving, set()
+            return Loaded(tuple(one for one in loaded.personas if one.slug not in saving), loaded.problems)
         finally:
             self.at_once -= 1
 
@@ -117,7 +123,9 @@ class HeardChanges(Changes):
 class Syncing:
     """A loop that runs, with everything around it."""
 
-    def __init__(self, hub: RunningHub, folder: Path, rules: Rules, **settings: object) -> None:
+    def __init__(
+        self, hub: RunningHub, folder: Path, rules: Rules, containers: Containers | None = None, **settings: object
+    ) -> None:
         self.hub = hub
         self.root, self.config, self.personas = folder / "agents", folder / "openclaw.json", folder / "personas"
         self.personas.mkdir(exist_ok=True)
@@ -132,15 +140,21 @@ class Syncing:
         self.needs = Needs(
             kernel=hub.kernel, build=self._build, look=self.gateway.look, changes=self.changes,
             validator=Validator("/nonexistent/openclaw"), command=self.gateway.restart, rules=rules,
+            containers=containers,
         )  # fmt: skip
         self.loop = TargetLoop(Gateway(name="g", url="http://127.0.0.1:1", sync=self.settings), self.needs)
 
     def _build(self, gateway: Gateway) -> Built:
         return Built(
-            target=Target(root=self.root, config=self.config),
+            target=Target(
+                root=self.root,
+                config=self.config,
+                mounts=tuple(Mount(host=one.host, container=one.container) for one in self.settings.mounts),
+            ),
             source=self.source,
             reload=Reload(self.settings.reload),
             restart_command=tuple(self.settings.restart_command),
+            container=self.settings.container,
             personas=frozenset(self.settings.personas),
             folders=(self.personas,),
             settings=msgspec.json.encode(self.settings).decode(),
@@ -187,11 +201,11 @@ class Syncing:
 @contextlib.asynccontextmanager
 async def syncing(
     folder: Path, *personas: str, rules: Rules = FAST, prepare: Callable[[Syncing], None] | None = None,
-    watch: bool = False, **settings: object,
+    watch: bool = False, containers: Containers | None = None, **settings: object,
 ) -> AsyncIterator[Syncing]:  # fmt: skip
     """Run a loop; `prepare` is called before its first run."""
     async with running_hub() as hub:
-        one = Syncing(hub, folder, rules, **settings)
+        one = Syncing(hub, folder, rules, containers, **settings)
         for slug in personas:
             one.write(slug)
         if prepare is not None:

@@ -108,12 +108,13 @@ def test_a_program_that_cannot_say_objects_to_nothing(tmp_path: Path, text: str,
     (tmp_path / "new").write_text("bad")
     assert validator.for_config(tmp_path / "present")(tmp_path / "new") == ()
     assert says in validator.silence
+    assert says in validator.note
 
 
 def test_no_program_is_no_objection(tmp_path: Path) -> None:
     validator = Validator("", environ={"PATH": str(tmp_path)})
     assert validator.for_config(tmp_path / "x")(tmp_path / "y") == ()
-    assert validator.silence == "openclaw is not in PATH"
+    assert (validator.silence, validator.note) == ("openclaw is not in PATH", "")
     program(tmp_path / "openclaw", "print('{\"valid\": false}')")
     assert validator.for_config(tmp_path / "x")(tmp_path / "y") == ("it is not valid",)
 

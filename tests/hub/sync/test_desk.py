@@ -24,7 +24,7 @@ from hub.contract import (
     SyncRun,
     SyncSettings,
 )
-from hub.errors import BadRequest, Conflict, NotFound
+from hub.errors import BadRequest, Conflict, DriverFailed, NotFound
 from tests.end_to_end.harness import eventually
 from tests.hub.gateways.fake_gateway import FakeGateway
 from tests.hub.running import RunningHub, running_hub
@@ -182,6 +182,21 @@ async def test_nothing_is_said_to_a_gateway_before_its_first_sync(tmp_path: Path
             await hub.until(lambda: gateway.paths.count("/readyz") > 1, "gateways are looked at")
             (target,) = (await hub.control.sync_status(SyncQuery())).targets
             assert "wrong account" in target.problem
+
+
+async def test_the_time_of_a_message_counts_while_its_gateway_is_synced(tmp_path: Path) -> None:
+    gateway = FakeGateway(roster=("ann",))
+    async with gateway.serving(), held_source() as (url, asked, let):
+        source = {"convex_url": url, "convex_account": "a", "convex_token": "convex-secret"}
+        config = environment(tmp_path, gateway_url=gateway.url, gateway_token=gateway.token, **source)
+        async with running_hub(openclaw=config, profiles_folder=None) as hub:
+            request = SendMessage(to="openclaw/ann", text="hello", timeout_seconds=1)
+            with pytest.raises(DriverFailed, match="was not synced for the first time within 1 s") as refused:
+                await asyncio.wait_for(collected(hub.control.message(request)), 10)
+            assert refused.value.code == "message_timeout"
+            assert gateway.calls == []
+            assert asked.is_set()
+            let.set()
 
 
 async def collected(chunks: AsyncIterator[MessageChunk]) -> list[MessageChunk]:

@@ -55,6 +55,13 @@ async def test_an_unchanged_run_writes_nothing_and_says_nothing(tmp_path: Path) 
         assert one.hub.kernel.feed.seq == seq
 
 
+async def test_a_check_that_was_wanted_and_could_not_be_made_is_told(tmp_path: Path) -> None:
+    async with syncing(tmp_path, "ann") as one:
+        await one.until_states(ann="in-step")
+        await one.run()
+        assert "the config was not validated: there is no program /nonexistent/openclaw" in one.loop.state.notes
+
+
 async def test_a_dry_run_says_and_does_nothing(tmp_path: Path) -> None:
     async with syncing(tmp_path, "ann", rules=Rules()) as one:
         await one.until_states(ann="in-step")
@@ -122,6 +129,17 @@ async def test_a_folder_that_was_removed_and_made_again_is_watched_again(tmp_pat
         await one.until(seen, "the new folder is watched")
 
 
+async def test_personas_that_come_and_go_one_after_the_other_are_not_kept_waiting(tmp_path: Path) -> None:
+    """Only who else writes the config slows it down."""
+    rules = msgspec.structs.replace(FAST, rewrite_gap_seconds=3_600.0)
+    async with syncing(tmp_path, "ann", rules=rules, watch=True) as one:
+        await one.until_states(ann="in-step")
+        for number in range(4):
+            one.write(f"one-{number}")
+            one.loop.poke()
+            await one.until(lambda slug=f"one-{number}": slug in one.states(), "it came")
+
+
 async def test_what_asks_meanwhile_is_served_one_after_the_other(tmp_path: Path) -> None:
     async with syncing(tmp_path, "ann") as one:
         one.source.gate = asyncio.Event()
@@ -166,6 +184,15 @@ async def test_a_source_that_fails_takes_nothing_away(tmp_path: Path, how: str) 
         one.source.error, one.source.empty = None, False
         assert (await one.run()).problem == ""
         assert one.loop.state.problem == ""
+
+
+async def test_a_profile_that_an_editor_is_saving_is_not_gone(tmp_path: Path) -> None:
+    async with syncing(tmp_path, "ann", "bob") as one:
+        await one.until_states(ann="in-step", bob="in-step")
+        one.source.saving = {"bob"}
+        assert (await one.run()).archived == []
+        assert one.source.saving == set()
+        await one.until_states(ann="in-step", bob="in-step")
 
 
 async def test_an_empty_source_is_believed_neither_after_a_new_start(tmp_path: Path) -> None:
@@ -238,6 +265,18 @@ async def test_only_the_personas_that_are_chosen_are_synced_and_one_that_is_miss
     async with syncing(tmp_path, "ann", "bob", personas=["ann", "zoe"]) as one:
         await one.until_states(ann="in-step")
         assert "zoe" in one.loop.state.problem
+
+
+async def test_what_is_wrong_with_a_persona_that_is_not_chosen_is_no_problem_here(tmp_path: Path) -> None:
+    async with syncing(tmp_path, "ann", "bob", personas=["ann"]) as one:
+        await one.until_states(ann="in-step")
+        (one.personas / "bob.json").write_text('{"persona": {"name": 7}}')
+        assert (await one.run()).problem == ""
+        assert one.states() == {"ann": "in-step"}
+        (one.personas / "ann.json").unlink()
+        assert "no persona any more" in (await one.run()).problem
+        (one.personas / "bob.json").write_text("no JSON")
+        assert "bob.json" in (await one.run()).problem, "nobody can say whom it is about"
 
 
 # --- gateways

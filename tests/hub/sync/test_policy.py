@@ -77,7 +77,7 @@ def test_a_change_never_puts_a_tick_off() -> None:
 def test_a_run_sees_what_changed_before_it_began_and_not_what_changed_while_it_ran() -> None:
     timer = begun(changed(Timer(tick_at=60.0), 1.0), 2.0, 60.0)
     assert due_at(timer, RULES) == 62.0
-    timer = ran(changed(timer, 2.5), Cause.CHANGE, 3.0, config_changed=False)
+    timer = ran(changed(timer, 2.5), Cause.CHANGE, 3.0, rewrote=False)
     assert due_at(timer, RULES) == 2.5 + RULES.debounce_seconds
 
 
@@ -87,12 +87,12 @@ def test_who_else_writes_the_config_is_answered_more_and_more_slowly() -> None:
         timer = changed(timer, now)
         at = due_at(timer, RULES)
         gaps.append(at - now)
-        timer = ran(begun(timer, at, 1e9), Cause.CHANGE, at, config_changed=True)
+        timer = ran(begun(timer, at, 1e9), Cause.CHANGE, at, rewrote=True)
         now = at
     assert gaps[0] == RULES.debounce_seconds
     assert gaps == sorted(gaps)
     assert gaps[-1] > 100
-    settled = ran(timer, Cause.TICK, now, config_changed=False)
+    settled = ran(timer, Cause.TICK, now, rewrote=False)
     assert due_at(changed(settled, now), RULES) == now + RULES.debounce_seconds
 
 

@@ -124,3 +124,10 @@ def test_what_no_persona_may_say_is_not_adopted() -> None:
         adopt_into(JSON, "json", persona_in(JSON, "json"), "SOUL.md", "a\0b")
     with pytest.raises(SyncError, match="has no skill gone"):
         adopt_into(JSON, "json", persona_in(JSON, "json"), "skills/gone/SKILL.md", "x")
+
+
+@pytest.mark.parametrize("path", ["SOUL.md", "USER.md"])
+def test_an_empty_text_is_not_adopted(path: str) -> None:
+    """The default soul would come in its place, and USER.md would be one that the source does not want."""
+    with pytest.raises(SyncError, match=f"{path} is empty"):
+        adopt_into(JSON, "json", persona_in(JSON, "json"), path, " \n")

@@ -169,6 +169,7 @@ def test_keep_is_quiet_until_either_side_changes(place: Place) -> None:
     assert states(place.sync([ADA], decisions=keep)) == {"ada": "in-step"}
     assert states(place.sync([ADA])) == {"ada": "in-step"}
     assert [found.action for found in difference(place.target, [ADA], "ada")] == ["keep"], "it can still be looked at"
+    assert place.sync([ADA]).personas[0].notes == ("kept as somebody changed it: SOUL.md",), "and it is told"
     assert states(place.sync([changed(ADA, soul="new")])) == {"ada": "conflict"}
     place.file("ada/SOUL.md").write_text("Another human.\n")
     assert states(place.sync([ADA])) == {"ada": "drifted"}
