@@ -84,6 +84,10 @@ class GatewayClient:
         first = await self._get(f"{url}/readyz", open_token, user)
         response_ms = round((time.monotonic() - began) * 1000, 1)
         found = looks.readiness(first)
+        if found is not None and found.state is GatewayState.NOT_READY and token and not looks.says_why(first):
+            # Whether it starts or drains decides what is done with it. It has shown that it is a gateway.
+            told = await self._get(f"{url}/readyz", token, user)
+            found = (looks.readiness(told) if looks.says_why(told) else None) or found
         if found is None:
             found = looks.liveness(await self._get(f"{url}/healthz", open_token, user), first)
         if found.state is not GatewayState.READY:

@@ -117,6 +117,12 @@ def readiness(reply: Reply) -> Finding | None:
     return Finding(GatewayState.NOT_READY, f"it is not ready ({', '.join(failing[:5]) or f'HTTP {reply.status}'})")
 
 
+def says_why(reply: Reply) -> bool:
+    """Whether an answer of `/readyz` tells what is failing: to callers from another machine, which is what those of a
+    container's bridge are, a gateway does so only when they show the token."""
+    return isinstance((reply.fields() or {}).get("failing"), list)
+
+
 def liveness(reply: Reply, before: Reply) -> Finding:
     """What `/healthz` says, asked because `/readyz` gave `before`, which is no answer of OpenClaw's."""
     if (refused := refusal(reply)) is not None:

@@ -101,6 +101,8 @@ class FakeGateway:
         self.version = version
         self.roster = list(roster)
         self.condition = Condition.READY
+        self.discreet = False
+        """It tells what is failing only to those who show the token, as to callers from another machine."""
         self.responses_enabled = True
         self.interface_enabled = True
         """Its web interface's settings are served."""
@@ -161,7 +163,7 @@ class FakeGateway:
             case "/health" | "/healthz":
                 return _json({"ok": True, "status": "live"})
             case "/ready" | "/readyz":
-                return self._readyz()
+                return self._readyz(request)
             case "/startup" | "/startupz":
                 return self._startupz(request)
             case "/control-ui-config.json" if self.interface_enabled:
@@ -204,12 +206,14 @@ class FakeGateway:
                 await asyncio.sleep(pause_seconds)
         return response
 
-    def _readyz(self) -> web.Response:
+    def _readyz(self, request: web.Request) -> web.Response:
         failing = {
             Condition.STARTING: "startup-sidecars",
             Condition.DRAINING: "gateway-draining",
             Condition.SIDECARS: "channels",
         }.get(self.condition)
+        if failing is not None and self.discreet and not self._admits(request):
+            return _json({"ready": False}, 503)
         if failing is not None:
             return _json({"ready": False, "failing": [failing]}, 503)
         return _json({"ready": True, "failing": [], "uptimeMs": 1, "eventLoop": {}})

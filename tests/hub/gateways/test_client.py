@@ -119,6 +119,22 @@ async def test_a_user_means_that_every_path_is_asked_with_basic() -> None:
     assert refused.state is GatewayState.REFUSED
 
 
+@pytest.mark.parametrize(
+    ("condition", "state", "draining"),
+    [(Condition.STARTING, GatewayState.STARTING, False), (Condition.DRAINING, GatewayState.NOT_READY, True)],
+)
+async def test_what_is_failing_is_asked_with_the_token_where_it_is_told_only_then(
+    condition: Condition, state: GatewayState, draining: bool
+) -> None:
+    async with FakeGateway().serving() as gateway:
+        gateway.discreet, gateway.condition = True, condition
+        seen = await look(gateway)
+        stranger = await look(gateway, Secret(""))
+
+    assert (seen.state, seen.draining) == (state, draining)
+    assert (stranger.state, stranger.draining) == (GatewayState.NOT_READY, False)
+
+
 async def test_nobody_there() -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
