@@ -268,6 +268,11 @@ class Metrics:
         """`by`: monitor or engine. `worked`: it became ready."""
         self._counter("clawtui_gateway_restarts_total").labels(gateway, by, "ok" if worked else "failed").inc()
 
+    def gateway_gone(self, gateway: str) -> None:
+        """Nothing is counted of it any more: one that comes under its name is another."""
+        for name in ("clawtui_gateway_checks_total", "clawtui_gateway_restarts_total"):
+            self._counter(name).remove_by_labels({"gateway": gateway})
+
     def set_gateway_figures(self, by_name: Mapping[str, GatewayFigures]) -> None:
         """Figures of the last day; what is None is not shown."""
         gauges = {name: self._gauge(f"clawtui_gateway_{name}") for name in _FIGURES}

@@ -213,6 +213,8 @@ class History:
             self._checks = [check for check in self._checks if check.gateway != name]
             self._deeds = [deed for deed in self._deeds if deed.gateway != name]
             self._gone.add(name)
+            self._figures.pop(name, None)
+            self._kernel.metrics.gateway_gone(name)
         self._mark(name)
 
 
