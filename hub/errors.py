@@ -37,7 +37,7 @@ class HubError(Exception):
         self.driver = driver
         self.retry_after_seconds = retry_after_seconds
         self.problems: tuple[tuple[str, str, str], ...] = ()
-        """Every mistake of a request, as field, message and hint, where there may be several; the first is this error."""
+        """Every mistake of a request as field, message and hint, where there may be several; the first is this."""
 
 
 class BadRequest(HubError):

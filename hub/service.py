@@ -30,13 +30,9 @@ from hub.disk.care import Care
 from hub.driverset import DriverSet
 from hub.errors import HubError, Unauthorized
 from hub.feed import Feed
-from hub.gateways.ingress.service import IngressDesk
-from hub.gateways.instances.service import Instances
-from hub.gateways.monitor.service import make_monitor
+from hub.gateways.running import Running
 from hub.gateways.service import Gateways
-from hub.gateways.upgrades.service import Upgrades
 from hub.gauges import measure
-from hub.hosts.desk import HostDesk
 from hub.hub_id import lasting_hub_id
 from hub.image_jobs import KINDS as IMAGE_JOBS
 from hub.image_jobs import ImageJobs
@@ -89,33 +85,23 @@ class Hub:
         images = ImageJobs(profiles, drivers)
         self._acts = Acts(kernel, drivers, self._jobs, self._logs, self._stats, profiles)
         self._acts.resumers |= dict.fromkeys(IMAGE_JOBS, images.again)
-        room = Room(
-            kernel, drivers, self._jobs, self._acts, Shelf(folder.path / "snapshots"), Workers("snapshots"), KeyLocks()
-        )
-        self.snapshots = Snapshots(room)
+        shelf, workers = Shelf(folder.path / "snapshots"), Workers("snapshots")
+        self.snapshots = Snapshots(Room(kernel, drivers, self._jobs, self._acts, shelf, workers, KeyLocks()))
         self._upkeep = Upkeep(kernel, drivers, self._stats)
         self._reconcilers = [Reconciler(kernel, self._acts, driver) for driver in drivers]
         self.gateways = Gateways(kernel)
         self.sync = make_sync(kernel, self.gateways, profiles, drivers)
-        self.instances = Instances(kernel, drivers, self._jobs, self.gateways)
-        self._acts.resumers |= self.instances.resumers()
-        self.hosts = HostDesk(kernel, self.instances.room, group)
-        self.upgrades = Upgrades(self.instances)
-        self._acts.resumers |= self.upgrades.resumers()
-        self.monitor = make_monitor(kernel, self.gateways, self.instances)
-        instances = self.instances.room.book
-        self.ingress = IngressDesk(kernel, self.gateways, instances.all)
-        instances.on_change(self.ingress.changed)
+        self.running = running = Running(kernel, drivers, self._jobs, self._acts, self.gateways, self.sync, group)
         self._attention = AttentionDesk(
             kernel, self._reconcilers, self._problems, gateways=self.gateways.watch.facts, syncs=self.sync.facts,
-            given_up=self.monitor.facts, ingress=self.ingress.facts,
+            given_up=running.monitor.facts, ingress=running.ingress.facts,
         )  # fmt: skip
         self._inside = Inside(
             kernel, drivers, self._jobs, self._acts, self._shells, self._logs, KeyLocks(), self, self._attention,
             self._stats, Traffic(kernel, lambda: self._upkeep.loop_lag_seconds, lambda: self._listeners.streams),
             profiles, images, self.snapshots, Composing(kernel, drivers, self._acts, profiles),
             Care(kernel, drivers, self._jobs, self._acts, self.snapshots), self.gateways,
-            self.sync, self.instances, self.upgrades, self.ingress, self.hosts,
+            self.sync, running.instances, running.upgrades, running.ingress, running.hosts,
         )  # fmt: skip
         self._listeners = Listeners(kernel.config, self._parts())
         reach.connect(self._listeners)
@@ -252,9 +238,7 @@ class Hub:
         kernel = self.kernel
         for warning in kernel.registry.warnings:
             log.warning("registry", text=warning)
-        gateways = self.gateways
-        sources = (gateways.watch.measure, gateways.history.measure, self.monitor.measure, self.sync.measure)
-        for source in (partial(measure, kernel, self._stats), *sources, self.ingress.measure):
+        for source in (partial(measure, kernel, self._stats), *self.running.measures):
             kernel.metrics.add_source(source)
         raise_file_limit()
         self._group.create_task(kernel.run_pipeline(), name="pipeline")
@@ -262,9 +246,7 @@ class Hub:
         await self._stats.open()
         await self._ensure_admin_token()
         await self.gateways.open(self._stats.checks)
-        await self.instances.open()
-        await self.hosts.open()
-        await self.monitor.open(self._stats.checks)
+        await self.running.open(self._stats.checks)
         self.sync.open()
         await self._listen()
         self._folder.write_hub_file(self._hub_file())
@@ -273,11 +255,7 @@ class Hub:
             self._group.create_task(kernel.run_recovery(), name="recovery"),
             self._group.create_task(self._stats.run(), name="history"),
             self._group.create_task(self._attention.run(), name="attention"),
-            self._group.create_task(self.sync.run(), name="sync"),
-            self._group.create_task(self._watch_gateways(), name="gateways"),
-            self._group.create_task(self.gateways.history.run(), name="checks"),
-            self._group.create_task(self.monitor.run(), name="monitor"),
-            self._group.create_task(self.ingress.run(), name="ingress"),
+            *(self._group.create_task(loop, name=name) for name, loop in self.running.loops().items()),
             *self._upkeep.start(self._group),
         ]
         await self.snapshots.open(kernel.unfinished_jobs)
@@ -286,11 +264,6 @@ class Hub:
         kernel.on_recovered = self._resume_jobs
         self._loops += [self._group.create_task(one.run(), name="reconcile") for one in self._reconcilers]
         self._loops.append(self._group.create_task(self.snapshots.run(), name="snapshots"))
-
-    async def _watch_gateways(self) -> None:
-        """A gateway has its files before anything of the hub but their sync talks to it."""
-        await self.sync.first_runs()
-        await self.gateways.run()
 
     async def _resume_jobs(self) -> None:
         await self._acts.resume_jobs(self.kernel.unfinished_jobs)
@@ -311,9 +284,8 @@ class Hub:
         await self.gateways.close()
         await self._stats.close()
         self.snapshots.close()
-        self.upgrades.close()
         self._inside.care.desk.close()
-        await self.hosts.close()
+        await self.running.close()
         await self._drivers.stop()
         self.kernel.output.close()
 

@@ -100,8 +100,7 @@ class ClawtuiApp(InOrder):
         self.tick_lag_seconds = 0.0
         self._said: tuple[Piece, ...] = ()
         self._said_until = 0.0
-        self._shown_revision = -1
-        self._shown_at = 0.0
+        self._shown_revision, self._shown_at = -1, 0.0
         self._ticked_at = 0.0
 
     # --- life

@@ -42,9 +42,9 @@ class ChangeKind(enum.StrEnum):
 
 
 class ChangeStep(enum.StrEnum):
-    """How far an upgrade or a rollback is. While `PREPARING` the old container serves. `CHECKING`: the other one runs and
-    is judged. `RETURNING`: it is undone, and everything of the old one but its start is as before. The next start of a
-    hub that was killed goes on with the last two, and undoes the others."""
+    """How far an upgrade or a rollback is. While `PREPARING` the old container serves. `CHECKING`: the other one runs
+    and is judged. `RETURNING`: it is undone, and everything of the old one but its start is as before. The next start
+    of a hub that was killed goes on with the last two, and undoes the others."""
 
     PREPARING = "preparing"
     COPYING = "copying"

@@ -53,7 +53,16 @@ def explain(said: str, address: Address) -> Trouble:
     """Return what the program's own words mean; the first rule that fits counts."""
     host = address.host
     by_hand = f"ssh {f'{address.user}@' if address.user else ''}{host}"
-    for words, trouble in (
+    for words, trouble in _rules(host, by_hand):
+        if any(word in said for word in words):
+            return trouble
+    lines = [line.strip() for line in said.splitlines() if line.strip()]
+    return Trouble(f"ssh to {host}: {lines[-1][:200] if lines else 'it ended without a word'}", f"Try: {by_hand}")
+
+
+def _rules(host: str, by_hand: str) -> tuple[tuple[tuple[str, ...], Trouble], ...]:
+    """Words of the program, and what each of them means."""
+    return (
         (
             ("Host key verification failed", "REMOTE HOST IDENTIFICATION HAS CHANGED"),
             Trouble(
@@ -89,11 +98,7 @@ def explain(said: str, address: Address) -> Trouble:
                 True,
             ),
         ),
-    ):
-        if any(word in said for word in words):
-            return trouble
-    lines = [line.strip() for line in said.splitlines() if line.strip()]
-    return Trouble(f"ssh to {host}: {lines[-1][:200] if lines else 'it ended without a word'}", f"Try: {by_hand}")
+    )
 
 
 def explain_engine(said: str, address: Address) -> Trouble | None:

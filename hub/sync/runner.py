@@ -111,9 +111,7 @@ class Runner:
             problems=loaded.problems,
             keep_last_good=not unproven,
         )
-        report = self._container.told(_named(report, built.target.config), sight)
-        if self._validator.note and not built.container:
-            report = msgspec.structs.replace(report, notes=(*report.notes, self._validator.note))
+        report = self._noted(self._container.told(_named(report, built.target.config), sight), built)
         if not wish.dry_run:
             self._written = bool(report.personas)
             self._known = await asyncio.to_thread(_after, built, report, before)
@@ -127,6 +125,12 @@ class Runner:
             fingerprint=fingerprint,
             aim=aim,
         )
+
+    def _noted(self, report: Report, built: Built) -> Report:
+        """With what the check of the config had to say of itself."""
+        if not self._validator.note or built.container:
+            return report
+        return msgspec.structs.replace(report, notes=(*report.notes, self._validator.note))
 
     async def load(self, built: Built, *, accept_empty: bool) -> Loaded:
         """Return the personas that are meant for this gateway. Raises SyncError."""

@@ -15,7 +15,7 @@ from tests.end_to_end.harness import eventually
 from tests.hub.running import short_folder
 from tests.openclaw.provisioned import Run, docker, running, say
 
-pytestmark = [pytest.mark.docker, pytest.mark.openclaw, pytest.mark.timeout(1_200)]
+pytestmark = [pytest.mark.soak, pytest.mark.docker, pytest.mark.openclaw, pytest.mark.timeout(1_200)]
 
 BACK_SECONDS = 240.0
 

@@ -17,7 +17,7 @@ from tests.end_to_end.harness import eventually
 from tests.hub.running import short_folder
 from tests.openclaw.provisioned import Run, docker, running, say
 
-pytestmark = [pytest.mark.docker, pytest.mark.openclaw, pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.soak, pytest.mark.docker, pytest.mark.openclaw, pytest.mark.timeout(900)]
 
 OLD, NEW = "2026.8.2", "2026.9.6"
 BROKEN: Final = """\

@@ -23,7 +23,8 @@ DOCTOR: Final = "`clawtui doctor` says what this machine needs; `make engine` st
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """One request. `path` without the API version; `body` goes as JSON, `data` as a tar archive, in parts where it is large.
+    """One request. `path` without the API version; `body` goes as JSON, `data` as a tar archive, in parts where
+    it is large.
 
     `timeout_seconds` is the longest silence: until the answer starts, and between its parts.
     """

@@ -193,7 +193,7 @@ async def engine_hub() -> AsyncIterator[RunningHub]:
 @contextlib.asynccontextmanager
 async def instance(hub: RunningHub, gateway: FlappingGateway, **fields: object) -> AsyncIterator[StoredInstance]:
     """An instance whose container is one of the engine in memory, and whose gateway is served here."""
-    room = hub.hub.instances.room
+    room = hub.hub.running.instances.room
     made = StoredInstance(
         name="g", uid="u1", tier="pro", image_kind="npm", image="image:1", port=gateway.port,
         phase=InstancePhase.RUNNING, deploy_seconds=42.0,
@@ -210,7 +210,7 @@ async def instance(hub: RunningHub, gateway: FlappingGateway, **fields: object) 
 async def test_hands_restart_through_the_engine_and_leave_a_trace() -> None:
     async with FlappingGateway(Ills()).serving() as gateway, engine_hub() as hub:
         async with instance(hub, gateway):
-            room, hands = hub.hub.instances.room, EngineHands(hub.hub.instances.room)
+            room, hands = hub.hub.running.instances.room, EngineHands(hub.hub.running.instances.room)
             charge = hands.charge("g")
             assert charge is not None
             assert (charge.held, charge.at_rest, charge.deploy_seconds) == ("", False, 42.0)
@@ -243,13 +243,13 @@ async def test_hands_restart_through_the_engine_and_leave_a_trace() -> None:
 async def test_hands_keep_off_what_is_not_running_by_wish(fields: dict[str, object], held: str, at_rest: bool) -> None:
     async with FlappingGateway(Ills()).serving() as gateway, engine_hub() as hub:
         async with instance(hub, gateway, **fields):
-            hands = EngineHands(hub.hub.instances.room)
+            hands = EngineHands(hub.hub.running.instances.room)
             charge = hands.charge("g")
             assert charge is not None
             assert (charge.held, charge.at_rest) == (held, at_rest)
             with pytest.raises(Conflict):
                 await hands.restart(charge, 10.0, "it hangs")
-            assert hub.hub.instances.room.book.get("g").restarts == 0
+            assert hub.hub.running.instances.room.book.get("g").restarts == 0
             if at_rest:
                 await gateway.stop()
                 await state(hub, "g", GatewayState.DOWN)
@@ -260,7 +260,7 @@ async def test_hands_keep_off_what_is_not_running_by_wish(fields: dict[str, obje
 async def test_what_somebody_holds_is_held() -> None:
     async with FlappingGateway(Ills()).serving() as gateway, engine_hub() as hub:
         async with instance(hub, gateway):
-            room = hub.hub.instances.room
+            room = hub.hub.running.instances.room
             async with room.hold("g"):
                 charge = EngineHands(room).charge("g")
                 assert charge is not None

@@ -71,7 +71,7 @@ class Kept:
 
     @property
     def instance(self) -> StoredInstance:
-        return self.hub.hub.instances.room.book.get(self.name)
+        return self.hub.hub.running.instances.room.book.get(self.name)
 
     async def send(self, signal: str) -> None:
         """A signal to every process of the container but its init."""
@@ -123,7 +123,7 @@ async def kept(tmp_path: Path, *words: str) -> AsyncIterator[Kept]:
                 name=name, uid=cell.uid, tier="pro", image_kind="npm", image=image, port=port,
                 phase=InstancePhase.RUNNING, container=handle.container, deploy_seconds=3.0,
             )  # fmt: skip
-            await hub.hub.instances.room.book.save(stored)
+            await hub.hub.running.instances.room.book.save(stored)
             await hub.control.add_gateway(AddGateway(name=name, url=f"http://127.0.0.1:{port}"))
             yield Kept(hub, name)
         finally:
@@ -150,7 +150,7 @@ async def test_a_crash_loop_of_the_engine_is_stopped(tmp_path: Path) -> None:
     async with kept(tmp_path, "--no-such-option") as one:
         await one.hub.until(lambda: one.instance.given_up, "given up", seconds=BACK_SECONDS)
         assert "exit code 2" in one.instance.reason
-        seen = await one.hub.hub.instances.room.look(one.instance)
+        seen = await one.hub.hub.running.instances.room.look(one.instance)
         assert seen is not None
         assert seen.state is CellState.EXITED
         (found,) = (await one.hub.control.attention(AttentionQuery())).attention

@@ -97,7 +97,7 @@ async def test_a_gateway_there_answers_and_comes_back_with_its_tunnel(far: FarHo
         assert added.cpus
         assert added.memory_bytes
         # The first engine has it, built once for all tests: it is carried over, for nothing there reaches npm.
-        await hub.hub.hosts.cells("local").build(gateway_recipe(CURRENT), lambda fraction, line: None)
+        await hub.hub.running.hosts.cells("local").build(gateway_recipe(CURRENT), lambda fraction, line: None)
         whole = base_config(CURRENT, model, Path("/tmp/openclaw.log"), None)
         config = {"models": whole["models"], "agents": {"defaults": {"model": whole["agents"]["defaults"]["model"]}}}
         made = await hub.control.provision_gateway(
@@ -150,7 +150,7 @@ async def answers_and_comes_back(hub: RunningHub, far: FarHost, name: str) -> No
     await says(hub, name, "over ssh")
     with pytest.raises(Conflict, match=name):
         await hub.control.remove_host("second")
-    tunnel = hub.hub.hosts.tunnel_of(name)
+    tunnel = hub.hub.running.hosts.tunnel_of(name)
     assert tunnel is not None
     before = set(far.tunnels())
     assert len(before) == 2, "one to the engine, one to the gateway"

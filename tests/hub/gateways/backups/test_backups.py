@@ -125,7 +125,7 @@ async def test_a_backup_that_was_complete_when_the_hub_was_killed_is_kept() -> N
         async with later.hub() as again:
             await again.idle()
             await again.hub.until(lambda: again.running() == [CONTAINER], "it runs")
-            (view,) = await eventually(again.hub.hub.upgrades.taking.listed, seconds=10, what="it is complete")
+            (view,) = await eventually(again.hub.hub.running.upgrades.taking.listed, seconds=10, what="it is complete")
             assert shelved(again) == [view.id]
 
 
@@ -139,7 +139,7 @@ async def test_a_restored_gateway_has_the_data_and_another_token() -> None:
         assert told.value.code == "gateway_exists"
         await run.hub.job((await run.hub.control.destroy_gateway(NAME, DestroyGateway(data=True))).id)
         found = await run.hub.control.restore_gateway(RestoreGateway(backup=backup))
-        room = run.hub.hub.instances.room
+        room = run.hub.hub.running.instances.room
         room.book.expect(at(room.book.get(NAME), made.port.number))
         job = await run.hub.job(found.job.id)
         assert job.state == "succeeded", job
@@ -201,7 +201,7 @@ async def test_a_state_folder_becomes_a_gateway_with_our_section_of_the_config(t
     async with world() as made, made.hub() as run:
         made.engine.offer("ghcr.io/openclaw/openclaw:latest")
         job = await run.hub.control.import_gateway(ImportGateway(name=NAME, state_folder=str(source)))
-        room = run.hub.hub.instances.room
+        room = run.hub.hub.running.instances.room
         room.book.expect(at(room.book.get(NAME), made.port.number))
         ended = await run.hub.job(job.id)
         assert ended.state == "succeeded", ended

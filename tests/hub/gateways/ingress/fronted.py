@@ -47,7 +47,7 @@ async def fronted(settings: Ingress, folder: Path | None = None) -> AsyncIterato
         try:
             yield hub
         finally:
-            await end_caddy(hub.hub.ingress.layout)
+            await end_caddy(hub.hub.running.ingress.layout)
 
 
 async def end_caddy(layout: Layout) -> None:
@@ -61,7 +61,7 @@ async def named(hub: RunningHub, name: str, subdomain: str, url: str, token_file
     await hub.hub.gateways.book.add_instance(
         name, url, str(token_file) if token_file is not None else "", sync=None, user="", by="test"
     )
-    await hub.hub.instances.room.book.save(instance(name, subdomain))
+    await hub.hub.running.instances.room.book.save(instance(name, subdomain))
 
 
 def caller(layout: Layout, domain: str, token: str = "") -> httpx.AsyncClient:

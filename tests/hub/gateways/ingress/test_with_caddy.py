@@ -28,10 +28,10 @@ async def seen(hub: RunningHub, state: GatewayState, gateway: str = "acme") -> I
     """The route, once a look through the proxy found it so."""
 
     def route() -> IngressRoute | None:
-        routes = hub.hub.ingress.view().routes
+        routes = hub.hub.running.ingress.view().routes
         return next((one for one in routes if one.gateway == gateway and one.state is state), None)
 
-    return await hub.until(route, f"{gateway} is {state} through the proxy: {hub.hub.ingress.view()}")
+    return await hub.until(route, f"{gateway} is {state} through the proxy: {hub.hub.running.ingress.view()}")
 
 
 def process(layout: Layout) -> int:
@@ -46,7 +46,7 @@ async def test_a_gateway_with_a_name_answers_there_with_tls_while_the_answer_com
         await named(hub, "acme", NAME, gateway.url)
         route = await seen(hub, GatewayState.READY)
         assert (route.domain, route.upstream, route.problem) == (NAME, gateway.url.removeprefix("http://"), "")
-        async with caller(hub.hub.ingress.layout, NAME, gateway.token) as client:
+        async with caller(hub.hub.running.ingress.layout, NAME, gateway.token) as client:
             body = {"model": "openclaw:engineer", "input": "hello", "stream": True}
             async with client.stream("POST", "/v1/responses", json=body) as answer:
                 pieces = answer.aiter_text()
@@ -69,7 +69,7 @@ async def test_a_gateway_with_a_name_answers_there_with_tls_while_the_answer_com
         shown = hub.kernel.metrics.exposition().decode()
         assert "clawtui_ingress_up 1.0" in shown
         assert 'clawtui_ingress_gateway_up{gateway="acme"} 1.0' in shown
-        assert (hub.hub.ingress.layout.folder.stat().st_mode & 0o777) == 0o700
+        assert (hub.hub.running.ingress.layout.folder.stat().st_mode & 0o777) == 0o700
 
 
 async def test_names_go_with_their_gateways_and_a_gateway_that_is_away_is_told_as_such() -> None:
@@ -86,10 +86,10 @@ async def test_names_go_with_their_gateways_and_a_gateway_that_is_away_is_told_a
         assert down.problem == f"the proxy does not reach it at {down.upstream} (HTTP 502)"
         await gateway.start()
 
-        await hub.hub.instances.room.book.save(instance("acme", NAME, phase=InstancePhase.STOPPED))
+        await hub.hub.running.instances.room.book.save(instance("acme", NAME, phase=InstancePhase.STOPPED))
         left = await seen(hub, GatewayState.UNKNOWN)
         assert left.problem == "the gateway is stopped"
-        sites = hub.hub.ingress.layout.sites
+        sites = hub.hub.running.ingress.layout.sites
         await hub.until(lambda: NAME not in sites.read_text(), "its site is gone")
 
 
@@ -100,7 +100,7 @@ async def test_what_caddy_refuses_changes_nothing_and_is_said_in_its_words() -> 
         async with gateway.serving(), fronted(settings, home / "s") as hub:
             await named(hub, "acme", NAME, gateway.url)
             await seen(hub, GatewayState.READY)
-            layout = hub.hub.ingress.layout
+            layout = hub.hub.running.ingress.layout
             before = layout.main.read_text(), layout.sites.read_text()
         # Caddy is ended; the next hub wants a port that is taken.
         with socket.create_server(("127.0.0.1", 0)) as taken:
@@ -126,9 +126,9 @@ async def test_a_caddy_that_is_killed_is_started_again() -> None:
     async with gateway.serving(), fronted(loopback()) as hub:
         await named(hub, "acme", NAME, gateway.url)
         await seen(hub, GatewayState.READY)
-        first = process(hub.hub.ingress.layout)
+        first = process(hub.hub.running.ingress.layout)
         os.kill(first, signal.SIGKILL)
-        await hub.until(lambda: process(hub.hub.ingress.layout) != first, "another process")
+        await hub.until(lambda: process(hub.hub.running.ingress.layout) != first, "another process")
         await seen(hub, GatewayState.READY)
 
 
@@ -140,7 +140,7 @@ async def test_it_outlives_the_hub_and_ends_with_a_hub_that_wants_none() -> None
             async with running_hub(home / "s", ingress=settings) as hub:
                 await named(hub, "acme", NAME, gateway.url)
                 await seen(hub, GatewayState.READY)
-                layout = hub.hub.ingress.layout
+                layout = hub.hub.running.ingress.layout
             try:
                 pid = process(layout)
                 async with caller(layout, NAME) as client:
@@ -172,7 +172,7 @@ async def test_a_caddy_that_runs_already_serves_both_its_own_sites_and_ours() ->
         )
         (home / "root.crt").write_text("")
         async with gateway.serving(), running_hub(home / "s", timing=None, ingress=settings) as hub:
-            layout = hub.hub.ingress.layout
+            layout = hub.hub.running.ingress.layout
             with pytest.raises(Conflict, match="no Caddy takes configurations at localhost"):
                 await hub.control.apply_ingress()
             asked = (await hub.control.attention(AttentionQuery())).attention

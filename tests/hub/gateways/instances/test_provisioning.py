@@ -36,7 +36,7 @@ FOUND_STEPS = (
 
 
 def phase_of(hub: RunningHub, name: str = "acme") -> InstancePhase | None:
-    found = hub.hub.instances.room.book.find(name)
+    found = hub.hub.running.instances.room.book.find(name)
     return found.phase if found is not None else None
 
 
@@ -48,7 +48,7 @@ async def gone(hub: RunningHub, engine: FakeEngine, name: str = "acme") -> None:
     assert [one.name for one in (await hub.control.gateways()).gateways] == []
     folders = hub.folder / "gateways"
     assert [path.name for path in folders.iterdir()] == []
-    assert hub.hub.instances.room.book.find(name) is None
+    assert hub.hub.running.instances.room.book.find(name) is None
 
 
 async def test_a_gateway_is_made_waited_for_and_shown_with_credentials_once() -> None:
@@ -91,7 +91,7 @@ async def test_no_secret_is_in_the_registry_the_audit_the_job_or_an_answer() -> 
             text = msgspec.json.encode(one).decode()
             assert KEY not in text
             assert TOKEN not in text
-        room = hub.hub.instances.room
+        room = hub.hub.running.instances.room
         order_ = await asyncio.to_thread(room.load, room.book.get("acme"))
         assert KEY not in repr(order_)
         assert order_.secrets.values["ANTHROPIC_API_KEY"] == KEY

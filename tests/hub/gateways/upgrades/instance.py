@@ -91,15 +91,15 @@ class Run:
 
     @property
     def instance(self) -> StoredInstance:
-        return self.hub.hub.instances.room.book.get(NAME)
+        return self.hub.hub.running.instances.room.book.get(NAME)
 
     @property
     def shared(self) -> Path:
-        return self.hub.hub.instances.room.folders.paths(NAME).shared
+        return self.hub.hub.running.instances.room.folders.paths(NAME).shared
 
     @property
     def folder(self) -> Path:
-        return self.hub.hub.instances.room.folders.paths(NAME).folder
+        return self.hub.hub.running.instances.room.folders.paths(NAME).folder
 
     def state(self) -> dict[str, bytes]:
         """What is in the volume that serves."""
@@ -173,9 +173,9 @@ async def world() -> AsyncIterator[World]:
 async def provision(run: Run, port: int, name: str = NAME, **more: Any) -> None:
     """Make the gateway, with a conversation in its state and a file in its workspace."""
     request = ProvisionGateway(name=name, tier="pro", image_kind="official", image=OLD, **more)
-    room = run.hub.hub.instances.room
+    room = run.hub.hub.running.instances.room
     # The test's own server listens at the port, which a hub would not give out.
-    job, _ = await run.hub.hub.instances.provisioning.start(request, "test")
+    job, _ = await run.hub.hub.running.instances.provisioning.start(request, "test")
     room.book.expect(at(room.book.get(name), port))
     ended = await run.hub.job(job.id)
     assert ended.state == "succeeded", ended

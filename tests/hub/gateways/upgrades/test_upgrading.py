@@ -220,7 +220,7 @@ async def test_two_at_once_are_refused() -> None:
         job = await run.hub.control.upgrade_gateway(NAME, UpgradeGateway(image=NEW))
         await reached.wait()
         with pytest.raises(Conflict) as told:
-            run.hub.hub.instances.room.idle(NAME)
+            run.hub.hub.running.instances.room.idle(NAME)
         assert told.value.code == "instance_busy"
         made.engine.before = None
         await run.hub.control.cancel_job(job.id)
@@ -241,7 +241,7 @@ async def test_a_rollout_stops_at_a_canary_that_fails() -> None:
         assert job.error is not None
         assert job.error.code == "rollout_stopped"
         assert "not begun: beta" in job.error.message
-        assert run.hub.hub.instances.room.book.get("beta").image == OLD
+        assert run.hub.hub.running.instances.room.book.get("beta").image == OLD
 
 
 async def test_a_rollout_upgrades_all_of_a_tier() -> None:
