@@ -36,7 +36,11 @@ def objects(name: str) -> list[str]:
     return "".join([*found, docker("network", "ls", "-q", "-f", named)]).split()
 
 
-@pytest.mark.parametrize("tier", ["free", "pro", "enterprise"])
+LONG = pytest.mark.soak
+"""A real gateway takes a minute to be ready; one tier stands for all in every run."""
+
+
+@pytest.mark.parametrize("tier", [pytest.param("free", marks=LONG), "pro", pytest.param("enterprise", marks=LONG)])
 async def test_a_gateway_of_each_tier_answers_and_leaves_nothing(
     home: Path, tier: str, record_testsuite_property: Callable[[str, object], None]
 ) -> None:
@@ -91,6 +95,7 @@ async def test_an_invalid_configuration_is_told_in_words_and_left_for_inspection
         assert objects(name) == []
 
 
+@LONG
 async def test_a_hub_that_is_killed_while_it_provisions_goes_on(home: Path) -> None:
     name = unique("kill")
     async with running(home) as run:
