@@ -1,4 +1,4 @@
-"""Verbs on OpenClaw gateways that exist: name them, look at them, keep their files in step."""
+"""Verbs on OpenClaw gateways: name those that exist, keep their files in step; and all verbs of those the hub runs."""
 
 from __future__ import annotations
 
@@ -11,7 +11,12 @@ from typing import Annotated, Any, Final, Literal
 from cyclopts import App, Group, Parameter
 
 from clawtui.cli import exits
+from clawtui.cli import gateway_backup as backups
+from clawtui.cli import gateway_provision as provision
+from clawtui.cli import gateway_upgrade as upgrades
+from clawtui.cli.gateway_health import health
 from clawtui.cli.gateway_image import image
+from clawtui.cli.gateway_ingress import ingress
 from clawtui.cli.output import Column, age_text
 from clawtui.cli.values import seconds
 from clawtui.cli.words import GATEWAY_OPTIONS
@@ -19,7 +24,9 @@ from clawtui.cli.world import Context, Ctx
 from clawtui.errors import UsageError
 from hub.contract import AddGateway, GatewayState, GatewayView, MountMapping, SyncSettings
 
-gateway = App(name="gateway", help="Name OpenClaw gateways that run, look at them, keep their files in step.")
+gateway = App(
+    name="gateway", help="Name OpenClaw gateways or make new ones, look at them, keep them in step."
+)
 gateway.command(image)
 
 DAY_SECONDS: Final = 86_400
@@ -271,12 +278,10 @@ async def set_sync(name: str, /, *, off: bool = False, sync: SyncOptions = _NO_S
         return show(context, await control.set_gateway_sync(name, settings))
 
 
-for _verb in ("tiers", "provision", "start", "stop", "restart", "destroy", "logs"):
-    gateway.command(f"clawtui.cli.gateway_provision:{_verb}", name=_verb)
-gateway.command("clawtui.cli.gateway_health:health", name="health")
-gateway.command("clawtui.cli.gateway_ingress:ingress", name="ingress")
-for _verb in ("upgrade", "rollback"):
-    gateway.command(f"clawtui.cli.gateway_upgrade:{_verb}", name=_verb)
-for _verb in ("backup", "backups", "restore"):
-    gateway.command(f"clawtui.cli.gateway_backup:{_verb}", name=_verb)
-gateway.command("clawtui.cli.gateway_backup:take_in", name="import")
+for _verb in (
+    provision.tiers, provision.provision, provision.start, provision.stop, provision.restart, provision.destroy,
+    provision.logs, health, ingress, upgrades.upgrade, upgrades.rollback, backups.backup, backups.backups,
+    backups.restore,
+):  # fmt: skip
+    gateway.command(_verb)
+gateway.command(backups.take_in, name="import")
