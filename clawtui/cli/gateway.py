@@ -24,9 +24,7 @@ from clawtui.cli.world import Context, Ctx
 from clawtui.errors import UsageError
 from hub.contract import AddGateway, GatewayState, GatewayView, MountMapping, SyncSettings
 
-gateway = App(
-    name="gateway", help="Name OpenClaw gateways or make new ones, look at them, keep them in step."
-)
+gateway = App(name="gateway", help="Name OpenClaw gateways or make new ones, look at them, keep them in step.")
 gateway.command(image)
 
 DAY_SECONDS: Final = 86_400
