@@ -26,7 +26,7 @@ from hub.contract import (
 )
 from hub.control import Control
 from hub.core.model import Role
-from hub.errors import Conflict, DriverFailed, NotAvailable, StorageFull
+from hub.errors import Conflict, DriverFailed, NotAvailable, NotFound, StorageFull
 
 _VIEWER, _OPERATOR, _ADMIN = Role.VIEWER, Role.OPERATOR, Role.ADMIN
 
@@ -143,12 +143,12 @@ INSTANCES: Final = (
     ),
     Route(
         method="POST", path="/instances/restore", role=_ADMIN, tag="gateways", handler=restore, status=202,
-        request=contract.RestoreGateway, response=contract.RestoredGateway, errors=DRIVES,
+        request=contract.RestoreGateway, response=contract.RestoredGateway, errors=(*DRIVES, NotFound),
         summary="Make a gateway from a backup; its token is a new one, in this answer only",
     ),
     Route(
         method="POST", path="/instances/upgrade", role=_OPERATOR, tag="gateways", handler=upgrade_many, status=202,
-        request=contract.UpgradeGateways, response=contract.JobView, errors=DRIVES,
+        request=contract.UpgradeGateways, response=contract.JobView, errors=(*DRIVES, NotFound),
         summary="Upgrade many gateways, as a rollout",
     ),
     Route(
@@ -207,7 +207,7 @@ INSTANCES: Final = (
     ),
     Route(
         method="GET", path="/health/gateways", role=_VIEWER, tag="gateways", handler=health,
-        query=contract.GatewayHealthQuery, response=contract.GatewayHealthList,
+        query=contract.GatewayHealthQuery, response=contract.GatewayHealthList, errors=(NotFound,),
         summary="Checks of gateways over time, and what they come to",
     ),
 )  # fmt: skip

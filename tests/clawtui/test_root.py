@@ -26,9 +26,12 @@ def test_every_setting_reaches_its_field() -> None:
         "insecure_listen": True, "drivers": "process", "default_driver": "process",
         "profiles": "/p",
     }  # fmt: skip
+    words = {
+        "openclaw_profile_sync": "false", "openclaw_config_reload": "off", "ingress": "caddy", "ingress_tls": "files",
+    }  # fmt: skip
     for name, spec in SPECS.items():
         if "." in spec.row.hub:
-            other = {"openclaw_profile_sync": "false", "openclaw_config_reload": "off"}.get(name, "/x")
+            other = words.get(name, "/x")
             fields[name] = spec.default + 1 if isinstance(spec.default, (int, float)) else other
     config = hub_config(Settings(home=Path("/h")).overridden(fields))
     for name, spec in SPECS.items():
@@ -47,7 +50,8 @@ def test_what_the_settings_leave_out_of_the_hubs_configuration_is_left_out_on_pu
     missing = {f"{name}.{field}" for name, kind in groups.items() for field in kind.__struct_fields__} - named
     assert missing == {
         "timing.ping_seconds", "timing.pong_seconds", "timing.handshake_seconds", "timing.retention_seconds",
-        "timing.drain_seconds", "timing.snapshots_seconds", "timing.gateway_seconds", "limits.outbox_frames",
+        "timing.drain_seconds", "timing.snapshots_seconds", "timing.instance_ready_seconds",
+        "timing.instance_steady_seconds", "timing.instance_poll_seconds", "limits.outbox_frames",
         "limits.outbox_bytes", "limits.unauthenticated_sockets",
         "limits.handshakes_per_second", "limits.feed_events",
     }  # fmt: skip

@@ -82,6 +82,7 @@ def cell(name: str) -> str:
     return f"openclaw-cell-{name}"
 
 
+@LONG
 async def test_an_invalid_configuration_is_told_in_words_and_left_for_inspection(home: Path) -> None:
     name = unique("bad")
     async with running(home) as run:

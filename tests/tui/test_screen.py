@@ -15,6 +15,7 @@ from clawtui.tui.building import Building
 from clawtui.tui.choosing import Choosing
 from clawtui.tui.doing import Doing
 from clawtui.tui.editing import Editing
+from clawtui.tui.gateways_acts import Operating
 from clawtui.tui.going import Going
 from clawtui.tui.keymap import Keymap
 from clawtui.tui.messages_acts import Messaging
@@ -42,7 +43,7 @@ from hub.errors import Conflict
 from tests.hub.api.scripted import WHEN, Stream
 from tests.tui.scripted import ScriptedHub, a_task, an_agent, sees, shown, stopped, text_of, typed, until
 
-OWNERS = (Doing, Acting, Saving, Going, Choosing, Undoing, Building, Editing, Syncing, Messaging, Migrating)
+OWNERS = (Doing, Acting, Saving, Going, Choosing, Undoing, Building, Editing, Syncing, Messaging, Migrating, Operating)
 """Who carries out what no place has of its own, in the app's order."""
 SIZES = ((80, 24), (120, 40), (200, 60))
 

@@ -44,6 +44,7 @@ async def test_an_error_of_the_hub_is_answered_in_full(
             "hint": error.hint,
             "retryable": error.retryable,
             "field": error.field,
+            "problems": [],
         }
     }
 

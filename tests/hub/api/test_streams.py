@@ -78,6 +78,7 @@ async def test_an_error_in_mid_stream_is_the_last_line(served: Served, client: h
             "hint": "",
             "retryable": True,
             "field": None,
+            "problems": [],
         }
     }
 

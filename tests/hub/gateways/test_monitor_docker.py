@@ -128,6 +128,7 @@ async def kept(tmp_path: Path, *words: str) -> AsyncIterator[Kept]:
             yield Kept(hub, name)
         finally:
             await cells.remove(handle)
+            await asyncio.to_thread(subprocess.run, ["docker", "image", "rm", image], capture_output=True, check=True)
 
 
 async def test_killed_then_frozen_it_comes_back_each_time(tmp_path: Path) -> None:
