@@ -76,12 +76,12 @@ def on_engine(client: docker.DockerClient) -> Leftovers:
 
 
 def take_shared_away(client: docker.DockerClient, before: Leftovers) -> None:
-    """Remove base images and shared networks that this run brought; what is in use stays and is named."""
+    """Remove images and networks that are shared and that this run brought; what is in use stays and is named."""
     for kind, name in on_engine(client) - before:
         with contextlib.suppress(docker.errors.APIError):
             if kind == "network" and name in {SHARED_NETWORK, ISOLATED_NETWORK}:
                 client.networks.get(name).remove()
-            elif kind == "image" and name.startswith("openclaw-agent-base:"):
+            elif kind == "image" and name.startswith(("openclaw-agent-base:", "openclaw-gateway:")):
                 client.images.remove(name)
 
 

@@ -16,7 +16,8 @@ from hub.gateways.kinds import find_kind
 from tests.drivers.contract import no_progress, wait_until
 from tests.drivers.test_cells import DockerCellBench
 
-pytestmark = pytest.mark.docker
+# The first one builds the image: the package alone takes minutes from the network.
+pytestmark = [pytest.mark.docker, pytest.mark.timeout(900)]
 
 START_SECONDS = 150.0
 CONFIG = {
