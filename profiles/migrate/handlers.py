@@ -53,12 +53,11 @@ def _apt(draft: Draft, unit: Unit, calls: Sequence[Call], where: str) -> str | N
 
 
 def _node_source(draft: Draft, unit: Unit, calls: Sequence[Call], where: str) -> str | None:
-    match = re.search(r"deb\.nodesource\.com(?:/(?:setup_|node_)(\w+?)(?:\.x)?(?=[\s|/]|$))?", unit.text)
+    # By the name of the script or the folder, because mirrors have them under other hosts.
+    match = re.search(r"https?://\S+/(?:setup|node)_(\d+|lts|current)\.x(?=[\s|/]|$)", unit.text)
     if match is None:
         return None
-    asked = (
-        f"; the VM had {match[1]}, another one comes with `npm install -g n`" if match[1] not in (None, "24") else ""
-    )
+    asked = f"; the VM had {match[1]}, another one comes with `npm install -g n`" if match[1] != "24" else ""
     reason = f"the base image has Node.js 24 with npm{asked}"
     draft.adapted(Area.PACKAGES, where, f"{short(unit.text)} is left out", reason)
     return ""
