@@ -98,8 +98,11 @@ class Filling:
         paths.shared.chmod(0o755)
         if paths.config.is_file():
             old = read_config(paths.config)
-            write(paths.config, config_bytes(adapted(old, base_config(order))), 0o644)
+            write(paths.config, config_bytes(adapted(old, self._base(order))), 0o644)
         _give_to(paths.shared, order.kind.uid)
+
+    def _base(self, order: Order) -> dict[str, Any]:
+        return base_config(order, self._room.kernel.config.ingress.https_port)
 
     # --- from a folder
 
@@ -126,7 +129,7 @@ class Filling:
         paths = self._room.folders.paths(order.instance.name)
         paths.shared.mkdir(exist_ok=True)
         old = moved(read_config(Path(seed.config)), seed.state_folder, order.kind.state_path)
-        write(paths.config, config_bytes(adapted(old, base_config(order))), 0o644)
+        write(paths.config, config_bytes(adapted(old, self._base(order))), 0o644)
 
 
 def check_bounds(manifest: Manifest, bounds: Bounds) -> None:

@@ -227,10 +227,10 @@ def _plain(value: Any) -> Any:
 # --- the gateway's configuration -------------------------------------------------------------------
 
 
-def base_config(order: Order, network_gateway: str = "", https_port: int = 443) -> dict[str, Any]:
+def base_config(order: Order, https_port: int) -> dict[str, Any]:
     """Return openclaw.json: ours, with the user's over it. No secret is in it: the token comes by the environment.
 
-    `network_gateway`: from where it sees a proxy of this machine; `https_port`: at which that proxy listens.
+    `https_port`: at which the proxy of this machine listens.
     """
     instance, kind, tier = order.instance, order.kind, order.tier
     root = workspace_root(order)
@@ -240,7 +240,7 @@ def base_config(order: Order, network_gateway: str = "", https_port: int = 443) 
     if tier.sessions is not None:
         defaults["maxConcurrent"] = tier.sessions
     config: dict[str, Any] = {
-        "gateway": _gateway(instance, kind, network_gateway, https_port),
+        "gateway": _gateway(instance, kind, https_port),
         "agents": {"defaults": defaults},
         "browser": {"enabled": tier.browser},
         "update": {"checkOnStart": False},
@@ -258,7 +258,7 @@ def workspace_root(order: Order) -> str:
     return f"{SHARED_PATH}/{WORKSPACES}" if order.shared else order.kind.workspace_path
 
 
-def _gateway(instance: StoredInstance, kind: ImageKind, network_gateway: str, https_port: int) -> dict[str, Any]:
+def _gateway(instance: StoredInstance, kind: ImageKind, https_port: int) -> dict[str, Any]:
     # coollabsio's nginx is in front of a gateway on another port of the same container.
     port = kind.port if kind.auth is ApiAuth.BEARER else 18789
     origins = [f"http://127.0.0.1:{instance.port}", f"http://localhost:{instance.port}"]

@@ -256,7 +256,7 @@ class Provisioning:
         if seed is not None and self.fill is not None and not instance.container:
             await self.fill(order, seed, lambda fraction, line: job.progress(0.6, line))
         plan = cell_plan(order, room.folders.paths(instance.name))
-        config = base_config(order, network.gateway, room.kernel.config.ingress.https_port)
+        config = base_config(order, room.kernel.config.ingress.https_port)
         await asyncio.to_thread(room.folders.write_run, order, plan, config)
         job.progress(0.65, f"making {plan.name}")
         made = await cells.create(plan, lambda fraction, line: job.progress(0.65, line))

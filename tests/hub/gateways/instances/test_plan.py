@@ -55,7 +55,7 @@ def test_every_plan_is_one_that_engines_take(kind: str, tier: str) -> None:
 def test_no_secret_is_in_the_compose_file_the_configuration_or_a_print() -> None:
     given = order()
     plan = cell_plan(given, PATHS)
-    for one in (compose_document(plan), base_config(given), repr(plan), repr(given)):
+    for one in (compose_document(plan), base_config(given, 443), repr(plan), repr(given)):
         assert "secret-token-1234" not in str(one)
         assert "sk-ant-x" not in str(one)
     text = environment_text(given.secrets.values)
@@ -92,9 +92,7 @@ def test_what_is_not_enforced_is_said() -> None:
 
 
 def test_the_configuration_has_the_tier_and_the_users_over_it() -> None:
-    config = base_config(
-        order("free", config={"agents": {"defaults": {"maxConcurrent": 2}}, "ui": {"x": 1}}), "172.30.1.1"
-    )
+    config = base_config(order("free", config={"agents": {"defaults": {"maxConcurrent": 2}}, "ui": {"x": 1}}), 8443)
     assert config["agents"]["defaults"]["maxConcurrent"] == 2
     assert config["agents"]["defaults"]["model"] == {"primary": "anthropic/claude-sonnet-4-5"}
     assert config["ui"] == {"x": 1}
@@ -102,7 +100,7 @@ def test_the_configuration_has_the_tier_and_the_users_over_it() -> None:
     gateway = config["gateway"]
     assert (gateway["bind"], gateway["mode"], gateway["auth"]) == ("lan", "local", {"mode": "token"})
     assert "trustedProxies" not in gateway
-    assert "https://acme.example.com" in gateway["controlUi"]["allowedOrigins"]
+    assert "https://acme.example.com:8443" in gateway["controlUi"]["allowedOrigins"]
 
 
 @pytest.mark.parametrize(
@@ -110,7 +108,7 @@ def test_the_configuration_has_the_tier_and_the_users_over_it() -> None:
     [("x:2026.9.6", True), ("x:2026.8.0-slim", True), ("x:2026.7.35", False), ("x:latest", False)],
 )
 def test_keys_that_older_versions_refuse_are_left_out(image: str, knows: bool) -> None:
-    config = base_config(order(image=image))
+    config = base_config(order(image=image), 443)
     assert ("telemetry" in config) is knows
     assert ("models" in config) is knows
 
@@ -121,4 +119,4 @@ def test_an_image_that_writes_its_configuration_keeps_it_in_its_volume() -> None
     assert plan.mounts == ()
     assert "OPENCLAW_CONFIG_READONLY" not in plan.environment
     assert plan.secrets["AUTH_PASSWORD"] == plan.secrets["OPENCLAW_GATEWAY_TOKEN"]
-    assert base_config(given)["gateway"]["trustedProxies"] == ["127.0.0.1"]
+    assert base_config(given, 443)["gateway"]["trustedProxies"] == ["127.0.0.1"]
